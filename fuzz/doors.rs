@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use carnet_core::{
     Code, Problem,
     credential::Credential,
-    did::{Did, DidDocument, DidUrl, SelfContained, VerificationRelationship, webvh},
+    did::{Did, DidDocument, DidUrl, SelfContainedResolver, VerificationRelationship, webvh},
     json::{self, Limits},
     keys::PublicKey,
     presentation::Presentation,
     query::Query,
     secure::{
-        data_integrity::Suites,
+        data_integrity::Cryptosuites,
         data_integrity::{self, ProofRequirements},
         jose::Jws,
         sd_jwt::{SdJwt, Step},
@@ -22,7 +22,8 @@ use carnet_core::{
     status::{VerifiedStatusList, cwt},
     time::Timestamp,
     verify::{
-        self, IssuerPolicy, PresentationContext, StatusPolicy, TypeRules, VerificationEnvironment, VerifiedCredential,
+        self, IssuerPolicy, PresentationContext, StatusPolicy, TypeCatalogue, VerificationEnvironment,
+        VerifiedCredential,
     },
 };
 use serde_json::{Map, Value, json};
@@ -81,12 +82,12 @@ pub(crate) fn sd_jwt(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(token) = SdJwt::parse(text) else { return };
     let _ = (token.holder_key(), token.require_no_key_binding());
-    if let Ok(disclosed) = token.disclosed() {
-        assert_eq!(disclosed.paths.len(), token.disclosure_count(), "each disclosure stands in one place");
+    if let Ok(disclosed) = token.resolve_disclosures() {
+        assert_eq!(disclosed.disclosure_paths.len(), token.disclosure_count(), "each disclosure stands in one place");
         let everything: Vec<_> = disclosed.payload.keys().map(|name| vec![Step::Name(name.clone())]).collect();
-        let selected = token.select(&everything).expect("what is disclosed can be selected");
+        let selected = token.select_claims(&everything).expect("what is disclosed can be selected");
         assert_eq!(selected.disclosure_count(), token.disclosure_count());
-        let none = token.select(&[]).expect("nothing can be selected");
+        let none = token.select_claims(&[]).expect("nothing can be selected");
         assert_eq!(none.disclosure_count(), 0);
     }
 }
@@ -97,7 +98,7 @@ pub(crate) fn did_url(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(url) = DidUrl::parse(text) {
         assert_eq!(url.to_string(), text);
-        let _ = carnet_core::did::key_for(&SelfContained, text, VerificationRelationship::Authentication);
+        let _ = carnet_core::did::resolve_key(&SelfContainedResolver, text, VerificationRelationship::Authentication);
     }
     if let Ok(did) = Did::parse(text) {
         assert_eq!(did.as_str(), text);
@@ -109,7 +110,7 @@ pub(crate) fn did_url(bytes: &[u8]) {
             assert!(url.starts_with("https://") && url.ends_with("/did.jsonl"), "{url}");
             assert!(!url.contains("/../") && !url.contains('@') && !url.contains('?') && !url.contains('#'), "{url}");
         }
-        let _ = carnet_core::did::Resolve::resolve(&SelfContained, &did);
+        let _ = carnet_core::did::Resolve::resolve(&SelfContainedResolver, &did);
     }
     if let Ok(key) = PublicKey::from_multikey(text) {
         assert_eq!(key.to_multikey(), text);
@@ -137,11 +138,11 @@ pub(crate) fn did_log(bytes: &[u8]) {
         Did::parse(entry.get("state")?.get("id")?.as_str()?).ok()
     };
     let Some(did) = own() else { return };
-    let log = webvh::UnwitnessedLog::verify(&did, bytes, NOW, 60)
+    let log = webvh::UnwitnessedLog::verify_entries(&did, bytes, NOW, 60)
         .and_then(|chain| chain.verify_witnesses(Some(b"[]"), NOW, 60));
     let Ok(log) = log else { return };
     assert_eq!(log.did(), &did);
-    log.require_follows(log.last_id().expect("an entry")).expect("it follows itself");
+    log.require_version(log.last_version_id().expect("an entry")).expect("it follows itself");
     if let Ok(document) = log.document() {
         assert_eq!(document.did(), &did);
         let _ = document.with_history();
@@ -153,7 +154,7 @@ pub(crate) fn dcql(bytes: &[u8]) {
     let Ok(value) = json::parse(bytes, Limits::SMALL) else { return };
     if let Ok(query) = Query::parse(&value) {
         Query::parse(&query.to_json()).expect("what was written can be read");
-        let _ = query.satisfied_by(&[]);
+        let _ = query.check_presented_ids(&[]);
     }
 }
 
@@ -166,7 +167,8 @@ pub(crate) fn data_integrity(bytes: &[u8]) {
     ] {
         let controller = document.get(party).and_then(Value::as_str).unwrap_or_default();
         let expected = ProofRequirements { purpose, controller, binding, now: NOW, skew: 60 };
-        if let Ok(verified) = data_integrity::verify(&document, &Suites::jcs(), &SelfContained, &expected) {
+        if let Ok(verified) = data_integrity::verify(&document, &Cryptosuites::jcs(), &SelfContainedResolver, &expected)
+        {
             assert!(!verified.contains_key("proof"));
         }
     }
@@ -178,16 +180,16 @@ pub(crate) fn data_integrity(bytes: &[u8]) {
 struct Anything;
 
 impl IssuerPolicy for Anything {
-    fn accepts(&self, _: &VerifiedCredential) -> Result<(), Problem> {
+    fn check_issuer(&self, _: &VerifiedCredential) -> Result<(), Problem> {
         Ok(())
     }
 }
 
-impl TypeRules for Anything {
+impl TypeCatalogue for Anything {
     fn type_name(&self, _: &[&str], _: Option<&str>) -> Result<String, Problem> {
         Ok("Anything".to_owned())
     }
-    fn check(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
+    fn check_schema(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
         Ok(())
     }
 }
@@ -197,14 +199,18 @@ pub(crate) fn credential(bytes: &[u8]) {
     let env = VerificationEnvironment {
         now: NOW,
         skew: 60,
-        resolver: &SelfContained,
-        suites: &Suites::jcs(),
-        issuers: &Anything,
+        resolver: &SelfContainedResolver,
+        suites: &Cryptosuites::jcs(),
+        issuer_policy: &Anything,
         types: &Anything,
-        status: StatusPolicy::Lists { lists: &std::collections::HashMap::new(), stale_by: 0, statement_age: 86_400 },
+        status_policy: StatusPolicy::Lists {
+            lists: &std::collections::HashMap::new(),
+            max_staleness: 0,
+            max_statement_age: 86_400,
+        },
     };
     let (report, verified) = verify::verify_credential(bytes, &env);
-    assert_eq!(report.failure().is_none(), verified.is_some(), "the report and the value agree");
+    assert_eq!(report.first_failure().is_none(), verified.is_some(), "the report and the value agree");
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for format in ["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs"] {
         let meta = if format == "dc+sd-jwt" {
@@ -217,7 +223,7 @@ pub(crate) fn credential(bytes: &[u8]) {
         let asked = PresentationContext { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 600 };
         let answer = BTreeMap::from([("one".to_owned(), vec![text.to_owned()])]);
         let (report, verified) = verify::verify_presentation(&answer, &asked, &env);
-        assert_eq!(report.failure().is_none(), verified.is_some(), "the report and the value agree");
+        assert_eq!(report.first_failure().is_none(), verified.is_some(), "the report and the value agree");
     }
 }
 
@@ -228,8 +234,9 @@ pub(crate) const LIST: &str = "https://issuer.example/status/token/0";
 pub(crate) fn status_list_cwt(bytes: &[u8]) {
     let Ok(token) = cwt::CwtStatusList::parse(bytes) else { return };
     let Ok(kid) = DidUrl::parse(token.kid()) else { return };
-    if let Ok(listed) = VerifiedStatusList::verify(bytes, LIST, kid.did(), (NOW, 60), (&SelfContained, &Suites::none()))
+    if let Ok(listed) =
+        VerifiedStatusList::verify(bytes, LIST, kid.did(), (NOW, 60), (&SelfContainedResolver, &Cryptosuites::empty()))
     {
-        assert_eq!(listed.issuer(), kid.did());
+        assert_eq!(listed.signer(), kid.did());
     }
 }

@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use carnet_core::{
-    did::SelfContained,
+    did::SelfContainedResolver,
     format::CredentialFormat,
     json::{Limits, parse},
     keys::Signer as _,
@@ -15,10 +15,10 @@ use carnet_core::{
 use carnet_wallet::{
     address::service_address,
     answer::tests::{Issuer, NOW},
-    collect::{CollectionRequirements, DateRequirement, verify_copies},
+    issuance::{DateRequirement, IssuanceRequirements, verify_copies},
+    issuer_metadata::ExpectedCredential,
     link::{LinkKind, extract_link},
     offer::ReceivedOffer,
-    promise::ExpectedCredential,
     request::{AuthorizationRequestLink, PresentationRequest, tests::Asker},
     store::{HeldCredential, HolderKey, contents::HolderAlgorithm},
 };
@@ -33,10 +33,10 @@ pub(crate) const ALL: &[(&str, Door)] =
 
 static ASKER: LazyLock<Asker> = LazyLock::new(Asker::new);
 static ISSUER: LazyLock<Issuer> = LazyLock::new(Issuer::new);
-static KEY: LazyLock<HolderKey> = LazyLock::new(HolderKey::draw);
+static KEY: LazyLock<HolderKey> = LazyLock::new(HolderKey::generate);
 /// Copy that is accepted.
 static VALID: LazyLock<String> = LazyLock::new(|| {
-    let key = KEY.open().expect("a key that was just drawn");
+    let key = KEY.decode().expect("a key that was just drawn");
     ISSUER.copy(CredentialFormat::VcSdJwt, &key.public_key())
 });
 
@@ -46,12 +46,12 @@ pub(crate) fn link(bytes: &[u8]) {
     let found = extract_link(text);
     assert_eq!(extract_link(&found), found);
     if let Ok(offer) = ReceivedOffer::parse(text) {
-        assert_eq!(LinkKind::of(&found), Some(LinkKind::Offer));
+        assert_eq!(LinkKind::detect(&found), Some(LinkKind::Offer));
         is_consistent(&offer);
     }
     if let Ok(pointer) = AuthorizationRequestLink::parse(text) {
-        assert_eq!(LinkKind::of(&found), Some(LinkKind::Request));
-        assert!(service_address(&pointer.endpoint).is_ok() && !pointer.id.contains('/'));
+        assert_eq!(LinkKind::detect(&found), Some(LinkKind::Request));
+        assert!(service_address(&pointer.endpoint).is_ok() && !pointer.request_id.contains('/'));
     }
 }
 
@@ -68,19 +68,19 @@ fn is_consistent(offer: &ReceivedOffer) {
     let ids: BTreeSet<&String> = offer.configuration_ids.iter().collect();
     assert!(!ids.is_empty() && ids.len() == offer.configuration_ids.len());
     assert!(!offer.code.expose().is_empty());
-    assert_eq!(offer.digest(), offer.digest());
+    assert_eq!(offer.code_digest(), offer.code_digest());
 }
 
 /// Payload of a request object, signed by its sender; one that is accepted is bound to its link.
 pub(crate) fn request(bytes: &[u8]) {
     let (Some(payload), Value::Object(header)) = (object(bytes), ASKER.header()) else { return };
     let Ok(token) = jose::sign(header, &payload, &ASKER.key) else { return };
-    let Ok(request) = PresentationRequest::verify(&token, &ASKER.pointer, &SelfContained, NOW) else { return };
+    let Ok(request) = PresentationRequest::verify(&token, &ASKER.pointer, &SelfContainedResolver, NOW) else { return };
     assert_eq!(request.client_id, ASKER.pointer.client_id);
     assert!(!request.nonce.is_empty() && request.nonce.is_ascii());
     let other =
         AuthorizationRequestLink { client_id: format!("{}x", ASKER.pointer.client_id), ..ASKER.pointer.clone() };
-    assert!(PresentationRequest::verify(&token, &other, &SelfContained, NOW).is_err());
+    assert!(PresentationRequest::verify(&token, &other, &SelfContainedResolver, NOW).is_err());
 }
 
 /// Text of a copy, as an issuer may send it: no copy that this issuer did not sign for this key is accepted.
@@ -134,7 +134,7 @@ pub(crate) fn valid() -> Vec<(&'static str, Vec<u8>)> {
 
 fn received(format: CredentialFormat, copy: String) -> Option<HeldCredential> {
     let issuer = &*ISSUER;
-    let promise = ExpectedCredential {
+    let announced = ExpectedCredential {
         audience: String::new(),
         key_algorithm: HolderAlgorithm::EdDsa,
         issuer: issuer.did.to_string(),
@@ -146,13 +146,13 @@ fn received(format: CredentialFormat, copy: String) -> Option<HeldCredential> {
         renewal_window_days: 0,
         is_foreign: false,
     };
-    let expected = CollectionRequirements {
-        promise: &promise,
+    let expected = IssuanceRequirements {
+        expected: &announced,
         keys: std::slice::from_ref(&*KEY),
         held: &[],
-        days: DateRequirement::Issued { since: NOW, until: None },
+        dates: DateRequirement::Issued { since: NOW, until: None },
         directory: None,
-        resolver: &SelfContained,
+        resolver: &SelfContainedResolver,
         catalogue: &issuer.catalogue,
         now: NOW,
     };

@@ -8,37 +8,37 @@ use serde_json::{Map, Value, json};
 
 /// Returns whether `--json` is among the command-line arguments, before any `--`. The command line need not be valid.
 #[must_use]
-pub fn json_is_asked() -> bool {
+pub fn is_json_requested() -> bool {
     std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }
 
 /// Members to be added to the JSON object of the next error.
-static BESIDE: OnceLock<Map<String, Value>> = OnceLock::new();
+static ERROR_MEMBERS: OnceLock<Map<String, Value>> = OnceLock::new();
 
 /// Stores members to be printed next to `error` in the JSON object of this process's errors. Only the first call has an
 /// effect; a value other than an object is ignored.
-pub fn beside(object: Value) {
+pub fn set_error_members(object: Value) {
     if let Value::Object(members) = object {
-        let _ = BESIDE.set(members);
+        let _ = ERROR_MEMBERS.set(members);
     }
 }
 
 /// Prints the error of a command: `text` on standard error and, with `--json`, an object with `error` on standard
 /// output. Failures to print are ignored.
-pub fn failure(text: impl std::fmt::Display, error: &Value) {
-    if json_is_asked() {
+pub fn print_failure(text: impl std::fmt::Display, error: &Value) {
+    if is_json_requested() {
         // An output that takes nothing changes nothing: the words are on standard error.
-        let mut whole = BESIDE.get().cloned().unwrap_or_default();
+        let mut whole = ERROR_MEMBERS.get().cloned().unwrap_or_default();
         whole.insert("error".to_owned(), error.clone());
-        let _ = crate::announce(Value::Object(whole));
+        let _ = crate::try_print_line(Value::Object(whole));
     }
     // Also with `--json`: the log of a script then has the words.
-    crate::note(format_args!("error: {text}"));
+    crate::print_error_line(format_args!("error: {text}"));
 }
 
 /// Returns the JSON object for a command-line usage error: reason `usage`, message, missing arguments, and a hint.
 #[must_use]
-pub fn usage_object(error: &clap::Error) -> Value {
+pub fn usage_error_json(error: &clap::Error) -> Value {
     let text = error.to_string();
     // A tip, or the usage, follows the first empty line.
     let words: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
@@ -74,7 +74,7 @@ mod tests {
             .arg(Arg::new("json").long("json").action(ArgAction::SetTrue));
         let program = Command::new("x").subcommand_required(true).arg_required_else_help(true).subcommand(make);
         let error = program.try_get_matches_from(["x"].iter().chain(arguments)).unwrap_err();
-        usage_object(&error)["error"].clone()
+        usage_error_json(&error)["error"].clone()
     }
 
     #[test]

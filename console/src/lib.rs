@@ -18,17 +18,17 @@ use std::{
 mod failure;
 mod question;
 
-pub use failure::{beside, failure, json_is_asked, usage_object};
+pub use failure::{is_json_requested, print_failure, set_error_members, usage_error_json};
 pub use question::{Answer, Question};
 
 /// Exit code for a failed command, or a negative result.
-pub const PROBLEM: u8 = 1;
+pub const EXIT_FAILURE: u8 = 1;
 /// Exit code for a usage error, or a missing file or secret.
-pub const USAGE: u8 = 2;
+pub const EXIT_USAGE: u8 = 2;
 /// Exit code for a temporary failure: a retry may succeed.
-pub const TRY_AGAIN: u8 = 3;
+pub const EXIT_TRY_AGAIN: u8 = 3;
 /// Minimum exit code of a command whose output was lost.
-const OUTPUT_LOST: u8 = PROBLEM;
+const EXIT_OUTPUT_LOST: u8 = EXIT_FAILURE;
 
 /// Reason why standard output cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,52 +36,52 @@ pub enum Unwritable {
     /// Standard output is `/dev/null`, or is closed: the standard library then opens `/dev/null`, so that the two
     /// cannot be distinguished.
     #[error("standard output is closed or goes to /dev/null")]
-    Nowhere,
+    NullDevice,
     /// A write failed, with the message of the operating system.
     #[error("standard output cannot be written: {0}")]
     Failed(String),
 }
 
 /// First failure to write standard output in this process that the caller did not handle; it determines the exit code.
-static FAILED: OnceLock<Unwritable> = OnceLock::new();
+static FIRST_FAILURE: OnceLock<Unwritable> = OnceLock::new();
 
 /// Writes text to standard output. A closed pipe is ignored; any other failure is remembered for the exit code.
-pub fn out(text: impl Display) {
+pub fn print(text: impl Display) {
     if let Err(error) = write(&text)
         && error.kind() != ErrorKind::BrokenPipe
     {
-        let _ = FAILED.set(failed(&error));
+        let _ = FIRST_FAILURE.set(to_unwritable(&error));
     }
 }
 
 /// Writes a line to standard output. A closed pipe is ignored; any other failure is remembered for the exit code.
-pub fn line(text: impl Display) {
-    out(format_args!("{text}\n"));
+pub fn print_line(text: impl Display) {
+    print(format_args!("{text}\n"));
 }
 
 /// Writes a line to standard output, and returns a failure for the caller to handle; it does not affect the exit code.
 ///
 /// # Errors
 /// The line could not be written, or its reader has closed the pipe.
-pub fn announce(text: impl Display) -> Result<(), Unwritable> {
-    write(format_args!("{text}\n")).map_err(|error| failed(&error))
+pub fn try_print_line(text: impl Display) -> Result<(), Unwritable> {
+    write(format_args!("{text}\n")).map_err(|error| to_unwritable(&error))
 }
 
 /// Writes a line to standard error; failures are ignored.
-pub fn note(text: impl Display) {
+pub fn print_error_line(text: impl Display) {
     let _ = writeln!(standard_error(), "{text}");
 }
 
 /// Returns the exit code for the process: `code`; at least 1 if output was lost, which is then reported on standard
 /// error. It does not end the process.
 #[must_use]
-pub fn exit(code: u8) -> ExitCode {
-    let Some(lost) = FAILED.get() else { return ExitCode::from(code) };
-    note(format_args!(
+pub fn exit_code(code: u8) -> ExitCode {
+    let Some(lost) = FIRST_FAILURE.get() else { return ExitCode::from(code) };
+    print_error_line(format_args!(
         "error: part of the answer is lost: {lost}. The command itself was carried out.\nhint: make room, or \
          redirect the output; the listing commands show the current state"
     ));
-    ExitCode::from(code.max(OUTPUT_LOST))
+    ExitCode::from(code.max(EXIT_OUTPUT_LOST))
 }
 
 /// Checks that standard output can be written, before an action whose result is displayed only once.
@@ -90,14 +90,14 @@ pub fn exit(code: u8) -> ExitCode {
 ///
 /// # Errors
 /// Standard output is closed, full, a pipe without a reader, or `/dev/null`.
-pub fn reserve(json: bool) -> Result<(), Unwritable> {
+pub fn check_output(json: bool) -> Result<(), Unwritable> {
     if stdout_is_terminal() {
         return Ok(());
     }
     if goes_nowhere() {
-        return Err(Unwritable::Nowhere);
+        return Err(Unwritable::NullDevice);
     }
-    write(if json { " " } else { "\n" }).map_err(|error| failed(&error))
+    write(if json { " " } else { "\n" }).map_err(|error| to_unwritable(&error))
 }
 
 /// Checks that standard output goes somewhere, without writing to it: for output that a script reads from its first
@@ -106,41 +106,41 @@ pub fn reserve(json: bool) -> Result<(), Unwritable> {
 /// # Errors
 /// Standard output is closed or `/dev/null`.
 pub fn require_reader() -> Result<(), Unwritable> {
-    if goes_nowhere() { Err(Unwritable::Nowhere) } else { Ok(()) }
+    if goes_nowhere() { Err(Unwritable::NullDevice) } else { Ok(()) }
 }
 
 /// Writes a line that cannot be displayed again, such as a secret.
 ///
 /// # Errors
 /// Standard output is closed or `/dev/null`; the line could not be written, or its reader has closed the pipe.
-pub fn show_once(text: impl Display) -> Result<(), Unwritable> {
+pub fn print_once(text: impl Display) -> Result<(), Unwritable> {
     if goes_nowhere() {
-        return Err(Unwritable::Nowhere);
+        return Err(Unwritable::NullDevice);
     }
-    announce(text)
+    try_print_line(text)
 }
 
 /// Prints help, version or a usage error from the command-line parser, and returns the exit code: 0, or 2 for a usage
 /// error. With `--json`, a usage error is also printed as an object on standard output.
 #[must_use]
-pub fn usage(error: &clap::Error) -> ExitCode {
+pub fn print_usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if error.use_stderr() {
-        if json_is_asked() {
-            let _ = announce(usage_object(error));
+        if is_json_requested() {
+            let _ = try_print_line(usage_error_json(error));
         }
         let _ = match colour && stderr_is_terminal() {
             true => write!(standard_error(), "{}", text.ansi()),
             false => write!(standard_error(), "{text}"),
         };
-        return exit(USAGE);
+        return exit_code(EXIT_USAGE);
     }
     match colour && stdout_is_terminal() {
-        true => out(text.ansi()),
-        false => out(text),
+        true => print(text.ansi()),
+        false => print(text),
     }
-    exit(0)
+    exit_code(0)
 }
 
 /// Asks a question on standard error, and reads the answer from standard input; `None`, without asking, if either is
@@ -154,7 +154,7 @@ pub fn ask(question: &Question<'_>) -> Option<Answer> {
         let mut error = standard_error();
         let _ = write!(error, "{text}").and_then(|()| error.flush());
     };
-    Some(question.put(print, read_line))
+    Some(question.ask(print, read_line))
 }
 
 /// Reads a line from standard input, without its line feed; `None` at the end of the input, even after an incomplete
@@ -168,7 +168,7 @@ pub fn read_line() -> Option<String> {
 
 /// Returns the width of the terminal on standard output, in columns; `None` if it is not a terminal.
 #[must_use]
-pub fn columns() -> Option<usize> {
+pub fn terminal_columns() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(standard_output())?;
     Some(usize::from(width.0)).filter(|columns| *columns > 0)
 }
@@ -204,7 +204,7 @@ fn write(text: impl Display) -> io::Result<()> {
     out.flush()
 }
 
-fn failed(error: &io::Error) -> Unwritable {
+fn to_unwritable(error: &io::Error) -> Unwritable {
     Unwritable::Failed(error.to_string())
 }
 

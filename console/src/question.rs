@@ -1,9 +1,9 @@
 //! Yes-or-no questions at a terminal.
 
-use carnet_core::input::{folded, with_ascii_digits};
+use carnet_core::input::{fold_for_language, with_ascii_digits};
 
 /// Maximum number of times that a question is asked.
-const TRIES: usize = 3;
+const MAX_TRIES: usize = 3;
 
 /// Answer to a [`Question`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Question<'a> {
     /// Word for no.
     pub no: &'a str,
     /// Line printed before the question is repeated.
-    pub again: &'a str,
+    pub retry_prompt: &'a str,
 }
 
 impl<'a> Question<'a> {
@@ -39,7 +39,7 @@ impl<'a> Question<'a> {
     #[must_use]
     pub const fn english(text: &'a str) -> Self {
         let again = "Please answer with a whole word, yes or no; or with 1 for yes, 2 for no.";
-        Self { text, language: "en", yes: "yes", no: "no", again }
+        Self { text, language: "en", yes: "yes", no: "no", retry_prompt: again }
     }
 
     /// Asks the question up to three times, until the answer is clear. `print` writes text; `read` returns the next
@@ -47,17 +47,17 @@ impl<'a> Question<'a> {
     ///
     /// Lines that were typed or pasted at the terminal before the question are discarded, since they were not meant as
     /// answers.
-    pub fn put(&self, mut print: impl FnMut(&str), mut read: impl FnMut() -> Option<String>) -> Answer {
-        for tried in 0..TRIES {
+    pub fn ask(&self, mut print: impl FnMut(&str), mut read: impl FnMut() -> Option<String>) -> Answer {
+        for tried in 0..MAX_TRIES {
             if tried > 0 {
-                print(self.again);
+                print(self.retry_prompt);
                 print("\n");
             }
             discard_typed_ahead();
             print(self.text);
             print(" ");
             let Some(line) = read() else { return Answer::Unclear };
-            match self.understand(&line) {
+            match self.parse_answer(&line) {
                 Answer::Unclear => {}
                 answer => return answer,
             }
@@ -66,8 +66,8 @@ impl<'a> Question<'a> {
     }
 
     /// Returns the answer in a line; case and surrounding white space are ignored.
-    fn understand(&self, line: &str) -> Answer {
-        let fold = |text: &str| folded(text.trim(), self.language);
+    fn parse_answer(&self, line: &str) -> Answer {
+        let fold = |text: &str| fold_for_language(text.trim(), self.language);
         let given = fold(&with_ascii_digits(line));
         match given.as_str() {
             "1" => Answer::Yes,
@@ -104,7 +104,7 @@ mod tests {
 
     fn put(question: Question<'_>, lines: &[&str]) -> (Answer, String) {
         let (mut screen, mut lines) = (String::new(), lines.iter());
-        let answer = question.put(|text| screen.push_str(text), || lines.next().map(|line| (*line).to_owned()));
+        let answer = question.ask(|text| screen.push_str(text), || lines.next().map(|line| (*line).to_owned()));
         (answer, screen)
     }
 

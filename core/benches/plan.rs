@@ -16,8 +16,8 @@ use std::{hint::black_box, time::Instant};
 use carnet_core::{
     format::CredentialFormat,
     query::{
-        Candidate, Query,
-        plan::{CopyExposure, DisclosureWeights, Holding, Sensitivity, SensitivityClasses},
+        Query, QueryCandidate,
+        plan::{AvailableCopy, CopyExposure, DisclosureWeights, Sensitivity, SensitivityClasses},
     },
     secure::sd_jwt::Step,
 };
@@ -28,12 +28,12 @@ const ROUNDS: usize = 50;
 
 struct Flat;
 impl SensitivityClasses for Flat {
-    fn class(&self, _: &Holding<'_>, path: &[Step]) -> Sensitivity {
+    fn sensitivity(&self, _: &AvailableCopy<'_>, path: &[Step]) -> Sensitivity {
         match path.last() {
             Some(Step::Name(name)) if name == "rightToWork" => Sensitivity::Computed,
-            Some(Step::Name(name)) if name == "residentIn" => Sensitivity::Coarse,
-            Some(Step::Name(name)) if name == "documentNumber" => Sensitivity::Fine,
-            _ => Sensitivity::Value,
+            Some(Step::Name(name)) if name == "residentIn" => Sensitivity::WidelyShared,
+            Some(Step::Name(name)) if name == "documentNumber" => Sensitivity::Identifying,
+            _ => Sensitivity::Ordinary,
         }
     }
 }
@@ -84,19 +84,19 @@ fn query() -> Query {
 
 fn main() {
     let payloads: Vec<Map<String, Value>> = (0..CREDENTIALS).map(payload).collect();
-    let holdings: Vec<Holding<'_>> = payloads
+    let holdings: Vec<AvailableCopy<'_>> = payloads
         .iter()
         .enumerate()
         .flat_map(|(document, payload)| {
-            let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload, proved: &[] };
-            [CopyExposure::SameAsker, CopyExposure::Nobody].map(|exposure| Holding {
+            let candidate = QueryCandidate { format: CredentialFormat::VcSdJwt, payload, thresholds: &[] };
+            [CopyExposure::SameVerifier, CopyExposure::NoVerifier].map(|exposure| AvailableCopy {
                 document,
                 candidate,
-                provable: &[],
-                clear: &[],
+                provable_claims: &[],
+                clear_claims: &[],
                 exposure,
-                known: document.is_multiple_of(5),
-                refused: false,
+                seen_by_verifier: document.is_multiple_of(5),
+                refused_before: false,
             })
         })
         .collect();
@@ -108,7 +108,7 @@ fn main() {
         fine: 100,
         document: 80,
         new_document: 20,
-        fresh_copy: 2,
+        unused_copy: 2,
         shared_copy: 100_000,
     };
     let query = query();

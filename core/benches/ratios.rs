@@ -23,16 +23,17 @@ use std::{
 use carnet_core::{
     Problem,
     at_least::{self, Direction, OrderedValue},
-    did::{Did, DidDocument, Resolve, SelfContained, VerificationRelationship},
-    keys::{Algorithm, PublicKey, SecretKey, Signer},
+    did::{Did, DidDocument, Resolve, SelfContainedResolver, VerificationRelationship},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer},
     query::{Query, parse_path, path_to_json},
     secure::{
-        data_integrity::{self, ProofOptions, ProofRequirements, Suites, eddsa_jcs::EddsaJcs2022},
+        data_integrity::{self, Cryptosuites, ProofOptions, ProofRequirements, eddsa_jcs::EddsaJcs2022},
         sd_jwt::{ClaimPath, IssueOptions, SdJwt, issue},
     },
     time::Timestamp,
     verify::{
-        self, IssuerPolicy, PresentationContext, StatusPolicy, TypeRules, VerificationEnvironment, VerifiedCredential,
+        self, IssuerPolicy, PresentationContext, StatusPolicy, TypeCatalogue, VerificationEnvironment,
+        VerifiedCredential,
     },
 };
 use rand_core::{CryptoRng, RngCore};
@@ -80,7 +81,7 @@ fn compare(name: &'static str, mut ours: impl FnMut(), mut floor: impl FnMut()) 
 }
 
 fn key(byte: u8) -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[byte; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[byte; 32]).unwrap()
 }
 
 /// A credential of about 1.4 KB with ten claims that may be withheld.
@@ -124,10 +125,10 @@ fn options<'a>(kid: &'a str, disclosable: &'a [ClaimPath], holder: &'a PublicKey
         typ: "vc+sd-jwt",
         kid,
         disclosable,
-        ordered: &[],
-        holder: Some(holder),
+        ordered_claims: &[],
+        holder_key: Some(holder),
         decoys_to_multiple_of: 4,
-        padded: &[],
+        padded_arrays: &[],
     }
 }
 
@@ -144,16 +145,16 @@ impl Resolve for AtHand {
     }
 }
 impl IssuerPolicy for AtHand {
-    fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem> {
+    fn check_issuer(&self, held: &VerifiedCredential) -> Result<(), Problem> {
         assert_eq!(held.credential.issuer(), self.issuer);
         Ok(())
     }
 }
-impl TypeRules for AtHand {
+impl TypeCatalogue for AtHand {
     fn type_name(&self, types: &[&str], _: Option<&str>) -> Result<String, Problem> {
         Ok(types[0].to_owned())
     }
-    fn check(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
+    fn check_schema(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
         Ok(())
     }
 }
@@ -165,13 +166,13 @@ fn presentation() -> (&'static str, f64) {
     let (issuer_key, holder_key) = (issuer.public_key(), holder.public_key());
     let did = Did::parse("did:web:university.example").unwrap();
     let kid = format!("{did}#key-1");
-    let document = DidDocument::render(&did, &[("key-1".to_owned(), issuer_key.clone())]);
+    let document = DidDocument::json_for_keys(&did, &[("key-1".to_owned(), issuer_key.clone())]);
     let services =
         AtHand { document: Arc::new(DidDocument::parse(&did, &document).unwrap()), issuer: did.as_str().to_owned() };
 
-    let (payload, paths) = credential(did.as_str(), Did::jwk(&holder_key).as_str());
+    let (payload, paths) = credential(did.as_str(), Did::did_jwk(&holder_key).as_str());
     let issued = issue(&payload, &options(&kid, &paths, &holder_key), &issuer, &mut Counter(0)).unwrap();
-    let shown = SdJwt::parse(&issued).unwrap().bind(NONCE, AUDIENCE, NOW, &holder).unwrap();
+    let shown = SdJwt::parse(&issued).unwrap().bind_key(NONCE, AUDIENCE, NOW, &holder).unwrap();
     let claims: Vec<_> = paths.iter().map(|path| json!({"path": path_to_json(path)})).collect();
     let query = Query::parse(&json!({"credentials": [{
         "id": "diploma", "format": "vc+sd-jwt", "meta": {"type_values": [["QualificationCredential"]]}, "claims": claims,
@@ -183,14 +184,14 @@ fn presentation() -> (&'static str, f64) {
         now: NOW,
         skew: 60,
         resolver: &services,
-        suites: &Suites::none(),
-        issuers: &services,
+        suites: &Cryptosuites::empty(),
+        issuer_policy: &services,
         types: &services,
-        status: StatusPolicy::NotChecked(""),
+        status_policy: StatusPolicy::NotChecked(""),
     };
     let ours = || {
         let (report, verified) = verify::verify_presentation(black_box(&answer), &asked, &env);
-        assert!(verified.is_some(), "{:?}", report.failure());
+        assert!(verified.is_some(), "{:?}", report.first_failure());
         black_box(verified);
     };
     let parts = [issued.split('~').next().unwrap(), shown.rsplit('~').next().unwrap()].map(signed_part);
@@ -212,7 +213,7 @@ fn signed_part(token: &str) -> (Vec<u8>, Vec<u8>) {
 fn eddsa_jcs() -> (&'static str, f64) {
     let issuer = key(1);
     let issuer_key = issuer.public_key();
-    let did = Did::key(&issuer_key);
+    let did = Did::did_key(&issuer_key);
     let method = format!("{did}#{}", issuer_key.to_multikey());
     let (payload, _) = credential(did.as_str(), "did:jwk:subject");
     let proof = ProofOptions {
@@ -224,7 +225,7 @@ fn eddsa_jcs() -> (&'static str, f64) {
         domain: None,
     };
     let secured = data_integrity::add_proof(&payload, &EddsaJcs2022, &proof, &issuer).unwrap();
-    let suites = Suites::only(EddsaJcs2022);
+    let suites = Cryptosuites::only(EddsaJcs2022);
     let expected = ProofRequirements {
         purpose: VerificationRelationship::AssertionMethod,
         controller: did.as_str(),
@@ -233,7 +234,7 @@ fn eddsa_jcs() -> (&'static str, f64) {
         skew: 60,
     };
     let ours = || {
-        black_box(data_integrity::verify(black_box(&secured), &suites, &SelfContained, &expected).unwrap());
+        black_box(data_integrity::verify(black_box(&secured), &suites, &SelfContainedResolver, &expected).unwrap());
     };
     let document = serde_json::to_vec(&payload).unwrap();
     let config = serde_json::to_vec(&secured["proof"]).unwrap();
@@ -250,9 +251,9 @@ fn eddsa_jcs() -> (&'static str, f64) {
 fn issuing() -> (&'static str, f64) {
     let (issuer, holder) = (key(1), key(2));
     let holder_key = holder.public_key();
-    let did = Did::key(&issuer.public_key());
+    let did = Did::did_key(&issuer.public_key());
     let kid = format!("{did}#{}", issuer.public_key().to_multikey());
-    let (payload, paths) = credential(did.as_str(), Did::jwk(&holder_key).as_str());
+    let (payload, paths) = credential(did.as_str(), Did::did_jwk(&holder_key).as_str());
     let options = options(&kid, &paths, &holder_key);
     let issued = issue(&payload, &options, &issuer, &mut Counter(0)).unwrap();
     let signed = signed_part(issued.split('~').next().unwrap()).0;
@@ -283,11 +284,12 @@ fn at_least() -> [(&'static str, f64); 2] {
     // them.
     let [low, high] = [0, u16::MAX].map(OrderedValue::from);
     let commitment = at_least::commitments(direction, salt, high)[0].commitment;
-    let opening = at_least::prove(direction, salt, high, high).unwrap();
+    let opening = at_least::prove_threshold(direction, salt, high, high).unwrap();
     let prove = || {
-        black_box(at_least::prove(direction, black_box(salt), high, black_box(low)).unwrap());
+        black_box(at_least::prove_threshold(direction, black_box(salt), high, black_box(low)).unwrap());
     };
-    let verify = || at_least::verify(direction, black_box(high), &commitment, black_box(&opening.witness)).unwrap();
+    let verify =
+        || at_least::verify_threshold(direction, black_box(high), &commitment, black_box(&opening.witness)).unwrap();
     [compare("at-least-prove", prove, floor), compare("at-least-verify", verify, floor)]
 }
 

@@ -23,11 +23,11 @@ use std::{
 
 use carnet_core::{
     did::{Did, DidUrl},
-    keys::{Algorithm, SecretKey, Signer},
-    secure::data_integrity::Suites,
+    keys::{SecretKey, SignatureAlgorithm, Signer},
+    secure::data_integrity::Cryptosuites,
     status::{
         StatusState, bitstring,
-        publication::{ListFormat, Publication, PublicationTerms},
+        publication::{ListFormat, PublicationParameters, PublishedStatusList},
     },
     time::Timestamp,
 };
@@ -38,34 +38,34 @@ const ENTRIES: u64 = 1_000_000;
 const ROUNDS: usize = 60;
 
 fn main() {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-    let kid = DidUrl::parse(&format!("{}#0", Did::jwk(&key.public_key()))).unwrap();
-    let sign = |list: &mut Publication, form: ListFormat| {
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
+    let kid = DidUrl::parse(&format!("{}#0", Did::did_jwk(&key.public_key()))).unwrap();
+    let sign = |list: &mut PublishedStatusList, form: ListFormat| {
         let url = format!("https://issuer.example/status/{}/0", form.as_str());
         let now = Timestamp::from_unix(1_800_000_000);
-        let terms = PublicationTerms { kid: &kid, url: &url, now, validity: 86_400, ttl: 300 };
+        let terms = PublicationParameters { kid: &kid, url: &url, now, lifetime_seconds: 86_400, ttl: 300 };
         if form == ListFormat::Token {
             black_box(list.sign_cwt(&terms, &key).unwrap());
         }
-        list.sign(form, &terms, &Suites::jcs(), &key).unwrap()
+        list.sign(form, &terms, &Cryptosuites::jcs(), &key).unwrap()
     };
     let draw = || u64::from(OsRng.next_u32()) % ENTRIES;
     let mut worst = 0.0_f64;
     // From a list in which nothing happened yet to one of which a tenth is revoked.
     for one_in in [0_u64, 1_000, 100, 10] {
-        let mut list = Publication::new(ENTRIES).unwrap();
+        let mut list = PublishedStatusList::new(ENTRIES).unwrap();
         for _ in 0..ENTRIES.checked_div(one_in).unwrap_or_default() {
-            list.set(draw(), StatusState::Revoked).unwrap();
+            list.set_state(draw(), StatusState::Revoked).unwrap();
         }
         let first = ListFormat::ALL.map(|form| sign(&mut list, form));
         let document: serde_json::Value = serde_json::from_str(&first[0]).unwrap();
         let encoded = document["credentialSubject"]["encodedList"].as_str().unwrap();
-        let bytes = bitstring::decode(encoded, 1).unwrap().as_bytes().to_vec();
+        let bytes = bitstring::decode_list(encoded, 1).unwrap().as_bytes().to_vec();
         let (mut ours, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let index = (0..).map(|_| draw()).find(|index| list.state(*index).unwrap() == StatusState::Valid).unwrap();
             ours.push(time(|| {
-                for form in list.set(index, StatusState::Revoked).unwrap() {
+                for form in list.set_state(index, StatusState::Revoked).unwrap() {
                     black_box(sign(&mut list, form));
                 }
             }));

@@ -18,13 +18,13 @@
 use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
 
 use carnet_core::{
-    did::{Did, DidUrl, SelfContained},
-    keys::{Algorithm, SecretKey, Signer},
-    secure::data_integrity::Suites,
+    did::{Did, DidUrl, SelfContainedResolver},
+    keys::{SecretKey, SignatureAlgorithm, Signer},
+    secure::data_integrity::Cryptosuites,
     status::{
         StatusPurpose, StatusState, VerifiedStatusList,
         bitstring::BitstringStatusListEntry,
-        publication::{ListFormat, Publication, PublicationTerms},
+        publication::{ListFormat, PublicationParameters, PublishedStatusList},
     },
     time::Timestamp,
     verify::StatusLists,
@@ -36,20 +36,27 @@ const LOOKS: usize = 100_000;
 const ROUNDS: usize = 41;
 
 fn main() {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-    let issuer = Did::jwk(&key.public_key());
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
+    let issuer = Did::did_jwk(&key.public_key());
     let read = |entries: u64, number: u64| {
-        let mut list = Publication::new(entries).unwrap();
+        let mut list = PublishedStatusList::new(entries).unwrap();
         for _ in 0..entries / 100 {
-            list.set(OsRng.next_u64() % entries, StatusState::Revoked).unwrap();
+            list.set_state(OsRng.next_u64() % entries, StatusState::Revoked).unwrap();
         }
         let (kid, url) = (DidUrl::parse(&format!("{issuer}#0")).unwrap(), url(number));
-        let terms = PublicationTerms { kid: &kid, url: &url, now: NOW, validity: 86_400, ttl: 300 };
-        let text = list.sign(ListFormat::Revocation, &terms, &Suites::jcs(), &key).unwrap();
-        VerifiedStatusList::verify(text.as_bytes(), &url, &issuer, (NOW, 60), (&SelfContained, &Suites::jcs())).unwrap()
+        let terms = PublicationParameters { kid: &kid, url: &url, now: NOW, lifetime_seconds: 86_400, ttl: 300 };
+        let text = list.sign(ListFormat::Revocation, &terms, &Cryptosuites::jcs(), &key).unwrap();
+        VerifiedStatusList::verify(
+            text.as_bytes(),
+            &url,
+            &issuer,
+            (NOW, 60),
+            (&SelfContainedResolver, &Cryptosuites::jcs()),
+        )
+        .unwrap()
     };
     for entries in [1_000_000, 10_000_000] {
-        let bytes = read(entries, 0).list().as_bytes().len() + size_of::<VerifiedStatusList>();
+        let bytes = read(entries, 0).entries().as_bytes().len() + size_of::<VerifiedStatusList>();
         println!("{entries} entries: {bytes} bytes, {:.4} of n/8", bytes as f64 * 8.0 / entries as f64);
     }
     // A hundred lists do not fit into a processor's caches; those of a few issuers do.
@@ -61,7 +68,12 @@ fn main() {
         lists.insert(issuer.to_string(), of_one);
         // The references that the pipeline has just read out of the credential.
         let mut references: Vec<BitstringStatusListEntry> = (0..number)
-            .map(|n| BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url: url(n), index: 0, bits: 1 })
+            .map(|n| BitstringStatusListEntry {
+                purpose: StatusPurpose::Revocation,
+                url: url(n),
+                index: 0,
+                size_in_bits: 1,
+            })
             .collect();
         let draws: Vec<(usize, u64)> = (0..LOOKS)
             .map(|_| (usize::try_from(OsRng.next_u64() % number).unwrap(), OsRng.next_u64() % 1_000_000))
@@ -90,7 +102,8 @@ fn round(
         reference.index = *index;
         let listed = lists.list(issuer, black_box(&reference.url)).unwrap();
         assert!(
-            listed.on_behalf_of().as_str() == issuer && listed.freshness().check(listed.fetched(), NOW, 60).is_ok()
+            listed.credential_issuer().as_str() == issuer
+                && listed.validity().require_usable(listed.fetched_at(), NOW, 60).is_ok()
         );
         set += usize::from(listed.is_set(reference).unwrap());
     }

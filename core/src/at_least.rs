@@ -2,7 +2,7 @@
 //! and needs only a hash function (spec/at-least.md).
 //!
 //! The issuer derives [`commitments`] from the salt of the claim's own disclosure. The wallet locates them with
-//! [`positions`] and proves a threshold with [`prove`]. A verifier runs [`verify`] on the one commitment that was
+//! [`locate_commitments`] and proves a threshold with [`prove_threshold`]. A verifier runs [`verify_threshold`] on the one commitment that was
 //! disclosed. For any value and threshold, proving takes at most 64 SHA-256 blocks, and verifying at most 63.
 
 mod chain;
@@ -21,14 +21,14 @@ use self::{
     value::{digits, dominates},
 };
 pub use self::{
-    proof::{MAX_PROOFS, MEMBER, ThresholdProof},
+    proof::{MAX_PROOFS, ThresholdProof, WITNESSES_MEMBER},
     relative::RelativeDay,
-    value::{MAX, OrderedValue, date_of, days_since_1900},
+    value::{MAX_VALUE, OrderedValue, date_of, days_since_1900},
 };
 use crate::{Code, Problem, secure::jose};
 
 /// Length of the array of commitments of a claim, decoys included (spec/at-least.md 3.3).
-pub const ENTRIES: usize = 4;
+pub const COMMITMENT_ARRAY_LENGTH: usize = 4;
 
 /// Side of a threshold that a value is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ impl Direction {
     /// Both directions.
     pub const ALL: [Self; 2] = [Self::AtLeast, Self::AtMost];
 
-    /// Returns `at_least` or `at_most`: the name of the proof's member that contains the threshold (spec/at-least.md
+    /// Returns `with_min_sequence` or `at_most`: the name of the proof's member that contains the threshold (spec/at-least.md
     /// 6.2).
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -100,7 +100,7 @@ pub struct Witness([Hash; DIGITS]);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DominatingValue {
     /// Index of the dominating value, 0 to 3.
-    pub entry: u8,
+    pub entry_index: u8,
     /// Committed number. For at-most proofs it derives from 65,535 minus the claim's value (spec/at-least.md 1.4).
     pub value: OrderedValue,
     /// Commitment to the number: an element of the array of commitments.
@@ -110,27 +110,27 @@ pub struct DominatingValue {
 /// Proof of one threshold: the index of the dominating value whose commitment is to be disclosed, and the witness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThresholdWitness {
-    /// Index of the dominating value, 0 to 3; [`positions`] maps it to an element of the array.
-    pub entry: u8,
+    /// Index of the dominating value, 0 to 3; [`locate_commitments`] maps it to an element of the array.
+    pub entry_index: u8,
     /// Witness for the `carnet_witnesses` member of the key-binding JWT.
     pub witness: Witness,
 }
 
 /// Returns the one to four commitments to a value, ordered by index. The issuer must shuffle them and pad the array to
-/// [`ENTRIES`] with decoys.
+/// [`COMMITMENT_ARRAY_LENGTH`] with decoys.
 ///
 /// `salt` is the text of the salt in the value's own disclosure. Hashes at most 264 SHA-256 blocks for a salt of 22
 /// characters (128 bits).
 #[must_use]
 pub fn commitments(direction: Direction, salt: &str, value: OrderedValue) -> Vec<DominatingValue> {
-    dominating(direction, value)
+    dominating_values(direction, value)
         .map(|(entry, value)| {
             let ends = digits(value).map(|(place, digit)| {
                 let seed = chain::seed(direction, salt, entry, place);
-                chain::steps(direction, &seed, digit)
+                chain::advance(direction, &seed, digit)
             });
             let ends = ends.each_ref().map(|end| **end);
-            DominatingValue { entry, value, commitment: Commitment(chain::root(direction, &ends)) }
+            DominatingValue { entry_index: entry, value, commitment: Commitment(chain::commit_ends(direction, &ends)) }
         })
         .collect()
 }
@@ -145,22 +145,22 @@ pub fn commitments(direction: Direction, salt: &str, value: OrderedValue) -> Vec
 /// # Errors
 /// `threshold_unproven` if the elements are not exactly the value's commitments: one is missing or repeated, or commits
 /// to another value.
-pub fn positions(
+pub fn locate_commitments(
     direction: Direction,
     salt: &str,
     value: OrderedValue,
     elements: &[&str],
-) -> Result<[Option<usize>; ENTRIES], Problem> {
+) -> Result<[Option<usize>; COMMITMENT_ARRAY_LENGTH], Problem> {
     let foreign = || Problem::new(Code::ThresholdUnproven, "the commitments are not those of the value beside them");
     let entries = commitments(direction, salt, value);
     if entries.len() != elements.len() {
         return Err(foreign());
     }
-    let mut positions = [None; ENTRIES];
+    let mut positions = [None; COMMITMENT_ARRAY_LENGTH];
     for entry in entries {
         let text = entry.commitment.to_string();
         let position = elements.iter().position(|element| *element == text).ok_or_else(foreign)?;
-        *positions.get_mut(usize::from(entry.entry)).ok_or_else(foreign)? = Some(position);
+        *positions.get_mut(usize::from(entry.entry_index)).ok_or_else(foreign)? = Some(position);
     }
     Ok(positions)
 }
@@ -170,7 +170,7 @@ pub fn positions(
 ///
 /// Two witnesses from one copy of a credential can be combined into a witness for a threshold that the holder never
 /// approved. A wallet proves only one threshold of a claim with one copy (spec/at-least.md 4.5), or uses
-/// [`prove_in_block`].
+/// [`prove_threshold_in_block`].
 ///
 /// # Errors
 /// `threshold_unmet` if the value does not satisfy the threshold: no proof exists.
@@ -191,33 +191,33 @@ pub fn positions(
 /// verify(Direction::AtMost, threshold, &disclosed.commitment, &opening.witness)?;
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
-pub fn prove(
+pub fn prove_threshold(
     direction: Direction,
     salt: &str,
     value: OrderedValue,
     threshold: OrderedValue,
 ) -> Result<ThresholdWitness, Problem> {
-    open(direction, salt, value, threshold, value::chained(direction, threshold))
+    prove_by_entry(direction, salt, value, threshold, value::chain_number(direction, threshold))
 }
 
-/// Proves a threshold like [`prove`], but with the commitment that is the same for every threshold of the same block
+/// Proves a threshold like [`prove_threshold`], but with the commitment that is the same for every threshold of the same block
 /// ([`are_in_same_block`]) that the value satisfies. Proving another threshold of the block to the same verifier then
 /// reveals nothing but that threshold (spec/at-least.md 4.6).
 ///
 /// # Errors
 /// `threshold_unmet` if the value does not satisfy the threshold.
-pub fn prove_in_block(
+pub fn prove_threshold_in_block(
     direction: Direction,
     salt: &str,
     value: OrderedValue,
     threshold: OrderedValue,
 ) -> Result<ThresholdWitness, Problem> {
-    let chained = value::chained(direction, threshold);
-    let reached = value::reached_in_block(value::chained(direction, value), chained);
+    let chained = value::chain_number(direction, threshold);
+    let reached = value::reached_in_block(value::chain_number(direction, value), chained);
     if reached < chained {
         return Err(Code::ThresholdUnmet.into());
     }
-    open(direction, salt, value, threshold, reached)
+    prove_by_entry(direction, salt, value, threshold, reached)
 }
 
 /// Returns whether two thresholds are in the same block of sixteen: they differ at most in the last of their four
@@ -228,27 +228,27 @@ pub fn are_in_same_block(one: OrderedValue, other: OrderedValue) -> bool {
 }
 
 /// Proves a threshold with the first dominating value that dominates `reached`, a number that itself dominates the
-/// threshold. `reached` is already converted by [`value::chained`]; the other numbers are not.
+/// threshold. `reached` is already converted by [`value::chain_number`]; the other numbers are not.
 ///
 /// # Errors
 /// `threshold_unmet` if there is none.
-fn open(
+fn prove_by_entry(
     direction: Direction,
     salt: &str,
     value: OrderedValue,
     threshold: OrderedValue,
     reached: OrderedValue,
 ) -> Result<ThresholdWitness, Problem> {
-    let (entry, value) = dominating(direction, value)
+    let (entry, value) = dominating_values(direction, value)
         .find(|(_, value)| dominates(*value, reached))
         .ok_or_else(|| Problem::from(Code::ThresholdUnmet))?;
-    let wanted = digits(value::chained(direction, threshold));
+    let wanted = digits(value::chain_number(direction, threshold));
     let points = digits(value).map(|(place, digit)| {
         let seed = chain::seed(direction, salt, entry, place);
         let least = wanted.iter().find(|(other, _)| *other == place).map_or(0, |(_, digit)| *digit);
-        chain::steps(direction, &seed, digit.saturating_sub(least))
+        chain::advance(direction, &seed, digit.saturating_sub(least))
     });
-    Ok(ThresholdWitness { entry, witness: Witness(points.each_ref().map(|point| **point)) })
+    Ok(ThresholdWitness { entry_index: entry, witness: Witness(points.each_ref().map(|point| **point)) })
 }
 
 /// Verifies that the value behind a commitment satisfies the threshold. Hashes at most 63 SHA-256 blocks.
@@ -259,23 +259,23 @@ fn open(
 ///
 /// # Errors
 /// `threshold_unproven` if the witness does not lead to the commitment.
-pub fn verify(
+pub fn verify_threshold(
     direction: Direction,
     threshold: OrderedValue,
     commitment: &Commitment,
     witness: &Witness,
 ) -> Result<(), Problem> {
-    let wanted = digits(value::chained(direction, threshold));
+    let wanted = digits(value::chain_number(direction, threshold));
     let mut ends = witness.0;
     for (end, (_, digit)) in ends.iter_mut().zip(wanted) {
-        *end = *chain::steps(direction, end, digit);
+        *end = *chain::advance(direction, end, digit);
     }
-    if chain::root(direction, &ends) == commitment.0 { Ok(()) } else { Err(Code::ThresholdUnproven.into()) }
+    if chain::commit_ends(direction, &ends) == commitment.0 { Ok(()) } else { Err(Code::ThresholdUnproven.into()) }
 }
 
 /// Returns the dominating values of a value with their indexes (spec/at-least.md 2.1).
-fn dominating(direction: Direction, value: OrderedValue) -> impl Iterator<Item = (u8, OrderedValue)> {
-    value::dominating(value::chained(direction, value))
+fn dominating_values(direction: Direction, value: OrderedValue) -> impl Iterator<Item = (u8, OrderedValue)> {
+    value::dominating_values(value::chain_number(direction, value))
 }
 
 /// Decodes base64url text without padding to exactly `N` bytes; `what` names the text in errors.
@@ -288,7 +288,7 @@ fn decode<const N: usize>(text: &str, what: &str) -> Result<[u8; N], Problem> {
     if Some(text.len()) != base64::encoded_len(N, false) {
         return Err(wrong_length());
     }
-    jose::decode(text, what)?.try_into().map_err(|_| wrong_length())
+    jose::decode_base64url(text, what)?.try_into().map_err(|_| wrong_length())
 }
 
 impl fmt::Display for Commitment {

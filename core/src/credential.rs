@@ -8,8 +8,8 @@ use crate::{Code, Problem, time::Timestamp};
 
 mod members;
 
-pub(crate) use members::TopLevel;
-pub use members::may_name_claim;
+pub(crate) use members::TopLevelMembers;
+pub use members::is_permitted_claim_name;
 
 /// First URL in `@context` (VCDM 2.0 section 4.3).
 pub const CONTEXT_V2: &str = "https://www.w3.org/ns/credentials/v2";
@@ -76,7 +76,7 @@ impl Credential {
     }
 
     /// Returns all types except `VerifiableCredential`, in document order.
-    pub fn types(&self) -> impl Iterator<Item = &str> {
+    pub fn specific_types(&self) -> impl Iterator<Item = &str> {
         self.types.iter().map(String::as_str).filter(|name| *name != BASE_TYPE)
     }
 
@@ -118,14 +118,14 @@ impl Credential {
 /// # Errors
 /// `context_missing`, `context_nested`.
 pub(crate) fn check_context(document: &Map<String, Value>) -> Result<(), Problem> {
-    check_context_except(document, "proof")
+    check_context_outside(document, "proof")
 }
 
 /// Checks `@context` like [`check_context`], except inside the member `own`, which may have contexts.
 ///
 /// # Errors
 /// `context_missing`, `context_nested`.
-pub(crate) fn check_context_except(document: &Map<String, Value>, own: &str) -> Result<(), Problem> {
+pub(crate) fn check_context_outside(document: &Map<String, Value>, own: &str) -> Result<(), Problem> {
     let first = match document.get("@context") {
         Some(Value::Array(contexts)) => contexts.first(),
         _ => None,
@@ -309,7 +309,7 @@ mod tests {
     fn a_credential_is_read() {
         let credential = parse(base()).unwrap();
         assert_eq!(credential.issuer(), "did:web:a.example");
-        assert_eq!(credential.types().collect::<Vec<_>>(), ["X"]);
+        assert_eq!(credential.specific_types().collect::<Vec<_>>(), ["X"]);
         assert_eq!(credential.subject_ids().collect::<Vec<_>>(), ["did:jwk:abc"]);
     }
 

@@ -10,7 +10,7 @@ use crate::{
     time::{DATE_LENGTH, SECONDS_PER_DAY, Timestamp},
 };
 
-pub use crate::time::missing_day;
+pub use crate::time::nonexistent_day;
 
 /// Length of a day, in seconds.
 pub const SECONDS: i64 = SECONDS_PER_DAY;
@@ -20,7 +20,7 @@ pub const SECONDS: i64 = SECONDS_PER_DAY;
 ///
 /// # Errors
 /// [`Code::DateMalformed`] for any other text, a day that does not exist, and a fraction of a second.
-pub fn parse_from(text: &str) -> Result<Timestamp, Problem> {
+pub fn parse_start(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, _)| at)
 }
 
@@ -28,7 +28,7 @@ pub fn parse_from(text: &str) -> Result<Timestamp, Problem> {
 /// itself.
 ///
 /// # Errors
-/// As [`parse_from`].
+/// As [`parse_start`].
 ///
 /// # Examples
 /// ```
@@ -39,7 +39,7 @@ pub fn parse_from(text: &str) -> Result<Timestamp, Problem> {
 /// assert_eq!(day::format_end(end), "2026-11-30");
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
-pub fn parse_until(text: &str) -> Result<Timestamp, Problem> {
+pub fn parse_end(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS) } else { at })
 }
 
@@ -47,8 +47,8 @@ pub fn parse_until(text: &str) -> Result<Timestamp, Problem> {
 /// instant itself.
 ///
 /// # Errors
-/// As [`parse_from`].
-pub fn parse_last(text: &str) -> Result<Timestamp, Problem> {
+/// As [`parse_start`].
+pub fn parse_inclusive_end(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS.saturating_sub(1)) } else { at })
 }
 
@@ -56,7 +56,7 @@ pub fn parse_last(text: &str) -> Result<Timestamp, Problem> {
 /// of a second); `None` for any other text.
 #[must_use]
 pub fn instant_of_claim(text: &str) -> Option<Timestamp> {
-    if text.len() == DATE_LENGTH { parse_from(text) } else { Timestamp::parse(text) }.ok()
+    if text.len() == DATE_LENGTH { parse_start(text) } else { Timestamp::parse(text) }.ok()
 }
 
 /// Parses a day or an instant. The result is `true` for a day, with its first second.
@@ -73,7 +73,7 @@ fn parse(text: &str) -> Result<(Timestamp, bool), Problem> {
 
 /// Returns the reason why a text is neither a day nor an instant. It names a day that does not exist.
 fn fault(text: &str) -> String {
-    match missing_day(text) {
+    match nonexistent_day(text) {
         Some(day) => format!("{day} is a day that does not exist"),
         None => {
             "not a day, such as 2026-11-30, nor an instant in whole seconds, such as 2026-11-30T18:00:00Z".to_owned()
@@ -138,15 +138,15 @@ mod tests {
 
     #[test]
     fn a_day_is_included_from_its_first_second_to_its_last() {
-        assert_eq!(parse_from("2026-11-30").unwrap(), at("2026-11-30T00:00:00Z"));
-        assert_eq!(parse_until("2026-11-30").unwrap(), at("2026-12-01T00:00:00Z"));
-        assert_eq!(parse_last("2026-11-30").unwrap(), at("2026-11-30T23:59:59Z"));
-        assert_eq!(parse_until("2028-02-29").unwrap(), at("2028-03-01T00:00:00Z"));
+        assert_eq!(parse_start("2026-11-30").unwrap(), at("2026-11-30T00:00:00Z"));
+        assert_eq!(parse_end("2026-11-30").unwrap(), at("2026-12-01T00:00:00Z"));
+        assert_eq!(parse_inclusive_end("2026-11-30").unwrap(), at("2026-11-30T23:59:59Z"));
+        assert_eq!(parse_end("2028-02-29").unwrap(), at("2028-03-01T00:00:00Z"));
     }
 
     #[test]
     fn an_instant_is_kept_to_the_second_in_any_offset() {
-        for parse in [parse_from, parse_until, parse_last] {
+        for parse in [parse_start, parse_end, parse_inclusive_end] {
             for text in ["2026-11-30T18:00:01Z", "2026-12-01T08:00:01+14:00", "2026-11-30T07:00:01-11:00"] {
                 assert_eq!(parse(text).unwrap(), at("2026-11-30T18:00:01Z"), "{text}");
             }
@@ -161,14 +161,14 @@ mod tests {
     fn a_day_that_does_not_exist_is_told_from_another_form() {
         for text in ["2027-02-30", "2027-02-29", "2026-13-01", "2026-11-31T18:00:00Z", "2026-00-10"] {
             let day = text.get(..10).unwrap();
-            for parse in [parse_from, parse_until, parse_last] {
+            for parse in [parse_start, parse_end, parse_inclusive_end] {
                 assert_eq!(parse(text).unwrap_err().detail, format!("{day} is a day that does not exist"));
             }
         }
         for text in ["30.02.2027", "2028-02-29T25:00:00Z", "2027-2-30", "2027-02-301", ""] {
-            assert!(parse_from(text).unwrap_err().detail.starts_with("not a day"), "{text}");
+            assert!(parse_start(text).unwrap_err().detail.starts_with("not a day"), "{text}");
         }
-        assert_eq!((missing_day("2028-02-29"), missing_day("2028-02-29T00:00:00Z")), (None, None), "the twin");
+        assert_eq!((nonexistent_day("2028-02-29"), nonexistent_day("2028-02-29T00:00:00Z")), (None, None), "the twin");
     }
 
     #[test]
@@ -188,11 +188,11 @@ mod tests {
     #[test]
     fn what_was_typed_is_what_is_shown() {
         for day in ["2026-11-30", "2026-12-31", "2028-02-29", "1970-01-01", "1969-12-31"] {
-            assert_eq!(format_end(parse_until(day).unwrap()), day);
-            assert_eq!(format_start(parse_from(day).unwrap()), day);
+            assert_eq!(format_end(parse_end(day).unwrap()), day);
+            assert_eq!(format_start(parse_start(day).unwrap()), day);
         }
         assert_eq!(format_end(at("2026-11-30T18:00:00Z")), "2026-11-30T18:00:00Z");
-        assert_eq!(format_end(parse_last("2026-11-30").unwrap()), "2026-11-30T23:59:59Z");
+        assert_eq!(format_end(parse_inclusive_end("2026-11-30").unwrap()), "2026-11-30T23:59:59Z");
         assert_eq!(format_last_day(at("2026-11-30T18:00:00Z")), "2026-11-30");
         assert_eq!(format_start(at("2026-11-30T00:00:01Z")), "2026-11-30T00:00:01Z");
     }

@@ -70,7 +70,7 @@ impl Epoch {
 
     /// Returns the first instant of the epoch after the one that contains `at`.
     #[must_use]
-    pub fn next(self, at: Timestamp) -> Timestamp {
+    pub fn next_start(self, at: Timestamp) -> Timestamp {
         // One day more than the longest epoch reaches into the next one, in every case.
         let days = match self {
             Self::Day | Self::Week => self.max_days(),
@@ -99,7 +99,7 @@ impl Epoch {
     /// Returns the start and the end of the validity period of a credential: `from` and `until`, each rounded down.
     /// `None` if the period would be empty, or would already have ended at `now` although `until` is later than `now`.
     #[must_use]
-    pub fn validity(self, from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    pub fn round_validity(self, from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let (start, end) = (self.start(from), self.start(until));
         let over = end <= now && until > now;
         (start < end && !over).then_some((start, end))
@@ -109,32 +109,32 @@ impl Epoch {
     /// down, it starts `window` seconds before that and ends `longer` seconds after it, both rounded down again.
     /// Credentials that ended in the same epoch get the same new period.
     #[must_use]
-    pub fn renewed(self, until: Timestamp, window: i64, longer: i64) -> (Timestamp, Timestamp) {
+    pub fn renewed_validity(self, until: Timestamp, window: i64, longer: i64) -> (Timestamp, Timestamp) {
         let end = self.start(until);
         (self.start(end.plus(window.saturating_neg())), self.start(end.plus(longer)))
     }
 
-    /// Returns whether a visible end reveals a hidden date: the two are at most the longest [`Self::hiding_distance`]
+    /// Returns whether a visible end reveals a hidden date: the two are at most the longest [`Self::hiding_epoch`]
     /// apart.
     #[must_use]
     pub fn reveals(self, end: Timestamp, hidden: Timestamp) -> bool {
-        let days = self.hiding_distance().max_days();
+        let days = self.hiding_epoch().max_days();
         end.unix().abs_diff(hidden.unix()) <= days.saturating_mul(SECONDS).unsigned_abs()
     }
 
-    /// Returns whether a visible beginning reveals a hidden date: the date lies in the same [`Self::hiding_distance`] as
+    /// Returns whether a visible beginning reveals a hidden date: the date lies in the same [`Self::hiding_epoch`] as
     /// the beginning, or up to a day outside of it, since local days differ from those of UTC.
     #[must_use]
     pub fn reveals_by_start(self, start: Timestamp, hidden: Timestamp) -> bool {
-        let epoch = self.hiding_distance();
-        let (first, next) = (epoch.start(start), epoch.next(start));
+        let epoch = self.hiding_epoch();
+        let (first, next) = (epoch.start(start), epoch.next_start(start));
         first.plus(SECONDS.saturating_neg()) <= hidden && hidden < next.plus(SECONDS)
     }
 
     /// Returns the epoch whose length is the minimum distance between a visible end and a date for the date to count as
     /// hidden: this epoch, or a month for [`Self::Day`], since such credentials often end on the date itself.
     #[must_use]
-    pub const fn hiding_distance(self) -> Self {
+    pub const fn hiding_epoch(self) -> Self {
         match self {
             Self::Day => Self::Month,
             other => other,
@@ -182,15 +182,15 @@ mod tests {
             assert_eq!(Epoch::Quarter.start(at(day)), at(quarter), "{day}");
             assert_eq!(Epoch::Day.start(at(day)), at(day).start_of_day(), "{day}");
         }
-        assert_eq!(Epoch::Month.next(at("2027-01-31T23:59:59Z")), at("2027-02-01"));
-        assert_eq!(Epoch::Quarter.next(at("2026-10-01")), at("2027-01-01"));
-        assert_eq!(Epoch::Week.next(at("2026-11-30")), at("2026-12-07"));
+        assert_eq!(Epoch::Month.next_start(at("2027-01-31T23:59:59Z")), at("2027-02-01"));
+        assert_eq!(Epoch::Quarter.next_start(at("2026-10-01")), at("2027-01-01"));
+        assert_eq!(Epoch::Week.next_start(at("2026-11-30")), at("2026-12-07"));
     }
 
     #[test]
     fn a_copy_ends_no_later_than_was_said_and_not_before_it_begins() {
         let now = at("2026-11-22T12:00:00Z");
-        let days = |epoch: Epoch, from: &str, until: &str| epoch.validity(at(from), at(until), now);
+        let days = |epoch: Epoch, from: &str, until: &str| epoch.round_validity(at(from), at(until), now);
         let month = |from: &str, until: &str| days(Epoch::Month, from, until);
         assert_eq!(month("2026-11-22", "2028-02-16"), Some((at("2026-11-01"), at("2028-02-01"))));
         assert_eq!(month("2026-11-22", "2026-12-20"), Some((at("2026-11-01"), at("2026-12-01"))));
@@ -208,7 +208,7 @@ mod tests {
         let window = 30 * SECONDS;
         let expected = (at("2027-01-01"), at("2028-02-01"));
         for until in ["2027-02-01", "2027-02-16", "2027-02-28"] {
-            assert_eq!(Epoch::Month.renewed(at(until), window, 365 * SECONDS), expected, "{until}");
+            assert_eq!(Epoch::Month.renewed_validity(at(until), window, 365 * SECONDS), expected, "{until}");
         }
     }
 
@@ -259,13 +259,13 @@ mod tests {
             for epoch in Epoch::ALL {
                 let start = epoch.start(at);
                 prop_assert!(start <= at && epoch.is_start(start));
-                let next = epoch.next(at);
+                let next = epoch.next_start(at);
                 prop_assert!(at < next && epoch.is_start(next));
                 prop_assert_eq!(epoch.start(next.plus(-1)), start);
                 let longest = epoch.max_days().saturating_mul(SECONDS);
                 prop_assert!(next <= start.plus(longest));
                 // A renewal by the longest epoch ends later.
-                prop_assert!(epoch.renewed(at, 0, longest).1 > at);
+                prop_assert!(epoch.renewed_validity(at, 0, longest).1 > at);
             }
         }
     }

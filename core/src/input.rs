@@ -30,30 +30,30 @@ pub enum NotUtf8 {
 ///
 /// # Errors
 /// [`NotUtf8::Utf16`]: the file begins with a UTF-16 byte-order mark.
-pub fn content_of_file(content: &[u8]) -> Result<&[u8], NotUtf8> {
+pub fn decode_file_bytes(content: &[u8]) -> Result<&[u8], NotUtf8> {
     if UTF_16_MARKS.iter().any(|mark| content.starts_with(mark)) {
         return Err(NotUtf8::Utf16);
     }
-    Ok(without_mark(content))
+    Ok(without_bom(content))
 }
 
 /// Returns the text of a UTF-8 file, given its bytes, without a leading byte-order mark.
 ///
 /// # Errors
 /// [`NotUtf8`]
-pub fn text_of_file(content: &[u8]) -> Result<&str, NotUtf8> {
-    std::str::from_utf8(content_of_file(content)?).map_err(|_| NotUtf8::Other)
+pub fn decode_file_text(content: &[u8]) -> Result<&str, NotUtf8> {
+    std::str::from_utf8(decode_file_bytes(content)?).map_err(|_| NotUtf8::Other)
 }
 
 /// Returns the bytes without a leading UTF-8 byte-order mark.
 #[must_use]
-pub fn without_mark(content: &[u8]) -> &[u8] {
+pub fn without_bom(content: &[u8]) -> &[u8] {
     content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content)
 }
 
 /// Returns the text without a leading byte-order mark.
 #[must_use]
-pub fn text_without_mark(text: &str) -> &str {
+pub fn text_without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
@@ -66,7 +66,7 @@ pub fn with_ascii_digits(text: &str) -> String {
 /// Parses a numeric PIN: drops white space and invisible characters, and converts decimal digits of any script to
 /// ASCII. `None` if another character occurs or no digit is left.
 #[must_use]
-pub fn numeric_pin(text: &str) -> Option<Zeroizing<String>> {
+pub fn parse_numeric_pin(text: &str) -> Option<Zeroizing<String>> {
     let is_ignored = |c: &char| c.is_whitespace() || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(*c);
     let mut pin = Zeroizing::new(String::with_capacity(text.len()));
     for c in text.chars().filter(|c| !is_ignored(c)) {
@@ -96,7 +96,7 @@ fn decimal_digit(c: char) -> Option<char> {
 /// Returns the text in NFC with its case folded, for comparison with text folded in the same language. `language` is a
 /// BCP 47 tag; it matters only for the dotted and dotless i of Turkish and Azerbaijani.
 #[must_use]
-pub fn folded(text: &str, language: &str) -> String {
+pub fn fold_for_language(text: &str, language: &str) -> String {
     let primary = language.split(['-', '_']).next().unwrap_or_default();
     let dotless = ["tr", "az"].iter().any(|tag| primary.eq_ignore_ascii_case(tag));
     let normal = text.nfc().map(|c| match c {
@@ -126,11 +126,11 @@ mod tests {
 
     #[test]
     fn one_leading_mark_is_skipped_and_no_other() {
-        assert_eq!(without_mark("\u{feff}{}".as_bytes()), b"{}");
-        assert_eq!(without_mark(b"{}"), b"{}");
-        assert_eq!(without_mark("{}\u{feff}".as_bytes()), "{}\u{feff}".as_bytes());
-        assert_eq!(text_without_mark("\u{feff}\u{feff}a"), "\u{feff}a");
-        assert_eq!(text_without_mark("a"), "a");
+        assert_eq!(without_bom("\u{feff}{}".as_bytes()), b"{}");
+        assert_eq!(without_bom(b"{}"), b"{}");
+        assert_eq!(without_bom("{}\u{feff}".as_bytes()), "{}\u{feff}".as_bytes());
+        assert_eq!(text_without_bom("\u{feff}\u{feff}a"), "\u{feff}a");
+        assert_eq!(text_without_bom("a"), "a");
     }
 
     #[test]
@@ -138,12 +138,12 @@ mod tests {
         let encoded =
             |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> { text.encode_utf16().flat_map(order).collect() };
         for order in [u16::to_le_bytes, u16::to_be_bytes] {
-            assert_eq!(content_of_file(&encoded("\u{feff}{}", order)), Err(NotUtf8::Utf16));
-            assert_eq!(text_of_file(&encoded("\u{feff}", order)), Err(NotUtf8::Utf16));
+            assert_eq!(decode_file_bytes(&encoded("\u{feff}{}", order)), Err(NotUtf8::Utf16));
+            assert_eq!(decode_file_text(&encoded("\u{feff}", order)), Err(NotUtf8::Utf16));
         }
-        assert_eq!(text_of_file(b"\xe9t\xe9"), Err(NotUtf8::Other));
-        assert_eq!((text_of_file("\u{feff}été".as_bytes()), text_of_file(b"")), (Ok("été"), Ok("")));
-        assert_eq!(content_of_file("\u{feff}{}".as_bytes()), Ok(b"{}".as_slice()));
+        assert_eq!(decode_file_text(b"\xe9t\xe9"), Err(NotUtf8::Other));
+        assert_eq!((decode_file_text("\u{feff}été".as_bytes()), decode_file_text(b"")), (Ok("été"), Ok("")));
+        assert_eq!(decode_file_bytes("\u{feff}{}".as_bytes()), Ok(b"{}".as_slice()));
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_pin_is_read_in_any_script_and_with_spaces() {
-        let read = |text: &str| numeric_pin(text).map(|pin| pin.to_string());
+        let read = |text: &str| parse_numeric_pin(text).map(|pin| pin.to_string());
         for text in
             ["123456", " 123 456\r\n", "123\u{a0}456", "١٢٣٤٥٦", "۱۲۳ ۴۵۶", "\u{feff}１２３４５６", "\u{200f}१२३४५६"]
         {
@@ -183,20 +183,20 @@ mod tests {
     fn case_and_composition_do_not_matter() {
         for (one, other) in [("YES", "yes"), ("Oui", "oui"), ("STRASSE", "straße"), ("ΌΧΙ", "όχι"), ("ΝΑΙΣ", "ναις")]
         {
-            assert_eq!(folded(one, "en"), folded(other, "en"), "{one}");
+            assert_eq!(fold_for_language(one, "en"), fold_for_language(other, "en"), "{one}");
         }
-        assert_eq!(folded("De\u{301}ja\u{300}", "fr"), folded("DÉJÀ", "fr"));
-        assert_ne!(folded("ja", "de"), folded("j", "de"));
+        assert_eq!(fold_for_language("De\u{301}ja\u{300}", "fr"), fold_for_language("DÉJÀ", "fr"));
+        assert_ne!(fold_for_language("ja", "de"), fold_for_language("j", "de"));
     }
 
     #[test]
     fn the_turkish_i_is_folded_as_its_language_does() {
         for language in ["tr", "tr-TR", "AZ"] {
-            assert_eq!(folded("HAYIR", language), folded("hayır", language), "{language}");
-            assert_eq!(folded("İPTAL", language), folded("iptal", language), "{language}");
-            assert_ne!(folded("HAYIR", language), folded("hayir", language), "{language}");
+            assert_eq!(fold_for_language("HAYIR", language), fold_for_language("hayır", language), "{language}");
+            assert_eq!(fold_for_language("İPTAL", language), fold_for_language("iptal", language), "{language}");
+            assert_ne!(fold_for_language("HAYIR", language), fold_for_language("hayir", language), "{language}");
         }
-        assert_eq!(folded("HAYIR", "en"), folded("hayir", "en"));
-        assert_ne!(folded("hayır", "en"), folded("hayir", "en"));
+        assert_eq!(fold_for_language("HAYIR", "en"), fold_for_language("hayir", "en"));
+        assert_ne!(fold_for_language("hayır", "en"), fold_for_language("hayir", "en"));
     }
 }

@@ -17,7 +17,7 @@ mod whole;
 
 pub use authored::parse_authored;
 pub use typed::{TypeMismatch, deserialize_typed};
-pub use whole::{integer, unsigned_integer};
+pub use whole::{as_integer, as_unsigned_integer};
 
 /// Greatest integer of I-JSON, 2^53 - 1 (RFC 7493 section 2.2).
 const MAX_INTEGER: u64 = 9_007_199_254_740_991;
@@ -39,7 +39,7 @@ impl Limits {
     /// Limits for a credential, a presentation or a DID document: 256 KiB, 32 levels.
     pub const DOCUMENT: Limits = Limits { max_bytes: 262_144, max_depth: 32 };
     /// Limits for a status list: 4 MiB, 16 levels.
-    pub const LIST: Limits = Limits { max_bytes: 4_194_304, max_depth: 16 };
+    pub const STATUS_LIST: Limits = Limits { max_bytes: 4_194_304, max_depth: 16 };
     /// Limits for a token header, a disclosure or a query: 64 KiB, 16 levels.
     pub const SMALL: Limits = Limits { max_bytes: 65_536, max_depth: 16 };
 }

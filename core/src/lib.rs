@@ -23,11 +23,11 @@ mod metadata;
 pub mod presentation;
 pub mod problem;
 pub mod query;
+pub mod readable;
 pub mod receipt;
 pub mod secure;
 #[cfg(test)]
 mod seeded;
-pub mod shown;
 pub mod spelling;
 pub mod status;
 pub mod text;

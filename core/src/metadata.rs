@@ -22,24 +22,24 @@ const STATUS_ENTRY: [&str; 8] = [
 
 /// Step of a path, where all elements of an array are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Member<'a> {
+pub(crate) enum PathMember<'a> {
     Name(&'a str),
     Element,
 }
 
 /// Maximum length of a metadata path: `credentialStatus[0].statusMessage[0].status`.
-const LONGEST: usize = 5;
+const MAX_METADATA_STEPS: usize = 5;
 
 /// Returns whether a leaf value at this path is metadata. `None`: a JWT of unknown format, for which the members of
 /// SD-JWT and of the W3C data model count.
 pub(crate) fn is_metadata<'a>(
     format: Option<CredentialFormat>,
-    path: impl ExactSizeIterator<Item = Member<'a>>,
+    path: impl ExactSizeIterator<Item = PathMember<'a>>,
     value: &Value,
 ) -> bool {
-    use Member::{Element, Name};
+    use PathMember::{Element, Name};
     let length = path.len();
-    let mut steps = [Element; LONGEST];
+    let mut steps = [Element; MAX_METADATA_STEPS];
     steps.iter_mut().zip(path).for_each(|(slot, step)| *slot = step);
     let Some(steps) = steps.get(..length) else { return false };
     let is_jwt = format.is_none_or(CredentialFormat::is_sd_jwt);
@@ -74,8 +74,8 @@ pub fn is_integrity_metadata(value: &Value) -> bool {
     STANDARD.decode(digest).is_ok_and(|digest| digest.len() == bytes)
 }
 
-fn is_status(entry: &[Member<'_>]) -> bool {
-    use Member::{Element, Name};
+fn is_status(entry: &[PathMember<'_>]) -> bool {
+    use PathMember::{Element, Name};
     match entry {
         [Name(name)] => STATUS_ENTRY.contains(name),
         [Name("statusMessage"), Element, Name("status" | "message")] => true,

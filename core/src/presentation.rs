@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Code, Problem,
-    credential::{CONTEXT_V2, TopLevel, check_context_except, id_of, types_of},
+    credential::{CONTEXT_V2, TopLevelMembers, check_context_outside, id_of, types_of},
     did::VerificationRelationship,
     keys::Signer,
     secure::data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
@@ -34,9 +34,9 @@ impl Presentation {
     /// not an object).
     pub fn parse(document: &Map<String, Value>) -> Result<Self, Problem> {
         // Credentials carry contexts of their own.
-        check_context_except(document, CREDENTIALS)?;
+        check_context_outside(document, CREDENTIALS)?;
         types_of(document, BASE_TYPE)?;
-        TopLevel::Presentation.check(document)?;
+        TopLevelMembers::Presentation.require_permitted(document)?;
         let holder = id_of(document.get("holder"), "holder")?;
         let credentials: Vec<Map<String, Value>> = match document.get(CREDENTIALS) {
             Some(Value::Array(many)) => many.iter().map(credential).collect::<Result<_, _>>()?,
@@ -96,7 +96,7 @@ fn credential(value: &Value) -> Result<Map<String, Value>, Problem> {
 ///
 /// # Errors
 /// `proof_generation`, or those of the cryptosuite.
-pub fn create_presentation(
+pub fn create_data_integrity_presentation(
     credentials: &[Value],
     holder: &str,
     method: &str,

@@ -30,9 +30,9 @@ const KEYCAP: char = '\u{20e3}';
 pub fn invisible_characters(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
     text.char_indices().filter(move |(at, c)| {
         // Most characters are visible, and need no look at their neighbours.
-        may_be_unseen(*c) && {
+        may_be_invisible(*c) && {
             let (before, rest) = text.split_at_checked(*at).unwrap_or_default();
-            !is_seen(before, *c, rest.get(c.len_utf8()..).unwrap_or_default())
+            !has_visible_effect(before, *c, rest.get(c.len_utf8()..).unwrap_or_default())
         }
     })
 }
@@ -40,14 +40,14 @@ pub fn invisible_characters(text: &str) -> impl Iterator<Item = (usize, char)> +
 /// Returns the text with invisible characters, which include line ends, escaped as in `\u{202e}`.
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    replaced(text, |_| None, |c| c.escape_unicode().to_string())
+    replace_characters(text, |_| None, |c| c.escape_unicode().to_string())
 }
 
 /// Returns the text in quotation marks, with invisible characters escaped as in `\u{202e}`, and quotation marks and
 /// backslashes preceded by a backslash. Letters and marks of every script are unchanged.
 #[must_use]
 pub fn quoted(text: &str) -> String {
-    let escaped = replaced(
+    let escaped = replace_characters(
         text,
         |c| match c {
             '"' | '\\' => Some(format!("\\{c}")),
@@ -62,14 +62,14 @@ pub fn quoted(text: &str) -> String {
 /// `[U+202E]`.
 #[must_use]
 pub fn displayable(text: &str) -> String {
-    replaced(text, |_| None, code_point)
+    replace_characters(text, |_| None, code_point)
 }
 
 /// Returns the text for display as [`displayable`] does, but keeps line feeds. For Carnet's own text that quotes text
 /// of others.
 #[must_use]
 pub fn displayable_lines(text: &str) -> String {
-    replaced(text, |c| (c == '\n').then(|| c.to_string()), code_point)
+    replace_characters(text, |c| (c == '\n').then(|| c.to_string()), code_point)
 }
 
 /// Returns the value as indented JSON for display, with invisible characters in strings escaped as in `\u202e`.
@@ -77,7 +77,7 @@ pub fn displayable_lines(text: &str) -> String {
 pub fn displayable_json(value: &serde_json::Value) -> String {
     let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
     // Line ends between members are the serialiser's; those in strings are escaped by it.
-    replaced(&format!("{value:#}"), |c| (c == '\n').then(|| c.to_string()), escape)
+    replace_characters(&format!("{value:#}"), |c| (c == '\n').then(|| c.to_string()), escape)
 }
 
 /// Returns a code point in brackets, such as `[U+202E]`.
@@ -86,7 +86,7 @@ pub fn code_point(c: char) -> String {
     format!("[U+{:04X}]", u32::from(c))
 }
 
-fn replaced(text: &str, own: impl Fn(char) -> Option<String>, unseen_as: impl Fn(char) -> String) -> String {
+fn replace_characters(text: &str, own: impl Fn(char) -> Option<String>, unseen_as: impl Fn(char) -> String) -> String {
     let mut hidden = invisible_characters(text).peekable();
     let mut replaced = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
@@ -100,7 +100,7 @@ fn replaced(text: &str, own: impl Fn(char) -> Option<String>, unseen_as: impl Fn
     replaced
 }
 
-fn may_be_unseen(c: char) -> bool {
+fn may_be_invisible(c: char) -> bool {
     // Neither table contains printable ASCII.
     !matches!(c, ' '..='~')
         && (c.is_control()
@@ -112,7 +112,7 @@ fn may_be_unseen(c: char) -> bool {
 }
 
 /// Returns whether a character that may be invisible has a visible effect between this text before and after it.
-fn is_seen(before: &str, c: char, after: &str) -> bool {
+fn has_visible_effect(before: &str, c: char, after: &str) -> bool {
     let base = before.chars().next_back();
     let script =
         |wanted| base.is_some_and(|base| is_letter(base) && CodePointMapData::<Script>::new().get(base) == wanted);

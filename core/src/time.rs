@@ -37,7 +37,7 @@ impl Timestamp {
     #[must_use]
     pub fn from_numeric_date(seconds: f64) -> Option<Self> {
         let seconds = seconds.floor();
-        (seconds.abs() <= MAX_SECONDS).then_some(Self(seconds as i64))
+        (seconds.abs() <= MAX_NUMERIC_DATE).then_some(Self(seconds as i64))
     }
 
     /// Parses an XSD 1.1 `dateTimeStamp`: a date, a time and an offset (VCDM 2.0 section 4.9). A fraction of a second
@@ -56,7 +56,7 @@ impl Timestamp {
     /// # Ok::<(), carnet_core::Problem>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let malformed = || match missing_day(text) {
+        let malformed = || match nonexistent_day(text) {
             Some(day) => Problem::new(Code::DateMalformed, format!("{day} is a day that does not exist")),
             None => Problem::new(Code::DateMalformed, "not a dateTimeStamp with an offset"),
         };
@@ -89,7 +89,7 @@ impl fmt::Display for Timestamp {
 }
 
 /// 2^53 - 1: up to this magnitude, an `f64` represents every whole second exactly.
-const MAX_SECONDS: f64 = 9_007_199_254_740_991.0;
+const MAX_NUMERIC_DATE: f64 = 9_007_199_254_740_991.0;
 
 /// Parses a `dateTimeStamp` (XSD 1.1 part 2, sections 3.3.7 and 3.4.28) to seconds since the Unix epoch.
 fn date_time_stamp(text: &str) -> Option<i64> {
@@ -101,23 +101,24 @@ fn date_time_stamp(text: &str) -> Option<i64> {
             (time, seconds_east(offset)?)
         }
     };
-    days(date)?.checked_mul(SECONDS_PER_DAY)?.checked_add(seconds_of_day(time)?)?.checked_sub(offset)
+    days_since_epoch(date)?.checked_mul(SECONDS_PER_DAY)?.checked_add(seconds_of_day(time)?)?.checked_sub(offset)
 }
 
 /// Returns the date at the start of a date or instant if the calendar has no such day, such as `2027-02-30`; `None` if
 /// it has, and for a text of any other form.
 #[must_use]
-pub fn missing_day(text: &str) -> Option<&str> {
+pub fn nonexistent_day(text: &str) -> Option<&str> {
     let (day, rest) = text.split_at_checked(DATE_LENGTH)?;
     let has_form = day.bytes().enumerate().all(|(at, byte)| match at {
         4 | 7 => byte == b'-',
         _ => byte.is_ascii_digit(),
     });
-    (has_form && (rest.is_empty() || rest.starts_with(['T', 't', ' '])) && days(day).is_none()).then_some(day)
+    (has_form && (rest.is_empty() || rest.starts_with(['T', 't', ' '])) && days_since_epoch(day).is_none())
+        .then_some(day)
 }
 
 /// Parses a date `YYYY-MM-DD` to days since the Unix epoch. The year may have more digits and a minus sign.
-fn days(date: &str) -> Option<i64> {
+fn days_since_epoch(date: &str) -> Option<i64> {
     let (sign, date) = date.strip_prefix('-').map_or((1, date), |date| (-1, date));
     let (date, day) = date.rsplit_once('-')?;
     let (year, month) = date.rsplit_once('-')?;
@@ -125,7 +126,7 @@ fn days(date: &str) -> Option<i64> {
     let holds = (4..=6).contains(&year.len()) && (year.len() == 4 || !year.starts_with('0'));
     let digits = holds && year.bytes().all(|byte| byte.is_ascii_digit());
     let year: i32 = if digits { year.parse().ok()? } else { return None };
-    let date = NaiveDate::from_ymd_opt(year.checked_mul(sign)?, two(month)?, two(day)?)?;
+    let date = NaiveDate::from_ymd_opt(year.checked_mul(sign)?, two_digits(month)?, two_digits(day)?)?;
     Some(date.signed_duration_since(NaiveDate::default()).num_days())
 }
 
@@ -134,7 +135,7 @@ fn days(date: &str) -> Option<i64> {
 fn seconds_of_day(time: &str) -> Option<i64> {
     let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let mut parts = clock.split(':');
-    let (hour, minute, second) = (two(parts.next()?)?, two(parts.next()?)?, two(parts.next()?)?);
+    let (hour, minute, second) = (two_digits(parts.next()?)?, two_digits(parts.next()?)?, two_digits(parts.next()?)?);
     let is_midnight = hour == 24 && minute == 0 && second == 0 && fraction.bytes().all(|byte| byte == b'0');
     let is_time = hour <= 23 && minute <= 59 && second <= 59 && fraction.bytes().all(|byte| byte.is_ascii_digit());
     let whole = parts.next().is_none() && !fraction.is_empty() && (is_time || is_midnight);
@@ -146,7 +147,7 @@ fn seconds_east(offset: &str) -> Option<i64> {
     let (sign, offset) =
         offset.strip_prefix('+').map(|rest| (1, rest)).or(offset.strip_prefix('-').map(|rest| (-1, rest)))?;
     let (hour, minute) = offset.split_once(':')?;
-    let (hour, minute) = (two(hour)?, two(minute)?);
+    let (hour, minute) = (two_digits(hour)?, two_digits(minute)?);
     let holds = hour <= 13 && minute <= 59 || hour == 14 && minute == 0;
     holds.then(|| seconds(hour, minute).saturating_mul(sign))
 }
@@ -156,7 +157,7 @@ fn seconds(hours: u32, minutes: u32) -> i64 {
 }
 
 /// Parses a number of exactly two digits.
-fn two(text: &str) -> Option<u32> {
+fn two_digits(text: &str) -> Option<u32> {
     let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
 }

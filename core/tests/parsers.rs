@@ -11,13 +11,13 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use carnet_core::{
     did::{
-        Did, DidDocument, SelfContained, VerificationRelationship,
-        webvh::{self, Inception, LogUpdate as Update, UnwitnessedLog},
+        Did, DidDocument, SelfContainedResolver, VerificationRelationship,
+        webvh::{self, LogUpdate as Update, NewWebVhDid, UnwitnessedLog},
     },
-    keys::{Algorithm, SecretKey, Signer as _},
-    presentation::create_presentation,
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
+    presentation::create_data_integrity_presentation,
     secure::{
-        data_integrity::Suites,
+        data_integrity::Cryptosuites,
         data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
         jose,
         sd_jwt::{self, IssueOptions, SdJwt, Step},
@@ -57,11 +57,11 @@ impl RngCore for Fixed {
 impl CryptoRng for Fixed {}
 
 fn issuer() -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[7; 32]).unwrap()
 }
 
 fn holder() -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[9; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[9; 32]).unwrap()
 }
 
 fn method(did: &Did) -> String {
@@ -72,11 +72,11 @@ fn document() -> Map<String, Value> {
     let document = json!({
         "@context": ["https://www.w3.org/ns/credentials/v2"],
         "type": ["VerifiableCredential", "Anything"],
-        "issuer": Did::jwk(&issuer().public_key()).as_str(),
+        "issuer": Did::did_jwk(&issuer().public_key()).as_str(),
         "validFrom": "2026-11-01T00:00:00Z",
         "validUntil": "2027-11-01T00:00:00Z",
         "credentialSubject": {
-            "id": Did::jwk(&holder().public_key()).as_str(),
+            "id": Did::did_jwk(&holder().public_key()).as_str(),
             "name": "Ada",
             "level": 7,
             "skills": [{"code": "a"}, {"code": "b"}],
@@ -87,7 +87,7 @@ fn document() -> Map<String, Value> {
 
 /// Returns an SD-JWT with disclosable claims, in one of the two formats.
 fn issued(typ: &str) -> String {
-    let kid = method(&Did::jwk(&issuer().public_key()));
+    let kid = method(&Did::did_jwk(&issuer().public_key()));
     let name = |text: &str| Step::Name(text.to_owned());
     let (payload, top) = if typ == "vc+sd-jwt" {
         let mut payload = document();
@@ -95,7 +95,7 @@ fn issued(typ: &str) -> String {
         (payload, vec![name("credentialSubject")])
     } else {
         let payload = json!({
-            "iss": Did::jwk(&issuer().public_key()).as_str(),
+            "iss": Did::did_jwk(&issuer().public_key()).as_str(),
             "vct": "urn:carnet:type:anything:1",
             "exp": 1_825_027_200,
             "name": "Ada",
@@ -116,37 +116,49 @@ fn issued(typ: &str) -> String {
         typ,
         kid: &kid,
         disclosable: &disclosable,
-        ordered: &[],
-        holder: Some(&key),
+        ordered_claims: &[],
+        holder_key: Some(&key),
         decoys_to_multiple_of: 4,
-        padded: &[],
+        padded_arrays: &[],
     };
     sd_jwt::issue(&payload, &options, &issuer(), &mut Fixed(1)).unwrap()
 }
 
 fn bound(compact: &str) -> String {
-    SdJwt::parse(compact).unwrap().bind(doors::NONCE, doors::AUDIENCE, doors::NOW, &holder()).unwrap()
+    SdJwt::parse(compact).unwrap().bind_key(doors::NONCE, doors::AUDIENCE, doors::NOW, &holder()).unwrap()
 }
 
 /// A log of two entries.
 fn logged() -> (Did, String) {
     let (at, update) = (doors::NOW.plus(-100), issuer());
-    let inception = Inception { place: "issuer.example:a", at, update: &update, next: &[], ttl: None };
-    let render = |did: &Did, name: &str| DidDocument::render(did, &[(name.to_owned(), issuer().public_key())]);
-    let (did, text) = webvh::create(&inception, &|did| render(did, "key-1")).unwrap();
-    let log = UnwitnessedLog::verify(&did, text.as_bytes(), doors::NOW, 0)
+    let inception = NewWebVhDid {
+        location: "issuer.example:a",
+        version_time: at,
+        update_key: &update,
+        next_update_keys: &[],
+        ttl: None,
+    };
+    let render = |did: &Did, name: &str| DidDocument::json_for_keys(did, &[(name.to_owned(), issuer().public_key())]);
+    let (did, text) = webvh::create_did(&inception, &|did| render(did, "key-1")).unwrap();
+    let log = UnwitnessedLog::verify_entries(&did, text.as_bytes(), doors::NOW, 0)
         .unwrap()
         .verify_witnesses(None, doors::NOW, 0)
         .unwrap();
     let state = render(&did, "key-2");
-    let update_of = Update { at: at.plus(1), state: &state, update_keys: None, next: None, deactivate: false };
+    let update_of = Update {
+        version_time: at.plus(1),
+        state: &state,
+        update_keys: None,
+        next_update_keys: None,
+        deactivate: false,
+    };
     let text = webvh::append(&log, &text, &update_of, &update).unwrap();
     (did, text)
 }
 
 fn seeds() -> Vec<Vec<u8>> {
     let (logged_did, log) = logged();
-    let method_of_issuer = method(&Did::jwk(&issuer().public_key()));
+    let method_of_issuer = method(&Did::did_jwk(&issuer().public_key()));
     let options = ProofOptions {
         verification_method: &method_of_issuer,
         purpose: VerificationRelationship::AssertionMethod,
@@ -156,9 +168,9 @@ fn seeds() -> Vec<Vec<u8>> {
         domain: None,
     };
     let signed = Value::Object(add_proof(&document(), &EddsaJcs2022, &options, &issuer()).unwrap());
-    let holder_did = Did::jwk(&holder().public_key());
+    let holder_did = Did::did_jwk(&holder().public_key());
     let holder_method = method(&holder_did);
-    let presented = create_presentation(
+    let presented = create_data_integrity_presentation(
         std::slice::from_ref(&signed),
         holder_did.as_str(),
         &holder_method,
@@ -186,13 +198,13 @@ fn seeds() -> Vec<Vec<u8>> {
         dc,
         signed.to_string(),
         presented,
-        DidDocument::render(&web, &[("key-1".to_owned(), issuer().public_key())]).to_string(),
+        DidDocument::json_for_keys(&web, &[("key-1".to_owned(), issuer().public_key())]).to_string(),
         Value::Object(issuer().public_key().to_jwk()).to_string(),
         query.to_string(),
         log,
         logged_did.to_string(),
         method_of_issuer.clone(),
-        method(&Did::key(&issuer().public_key())),
+        method(&Did::did_key(&issuer().public_key())),
         "did:web:issuer.example%3A8443:a:b#key-1".to_owned(),
         issuer().public_key().to_multikey(),
         r#"{"a":[1,-0.5,1e21,9007199254740991,"\u20ac\ud83d\ude00"],"b":{"c":null,"d":[true,false,[]]}}"#.to_owned(),
@@ -202,10 +214,11 @@ fn seeds() -> Vec<Vec<u8>> {
 
 /// A status list token in CBOR.
 fn list() -> Vec<u8> {
-    let freshness = ListValidity { issued: doors::NOW, until: Some(doors::NOW.plus(86_400)), ttl: Some(300) };
-    let kid = method(&Did::jwk(&issuer().public_key()));
-    let published = token::TokenListParameters { kid, uri: doors::LIST.to_owned(), freshness };
-    cwt::issue(&StatusList::new(131_072, 2, BitOrder::LeastSignificantFirst).unwrap(), &published, &issuer()).unwrap()
+    let freshness = ListValidity { issued_at: doors::NOW, expires_at: Some(doors::NOW.plus(86_400)), ttl: Some(300) };
+    let kid = method(&Did::did_jwk(&issuer().public_key()));
+    let published = token::TokenListParameters { kid, uri: doors::LIST.to_owned(), validity: freshness };
+    cwt::issue_cwt(&StatusList::new(131_072, 2, BitOrder::LeastSignificantFirst).unwrap(), &published, &issuer())
+        .unwrap()
 }
 
 #[derive(Debug, Clone)]
@@ -325,9 +338,16 @@ fn the_seeds_pass_their_doors() {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let seeds = seeds();
     assert!(SdJwt::parse(&text(&seeds[1])).unwrap().has_key_binding());
-    assert_eq!(SdJwt::parse(&text(&seeds[3])).unwrap().disclosed().unwrap().paths.len(), 6);
-    let by = Did::jwk(&issuer().public_key());
-    VerifiedStatusList::verify(&list(), doors::LIST, &by, (doors::NOW, 60), (&SelfContained, &Suites::none())).unwrap();
+    assert_eq!(SdJwt::parse(&text(&seeds[3])).unwrap().resolve_disclosures().unwrap().disclosure_paths.len(), 6);
+    let by = Did::did_jwk(&issuer().public_key());
+    VerifiedStatusList::verify(
+        &list(),
+        doors::LIST,
+        &by,
+        (doors::NOW, 60),
+        (&SelfContainedResolver, &Cryptosuites::empty()),
+    )
+    .unwrap();
 }
 
 proptest! {

@@ -7,43 +7,43 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carnet_core::input::{content_of_file, text_of_file};
+use carnet_core::input::{decode_file_bytes, decode_file_text};
 use zeroize::Zeroizing;
 
 /// Reads a file that a person supplied, without a leading UTF-8 byte-order mark.
 ///
 /// # Errors
 /// Those of the file system; the file is UTF-16.
-pub fn read_given(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    given(fs::read(path)?)
+pub fn read_user_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    without_byte_order_mark(fs::read(path)?)
 }
 
 /// Reads a file that a person supplied, or standard input if the path is `-`, without a leading UTF-8 byte-order mark.
 ///
 /// # Errors
 /// Those of the file system; the content is UTF-16.
-pub fn read_given_or_input(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+pub fn read_file_or_stdin(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if path.as_os_str() != "-" {
-        return read_given(path);
+        return read_user_file(path);
     }
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes)?;
-    given(bytes)
+    without_byte_order_mark(bytes)
 }
 
 /// Removes a leading byte-order mark; refuses UTF-16.
-fn given(bytes: Vec<u8>) -> io::Result<Zeroizing<Vec<u8>>> {
+fn without_byte_order_mark(bytes: Vec<u8>) -> io::Result<Zeroizing<Vec<u8>>> {
     let bytes = Zeroizing::new(bytes);
-    content_of_file(&bytes).map(|content| Zeroizing::new(content.to_vec())).map_err(io::Error::other)
+    decode_file_bytes(&bytes).map(|content| Zeroizing::new(content.to_vec())).map_err(io::Error::other)
 }
 
 /// Reads a text file that a person supplied, without a leading byte-order mark.
 ///
 /// # Errors
 /// Those of the file system; the file is not UTF-8.
-pub fn read_given_text(path: &Path) -> io::Result<Zeroizing<String>> {
-    let content = read_given(path)?;
-    text_of_file(&content).map(|text| Zeroizing::new(text.to_owned())).map_err(io::Error::other)
+pub fn read_user_text(path: &Path) -> io::Result<Zeroizing<String>> {
+    let content = read_user_file(path)?;
+    decode_file_text(&content).map(|text| Zeroizing::new(text.to_owned())).map_err(io::Error::other)
 }
 
 /// Creates a new, empty file and opens it for writing. `mode`: Unix permissions, from which the umask is subtracted.
@@ -65,7 +65,8 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 /// `AlreadyExists`; those of the file system, after which the file does not exist.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = create_new(path, mode)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_directory(folder_of(path)));
+    let written =
+        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_directory(parent_directory(path)));
     if written.is_err() {
         // Best effort: the returned error is the one that matters.
         fs::remove_file(path).ok();
@@ -79,11 +80,11 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of the file system; `path` is then either unchanged or replaced.
-pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = folder_of(path);
+pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = parent_directory(path);
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut unfinished = name.to_owned();
-    unfinished.push(UNFINISHED);
+    unfinished.push(TEMPORARY_SUFFIX);
     // Nobody uses a file that a power cut left half-written.
     match fs::remove_file(folder.join(unfinished)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -91,7 +92,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     }
     let mut builder = tempfile::Builder::new();
     // Always the same name, so that nothing gathers where a program is killed.
-    builder.prefix(name).suffix(UNFINISHED).rand_bytes(0);
+    builder.prefix(name).suffix(TEMPORARY_SUFFIX).rand_bytes(0);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
     let mut file = builder.tempfile_in(folder)?;
@@ -102,10 +103,10 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// Suffix of the temporary file of a replacement.
-const UNFINISHED: &str = ".new";
+const TEMPORARY_SUFFIX: &str = ".new";
 
 /// Returns the directory that contains the file at this path; `.` for a bare file name.
-fn folder_of(path: &Path) -> &Path {
+fn parent_directory(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -114,8 +115,8 @@ fn folder_of(path: &Path) -> &Path {
 #[derive(Debug)]
 pub struct NewDirectory {
     path: PathBuf,
-    made: bool,
-    kept: bool,
+    is_created: bool,
+    is_kept: bool,
 }
 
 impl NewDirectory {
@@ -123,7 +124,7 @@ impl NewDirectory {
     ///
     /// # Errors
     /// `DirectoryNotEmpty`, and then nothing was changed; those of the file system.
-    pub fn take(path: &Path) -> io::Result<Self> {
+    pub fn prepare(path: &Path) -> io::Result<Self> {
         let made = !path.exists();
         if made {
             let mut builder = fs::DirBuilder::new();
@@ -138,25 +139,25 @@ impl NewDirectory {
             #[cfg(unix)]
             fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
         }
-        Ok(Self { path: path.to_owned(), made, kept: false })
+        Ok(Self { path: path.to_owned(), is_created: made, is_kept: false })
     }
 
     /// Completes the directory: its files are kept.
     pub fn keep(mut self) {
-        self.kept = true;
+        self.is_kept = true;
     }
 }
 
 impl Drop for NewDirectory {
     fn drop(&mut self) {
-        if self.kept {
+        if self.is_kept {
             return;
         }
         // It was empty: all that is in it was made since.
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
             fs::remove_file(entry.path()).ok();
         }
-        if self.made {
+        if self.is_created {
             fs::remove_dir(&self.path).ok();
         }
     }
@@ -188,7 +189,7 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of the file system.
-pub fn lock(path: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<(File, bool)> {
+pub fn lock_file(path: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<(File, bool)> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
@@ -230,11 +231,11 @@ mod tests {
         // As a power cut leaves it, and readable to others.
         fs::write(&unfinished, "half").unwrap();
         for text in ["one", "two"] {
-            replace(&path, text.as_bytes(), 0o600).unwrap();
+            replace_file(&path, text.as_bytes(), 0o600).unwrap();
             assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), (text, 0o600));
         }
         assert!(!unfinished.exists());
-        replace(&path, b"public", 0o644).unwrap();
+        replace_file(&path, b"public", 0o644).unwrap();
         assert_eq!(mode(&path), 0o644);
     }
 
@@ -245,10 +246,10 @@ mod tests {
         let path = folder.path().join("keys.json");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("inside"), "kept").unwrap();
-        assert!(replace(&path, b"new", 0o600).is_err());
+        assert!(replace_file(&path, b"new", 0o600).is_err());
         assert_eq!(fs::read_to_string(path.join("inside")).unwrap(), "kept");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(replace(Path::new("/"), b"", 0o600).is_err());
+        assert!(replace_file(Path::new("/"), b"", 0o600).is_err());
     }
 
     #[test]
@@ -259,15 +260,15 @@ mod tests {
             if there {
                 fs::create_dir_all(&path).unwrap();
             }
-            let directory = NewDirectory::take(&path).unwrap();
+            let directory = NewDirectory::prepare(&path).unwrap();
             assert_eq!(mode(&path), 0o700);
             fs::write(path.join("keys.lock"), "").unwrap();
-            assert_eq!(NewDirectory::take(&path).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
+            assert_eq!(NewDirectory::prepare(&path).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
             assert!(path.join("keys.lock").exists());
             drop(directory);
             assert_eq!(path.exists(), there);
 
-            let directory = NewDirectory::take(&path).unwrap();
+            let directory = NewDirectory::prepare(&path).unwrap();
             fs::write(path.join("keys.json"), "").unwrap();
             directory.keep();
             assert!(path.join("keys.json").exists());

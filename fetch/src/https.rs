@@ -22,8 +22,8 @@ use rustls::{
 use url::{Host, Url};
 
 use crate::{
-    address::{ForbiddenAddress, GuardedResolver, normalized},
-    local::{Fingerprint, PinnedLocalhost},
+    address::{ForbiddenAddress, GuardedResolver, normalize_host},
+    local::{Fingerprint, PinnedLocalhostVerifier},
 };
 
 /// Maximum number of further files of one DID.
@@ -74,7 +74,7 @@ impl HttpsFetcher {
     /// `key_invalid`: the additional CA certificates cannot be read or are none, or TLS cannot be set up.
     pub fn new(options: FetchOptions) -> Result<Self, Problem> {
         let methods = options.methods.clone();
-        Ok(Self { client: client(options, true)?, methods })
+        Ok(Self { client: create_client(options, true)?, methods })
     }
 
     /// Returns the DID methods that are resolved.
@@ -86,7 +86,7 @@ impl HttpsFetcher {
     /// Fetches the published files of a DID, and verifies them.
     ///
     /// # Errors
-    /// `did_unsupported`: the method is unknown, or publishes nothing; those of [`HttpsFetcher::bytes`] and of the
+    /// `did_unsupported`: the method is unknown, or publishes nothing; those of [`HttpsFetcher::fetch`] and of the
     /// method.
     pub async fn resolve_did(&self, did: &Did, now: Timestamp) -> Result<ResolvedDid, Problem> {
         let file = self.did_file(&self.methods.location(did)?).await?;
@@ -109,72 +109,72 @@ impl HttpsFetcher {
     }
 
     async fn did_file(&self, file: &DidFile) -> Result<Vec<u8>, Problem> {
-        self.bytes(&file.url, file.accept, file.max_bytes).await
+        self.fetch(&file.url, file.accept, file.max_bytes).await
     }
 
-    /// Fetches an https URL, with the same restrictions as for DID documents and at most `max_bytes`. `accept` is the
+    /// Fetches an https URL, with the same restrictions as for DID documents and at most `max_document_bytes`. `accept` is the
     /// `Accept` header. Only for configured URLs, never for one received from an unknown party.
     ///
     /// # Errors
     /// `did_malformed` (not an https URL, or one with a user name); `address_forbidden` (also an IP address as host);
     /// `did_unresolved` (timeout, TLS error, a status other than 200, a redirect); `too_large`
-    pub async fn bytes(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Problem> {
-        read(response_url(self.get(url, accept).await?)?, max_bytes).await
+    pub async fn fetch(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Problem> {
+        read_body(require_ok(self.send_get(url, accept).await?)?, max_bytes).await
     }
 
-    /// Fetches as [`HttpsFetcher::bytes`] from a server that may be a reverse proxy; `None` if it reports that its
+    /// Fetches as [`HttpsFetcher::fetch`] from a server that may be a reverse proxy; `None` if it reports that its
     /// backend is unavailable (status 502, 503 or 504).
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::bytes`].
-    pub async fn bytes_through_proxy(
+    /// Those of [`HttpsFetcher::fetch`].
+    pub async fn fetch_through_proxy(
         &self,
         url: &str,
         accept: &str,
         max_bytes: usize,
     ) -> Result<Option<Vec<u8>>, Problem> {
-        let response = self.get(url, accept).await?;
+        let response = self.send_get(url, accept).await?;
         let unreached = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
         if unreached.contains(&response.status()) {
             return Ok(None);
         }
-        read(response_url(response)?, max_bytes).await.map(Some)
+        read_body(require_ok(response)?, max_bytes).await.map(Some)
     }
 
     /// Sends a GET request to a checked URL, and returns the response with any status.
-    async fn get(&self, url: &str, accept: &str) -> Result<Response, Problem> {
-        self.client.get(parse_url(url)?).header(ACCEPT, accept).send().await.map_err(unresolved_error)
+    async fn send_get(&self, url: &str, accept: &str) -> Result<Response, Problem> {
+        self.client.get(parse_fetch_url(url)?).header(ACCEPT, accept).send().await.map_err(request_problem)
     }
 
-    /// Fetches as [`HttpsFetcher::bytes`], with `If-None-Match` if an entity tag is given; `None` if the resource still
+    /// Fetches as [`HttpsFetcher::fetch`], with `If-None-Match` if an entity tag is given; `None` if the resource still
     /// has that tag (status 304).
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::bytes`].
-    pub async fn bytes_if_changed(
+    /// Those of [`HttpsFetcher::fetch`].
+    pub async fn fetch_if_changed(
         &self,
         url: &str,
         accept: &str,
         max_bytes: usize,
         etag: Option<&str>,
     ) -> Result<Option<FetchedResource>, Problem> {
-        let request = self.client.get(parse_url(url)?).header(ACCEPT, accept);
+        let request = self.client.get(parse_fetch_url(url)?).header(ACCEPT, accept);
         let request = etag.iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, *etag));
-        let response = request.send().await.map_err(unresolved_error)?;
+        let response = request.send().await.map_err(request_problem)?;
         if etag.is_some() && response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
-        let response = response_url(response)?;
+        let response = require_ok(response)?;
         let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
-        Ok(Some(FetchedResource { bytes: read(response, max_bytes).await?, etag }))
+        Ok(Some(FetchedResource { bytes: read_body(response, max_bytes).await?, etag }))
     }
 }
 
 /// Creates an HTTP client with the restrictions of this crate. Without `https_only` it also sends requests over http,
 /// and resolves `localhost` to 127.0.0.1 without DNS; the caller then checks the URL.
-pub(crate) fn client(options: FetchOptions, https_only: bool) -> Result<Client, Problem> {
-    let tls = client_config(roots(options.extra_ca_pem.as_deref())?, options.local_pins.clone())?;
-    let private_hosts = options.private_hosts.iter().map(|host| normalized(host)).collect();
+pub(crate) fn create_client(options: FetchOptions, https_only: bool) -> Result<Client, Problem> {
+    let tls = client_config(root_certificates(options.extra_ca_pem.as_deref())?, options.local_pins.clone())?;
+    let private_hosts = options.private_hosts.iter().map(|host| normalize_host(host)).collect();
     Client::builder()
         .tls_backend_preconfigured(tls)
         .https_only(https_only)
@@ -186,14 +186,14 @@ pub(crate) fn client(options: FetchOptions, https_only: bool) -> Result<Client, 
         .referer(false)
         .dns_resolver(GuardedResolver {
             private_hosts: Arc::new(private_hosts),
-            local: !https_only || !options.local_pins.is_empty(),
+            localhost_is_loopback: !https_only || !options.local_pins.is_empty(),
         })
         .timeout(options.timeout)
         .build()
         .map_err(|error| Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}")))
 }
 
-/// Resource fetched by [`HttpsFetcher::bytes_if_changed`].
+/// Resource fetched by [`HttpsFetcher::fetch_if_changed`].
 #[derive(Debug, Clone)]
 pub struct FetchedResource {
     /// Body.
@@ -203,7 +203,7 @@ pub struct FetchedResource {
 }
 
 /// Returns the response if its status is 200; otherwise `did_unresolved`, with URL and status.
-pub(crate) fn response_url(response: Response) -> Result<Response, Problem> {
+pub(crate) fn require_ok(response: Response) -> Result<Response, Problem> {
     let status = response.status();
     if status == StatusCode::OK {
         return Ok(response);
@@ -219,7 +219,7 @@ pub(crate) fn response_url(response: Response) -> Result<Response, Problem> {
 ///
 /// # Errors
 /// `did_malformed`; `address_forbidden` for an IP address.
-pub(crate) fn parse_url(text: &str) -> Result<Url, Problem> {
+pub(crate) fn parse_fetch_url(text: &str) -> Result<Url, Problem> {
     let refused = |error: EndpointError| Problem::new(Code::DidMalformed, format!("{} {error}", quoted(text)));
     let url = parse_endpoint(text).map_err(refused)?;
     if url.scheme() != "https" {
@@ -231,8 +231,8 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, Problem> {
     }
 }
 
-/// Reads the body of a response: `too_large` for more than `max_bytes`, `did_unresolved` if it breaks off.
-pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Problem> {
+/// Reads the body of a response: `too_large` for more than `max_document_bytes`, `did_unresolved` if it breaks off.
+pub(crate) async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Problem> {
     let url = response.url().clone();
     let too_large = || Problem::new(Code::TooLarge, format!("{url} has more than {max_bytes} bytes"));
     if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max_bytes))
@@ -240,7 +240,7 @@ pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    let cut = |error: reqwest::Error| unresolved_error(error.with_url(url.clone()));
+    let cut = |error: reqwest::Error| request_problem(error.with_url(url.clone()));
     while let Some(chunk) = response.chunk().await.map_err(cut)? {
         if bytes.len().saturating_add(chunk.len()) > max_bytes {
             return Err(too_large());
@@ -253,7 +253,7 @@ pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec
 /// Converts an HTTP client error to `address_forbidden` or `did_unresolved`. It takes the error by value, for
 /// `map_err`.
 #[allow(clippy::needless_pass_by_value)]
-pub(crate) fn unresolved_error(error: reqwest::Error) -> Problem {
+pub(crate) fn request_problem(error: reqwest::Error) -> Problem {
     let asked = error.url().map_or_else(|| "the server".to_owned(), ToString::to_string);
     // The URL is named once, at the front.
     let error = error.without_url();
@@ -280,12 +280,12 @@ fn client_config(roots: RootCertStore, pins: BTreeSet<Fingerprint>) -> Result<Cl
     if pins.is_empty() {
         return Ok(builder.with_root_certificates(roots).with_no_client_auth());
     }
-    let verifier = PinnedLocalhost::new(pins, roots, provider)?;
+    let verifier = PinnedLocalhostVerifier::new(pins, roots, provider)?;
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
 /// Returns the system's CA certificates and the additional ones (PEM).
-fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, Problem> {
+fn root_certificates(extra: Option<&[u8]>) -> Result<RootCertStore, Problem> {
     let mut roots = RootCertStore::empty();
     // Some of the system's certificates may be unreadable; those are not trusted, the others are.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

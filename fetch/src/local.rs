@@ -24,12 +24,12 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 pub use crate::address::LOCALHOST;
-use crate::address::normalized;
+use crate::address::normalize_host;
 
 /// Maximum length of the display name of a site or a registrar, in characters.
-const LONGEST_NAME: usize = 200;
+const MAX_NAME_CHARS: usize = 200;
 /// Number of hexadecimal digits of a SHA-256 digest.
-const DIGITS: usize = 64;
+const SHA256_HEX_DIGITS: usize = 64;
 
 /// SHA-256 of a certificate (DER), in lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ impl FromStr for Fingerprint {
 
     /// Parses 64 hexadecimal digits, in upper or lower case.
     fn from_str(text: &str) -> Result<Self, Problem> {
-        let fits = text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let fits = text.len() == SHA256_HEX_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let malformed = || Problem::new(Code::MalformedValue, "a fingerprint has 64 hexadecimal digits");
         if fits { Ok(Self(text.to_ascii_lowercase())) } else { Err(malformed()) }
     }
@@ -111,11 +111,11 @@ impl LocalSite {
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what);
         let site: Self = serde_json::from_value(object.into())
             .map_err(|error| malformed(&format!("this does not describe a local site: {error}")))?;
-        if !is_local(&site.did) {
+        if !is_localhost_did(&site.did) {
             return Err(malformed("its DID is not a did:web on localhost"));
         }
         let names = [Some(&site.name), site.registrar.as_ref().map(|registrar| &registrar.name)];
-        if names.into_iter().flatten().any(|name| name.trim().is_empty() || name.chars().count() > LONGEST_NAME) {
+        if names.into_iter().flatten().any(|name| name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS) {
             return Err(malformed("a name has no text, or more than 200 characters"));
         }
         Ok(site)
@@ -124,13 +124,13 @@ impl LocalSite {
 
 /// Returns whether a DID is a did:web on `localhost`, at any port.
 #[must_use]
-pub fn is_local(did: &str) -> bool {
-    port(did).is_some()
+pub fn is_localhost_did(did: &str) -> bool {
+    localhost_port(did).is_some()
 }
 
 /// Returns the port of a did:web on `localhost`, 443 if it states none; `None` for every other DID.
 #[must_use]
-pub fn port(did: &str) -> Option<u16> {
+pub fn localhost_port(did: &str) -> Option<u16> {
     let did = Did::parse(did).ok()?;
     let url = Url::parse(&web::document_url(&did).ok()?).ok()?;
     if url.host_str() == Some(LOCALHOST) { url.port_or_known_default() } else { None }
@@ -151,36 +151,37 @@ impl std::error::Error for NotPinned {}
 /// TLS certificate verifier: by pins for `localhost`, by certificate authorities for every other host. A pinned
 /// certificate must also be valid now and issued for `localhost`.
 #[derive(Debug)]
-pub(crate) struct PinnedLocalhost {
+pub(crate) struct PinnedLocalhostVerifier {
     pins: BTreeSet<Fingerprint>,
     /// Verifier for other hosts; `None`: no certificate authority is trusted.
-    others: Option<Arc<WebPkiServerVerifier>>,
+    other_hosts: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
-impl PinnedLocalhost {
+impl PinnedLocalhostVerifier {
     /// Creates a verifier from pins, which must not be empty, and CA certificates, which may be empty.
     pub(crate) fn new(
         pins: BTreeSet<Fingerprint>,
         roots: RootCertStore,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, Problem> {
-        let others = if roots.is_empty() { None } else { Some(verifier(roots, &provider).map_err(unusable)?) };
-        Ok(Self { pins, others, provider })
+        let others =
+            if roots.is_empty() { None } else { Some(webpki_verifier(roots, &provider).map_err(tls_setup_problem)?) };
+        Ok(Self { pins, other_hosts: others, provider })
     }
 }
 
-fn unusable(error: Error) -> Problem {
+fn tls_setup_problem(error: Error) -> Problem {
     Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}"))
 }
 
-fn verifier(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Error> {
+fn webpki_verifier(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Error> {
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .map_err(|error| Error::General(error.to_string()))
 }
 
-impl ServerCertVerifier for PinnedLocalhost {
+impl ServerCertVerifier for PinnedLocalhostVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -189,9 +190,10 @@ impl ServerCertVerifier for PinnedLocalhost {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let is_localhost = matches!(server_name, ServerName::DnsName(name) if normalized(name.as_ref()) == LOCALHOST);
+        let is_localhost =
+            matches!(server_name, ServerName::DnsName(name) if normalize_host(name.as_ref()) == LOCALHOST);
         if !is_localhost {
-            let Some(others) = &self.others else { return Err(CertificateError::UnknownIssuer.into()) };
+            let Some(others) = &self.other_hosts else { return Err(CertificateError::UnknownIssuer.into()) };
             return others.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         }
         if !self.pins.contains(&Fingerprint::of(end_entity)) {
@@ -201,7 +203,7 @@ impl ServerCertVerifier for PinnedLocalhost {
         // authority.
         let mut own = RootCertStore::empty();
         own.add(end_entity.clone().into_owned())?;
-        verifier(own, &self.provider)?.verify_server_cert(end_entity, &[], server_name, ocsp_response, now)
+        webpki_verifier(own, &self.provider)?.verify_server_cert(end_entity, &[], server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -245,7 +247,7 @@ mod tests {
     fn verify(pinned: &[&CertificateDer<'_>], roots: RootCertStore, shown: &CertificateDer<'_>, host: &str) -> bool {
         let pins = pinned.iter().map(|certificate| Fingerprint::of(certificate)).collect();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = PinnedLocalhost::new(pins, roots, provider).unwrap();
+        let verifier = PinnedLocalhostVerifier::new(pins, roots, provider).unwrap();
         // 2026-11-30.
         let now = UnixTime::since_unix_epoch(Duration::from_secs(1_796_000_000));
         let host = ServerName::try_from(host.to_owned()).unwrap();
@@ -282,7 +284,7 @@ mod tests {
             LocalSite::parse(format!(r#"{{"did":"{did}","name":"A","certificate_sha256":"{pin}"{rest}}}"#).as_bytes())
         };
         let site = read("did:web:localhost%3A7443", "").unwrap();
-        assert_eq!((port(&site.did), site.certificate_sha256.to_string()), (Some(7443), pin.clone()));
+        assert_eq!((localhost_port(&site.did), site.certificate_sha256.to_string()), (Some(7443), pin.clone()));
         assert_eq!(LocalSite::parse(serde_json::to_string(&site).unwrap().as_bytes()).unwrap(), site);
         assert!(read("did:web:localhost%3A7443:path", r#","registrar":{"did":"did:key:z6Mk","name":"R"}"#).is_ok());
         for did in ["did:web:university.example", "did:web:localhost.example", "did:key:z6Mk", "localhost"] {

@@ -17,15 +17,15 @@ use reqwest::{
 use url::{Host, Url};
 
 use crate::{
-    address::normalized,
-    https::{FetchOptions, client, read, unresolved_error},
+    address::normalize_host,
+    https::{FetchOptions, create_client, read_body, request_problem},
     local::LOCALHOST,
 };
 
 /// Response header with the stable reason of an error, sent by Carnet's services.
-const REASON: HeaderName = HeaderName::from_static("carnet-reason");
+const REASON_HEADER: HeaderName = HeaderName::from_static("carnet-reason");
 /// Maximum length of the reason, in bytes.
-const MOST_REASON: usize = 64;
+const MAX_REASON_BYTES: usize = 64;
 
 /// Body of a call, which determines its method.
 #[derive(Debug, Clone, Copy)]
@@ -52,12 +52,12 @@ pub struct ServiceCall<'a> {
     /// Bearer token; empty: none.
     pub token: &'a str,
     /// Maximum size of the response, in bytes.
-    pub max_bytes: usize,
+    pub max_document_bytes: usize,
 }
 
 /// HTTP response of a service, with any status.
 #[derive(Debug, Clone)]
-pub struct ServiceAnswer {
+pub struct ServiceResponse {
     /// Status code.
     pub status: u16,
     /// Media type in lower case, without parameters; empty: not stated.
@@ -86,9 +86,13 @@ impl ServiceClient {
     /// # Errors
     /// `key_invalid`: the additional CA certificates cannot be read or are none, or TLS cannot be set up.
     pub fn new(options: FetchOptions) -> Result<Self, Problem> {
-        let hosts = options.private_hosts.iter().map(|host| plain(host)).collect();
+        let hosts = options.private_hosts.iter().map(|host| normalize_url_host(host)).collect();
         let loopback = FetchOptions { private_hosts: BTreeSet::from([LOCALHOST.to_owned()]), ..options.clone() };
-        Ok(Self { https: client(options, true)?, loopback: client(loopback, false)?, private_hosts: Arc::new(hosts) })
+        Ok(Self {
+            https: create_client(options, true)?,
+            loopback: create_client(loopback, false)?,
+            private_hosts: Arc::new(hosts),
+        })
     }
 
     /// Calls a service, and returns its response with any status.
@@ -97,7 +101,7 @@ impl ServiceClient {
     /// `malformed_value` (not an http or https URL, one with a user name, or a token that no header can carry);
     /// `address_forbidden` (a host that is not permitted, an https URL with an IP address, or http to a host other than
     /// a configured loopback address); `did_unresolved` (no response in time, TLS error); `too_large`
-    pub async fn call(&self, call: ServiceCall<'_>) -> Result<ServiceAnswer, Problem> {
+    pub async fn call(&self, call: ServiceCall<'_>) -> Result<ServiceResponse, Problem> {
         let (client, url) = self.client_for(call.url)?;
         let request = match call.content {
             CallContent::None => client.get(url),
@@ -107,7 +111,7 @@ impl ServiceClient {
         };
         let request = request.header(ACCEPT, call.accept);
         let request = if call.token.is_empty() { request } else { request.header(AUTHORIZATION, bearer(call.token)?) };
-        answer(request.send().await.map_err(unresolved_error)?, call.max_bytes).await
+        read_response(request.send().await.map_err(request_problem)?, call.max_document_bytes).await
     }
 
     /// Returns the client for a URL, which depends on its scheme; an error if the URL must not be called.
@@ -123,7 +127,7 @@ impl ServiceClient {
                 _ => forbidden("the URL has to name a host, not an IP address"),
             };
         }
-        if self.private_hosts.contains(&url.host_str().map(plain).unwrap_or_default()) {
+        if self.private_hosts.contains(&url.host_str().map(normalize_url_host).unwrap_or_default()) {
             return Ok((&self.loopback, url));
         }
         forbidden("the URL is on this machine, which the configuration does not allow")
@@ -131,8 +135,8 @@ impl ServiceClient {
 }
 
 /// Normalises a host for comparison: lower case, without trailing dots and without the brackets of an IPv6 address.
-fn plain(host: &str) -> String {
-    normalized(host.trim_start_matches('[').trim_end_matches(']'))
+fn normalize_url_host(host: &str) -> String {
+    normalize_host(host.trim_start_matches('[').trim_end_matches(']'))
 }
 
 fn with_body(request: RequestBuilder, media_type: &'static str, text: &str) -> RequestBuilder {
@@ -146,23 +150,25 @@ fn bearer(token: &str) -> Result<HeaderValue, Problem> {
     Ok(value)
 }
 
-async fn answer(response: Response, max_bytes: usize) -> Result<ServiceAnswer, Problem> {
+async fn read_response(response: Response, max_bytes: usize) -> Result<ServiceResponse, Problem> {
     let status = response.status().as_u16();
     let headers = response.headers();
-    let media_type = text(headers, &CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let reason = Some(text(headers, &REASON)).filter(|reason| is_reason(reason)).map(str::to_ascii_lowercase);
-    let retry_after = text(headers, &RETRY_AFTER).trim().parse().ok();
-    Ok(ServiceAnswer { status, media_type, reason, retry_after, body: read(response, max_bytes).await? })
+    let media_type =
+        header_text(headers, &CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let reason =
+        Some(header_text(headers, &REASON_HEADER)).filter(|reason| is_reason(reason)).map(str::to_ascii_lowercase);
+    let retry_after = header_text(headers, &RETRY_AFTER).trim().parse().ok();
+    Ok(ServiceResponse { status, media_type, reason, retry_after, body: read_body(response, max_bytes).await? })
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Returns whether a header value can be a reason of a Carnet service: 1 to 64 ASCII letters, digits and underscores.
 fn is_reason(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (1..=MOST_REASON).contains(&text.len()) && text.bytes().all(fits)
+    (1..=MAX_REASON_BYTES).contains(&text.len()) && text.bytes().all(fits)
 }
 
 #[cfg(test)]
@@ -180,7 +186,13 @@ mod tests {
     }
 
     fn get(url: &str) -> ServiceCall<'_> {
-        ServiceCall { url, content: CallContent::None, accept: "application/json", token: "", max_bytes: 1_000 }
+        ServiceCall {
+            url,
+            content: CallContent::None,
+            accept: "application/json",
+            token: "",
+            max_document_bytes: 1_000,
+        }
     }
 
     #[test]

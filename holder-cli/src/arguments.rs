@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     ui::messages::Language,
-    wallet::file::{DEFAULT_WORK_FACTOR, GREATEST_WORK_FACTOR, LEAST_WORK_FACTOR},
+    wallet::file::{DEFAULT_WORK_FACTOR, MAX_WORK_FACTOR, MIN_WORK_FACTOR},
 };
 
 /// Your wallet: receive credentials, see what you have, and show only what you approve.
@@ -17,14 +17,14 @@ use crate::{
 #[command(name = "carnet", version, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    pub(crate) global: Global,
+    pub(crate) global: GlobalOptions,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 /// Options of all commands.
 #[derive(Debug, Args)]
-pub(crate) struct Global {
+pub(crate) struct GlobalOptions {
     /// The file of the wallet [default: ~/.local/share/carnet/wallet.age]
     #[arg(long, global = true, env = "CARNET_WALLET", value_name = "FILE")]
     pub(crate) wallet: Option<PathBuf>,
@@ -63,7 +63,7 @@ pub(crate) struct Global {
 }
 
 #[cfg(test)]
-impl Global {
+impl GlobalOptions {
     /// Returns options for tests: no questions, and English screens.
     pub(crate) fn unattended(wallet: &std::path::Path, passphrase_file: PathBuf) -> Self {
         Self {
@@ -161,7 +161,7 @@ pub(crate) struct ChangePassphrase {
 
 /// Returns the parser of a work factor, which checks its limits.
 fn work_factor() -> clap::builder::RangedI64ValueParser<u8> {
-    clap::value_parser!(u8).range(i64::from(LEAST_WORK_FACTOR)..=i64::from(GREATEST_WORK_FACTOR))
+    clap::value_parser!(u8).range(i64::from(MIN_WORK_FACTOR)..=i64::from(MAX_WORK_FACTOR))
 }
 
 /// Arguments of `carnet refill`.
@@ -237,7 +237,7 @@ pub(crate) struct Present {
     pub(crate) yes: Option<String>,
     /// Answer with this credential only; may be given more than once
     #[arg(long = "use", value_name = "ID")]
-    pub(crate) only: Vec<String>,
+    pub(crate) credential_ids: Vec<String>,
     /// Approve a claim that exceeds the registration of the asker; may be given more than once
     #[arg(long, value_name = "QUERY_ID:PATH")]
     pub(crate) approve: Vec<String>,
@@ -363,7 +363,7 @@ pub(crate) struct RemoveTrust {
 pub(crate) struct LogArguments {
     /// Subcommand; without one, the log is displayed, verified or exported.
     #[command(subcommand)]
-    pub(crate) verb: Option<LogVerb>,
+    pub(crate) verb: Option<LogCommand>,
     /// Recompute the log's hash chain and verify every receipt in it; prints the head and the number of entries
     ///
     /// This detects entries that were changed, removed, inserted or moved by chance, or by somebody who could not
@@ -383,13 +383,14 @@ pub(crate) struct LogArguments {
 
 /// Subcommands of `carnet log`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum LogVerb {
-    /// Delete the log before a day permanently: anyone who extorts your passphrase can read the log
+pub(crate) enum LogCommand {
+    /// Permanently delete the log entries from before a day, so that nobody who forces you to unlock the wallet can
+    /// read them
     ///
     /// Entries, requests and receipts from before that day are deleted, and with them the names of those who saw a
-    /// copy. A signed checkpoint takes their place: it shows that you forgot something, when, and up to which day.
-    /// Without the receipts you can no longer ask for erasure or prove anything. Earlier copies of the wallet's file
-    /// still contain all of it, as may the disk.
+    /// copy. A signed checkpoint takes their place: it shows that entries were deleted, when, and up to which day.
+    /// Without the receipts you can no longer ask for erasure or prove anything. Earlier copies of the wallet file, and
+    /// possibly the disk, still contain all of it.
     Forget(Forget),
     /// Choose for how long the log is kept, or show the current choice; the default is forever
     Keep(KeepLog),

@@ -21,8 +21,8 @@ impl CatalogueSource {
             None => Catalogue::embedded(),
         }
         .map_err(|error| {
-            let message = Sentence::id("error-catalogue").details(error);
-            Failure::usage(FailureReason::Program("catalogue_invalid"), message, Sentence::id("hint-catalogue"))
+            let message = Sentence::new("error-catalogue").with_details(error);
+            Failure::usage(FailureReason::Program("catalogue_invalid"), message, Sentence::new("hint-catalogue"))
         })
     }
 }

@@ -8,13 +8,13 @@ use carnet_spec::Catalogue;
 use carnet_wallet::{
     languages::Languages,
     ports::{Clock, DocumentSource, IssuerClient, Notice, Ports, VerifierClient},
-    wire::Wire,
+    protocol::ServiceProtocol,
 };
 
 use crate::{
-    arguments::Global,
+    arguments::GlobalOptions,
     catalogue::CatalogueSource,
-    client::{Connections, Contacts},
+    client::{Connections, ContactAnnouncer},
     clock::CommandClock,
     documents::HttpsDocuments,
     failure::Failure,
@@ -22,7 +22,7 @@ use crate::{
     network::NetworkSettings,
     opening::WalletOpener,
     secrets::{PassphraseReader, PassphraseSource},
-    ui::{Ui, messages::Language, notices, waiting::ServiceWaits},
+    ui::{Ui, messages::Language, notices, wait_notice::ServiceNotices},
 };
 
 /// Parts of the wallet that a command uses; implements the ports of the wallet library.
@@ -45,14 +45,14 @@ pub(crate) struct CommandContext {
 
 impl CommandContext {
     /// Creates the parts from the options of the command line. Nothing is opened or read yet.
-    pub(crate) fn new(global: Global, clock: CommandClock) -> Self {
+    pub(crate) fn new(global: GlobalOptions, clock: CommandClock) -> Self {
         let language = global.lang.unwrap_or_else(Language::from_environment);
         let mut ui = Ui::new(global.json, global.no_input, language);
         ui.details = global.details;
-        let contacts = Contacts::new(language, ui.json);
+        let contacts = ContactAnnouncer::new(language, ui.json);
         let ui = Rc::new(ui);
         let screen = Rc::clone(&ui);
-        let waits = ServiceWaits::new(move |host| screen.service_wait(host));
+        let waits = ServiceNotices::new(move |host| screen.service_notice(host));
         let network = NetworkSettings::new(global.ca, global.private_host);
         let catalogue = CatalogueSource(global.catalogue);
         let location = Rc::new(WalletLocation::new(global.wallet, global.state));
@@ -104,12 +104,16 @@ impl Ports for CommandContext {
         &self.documents
     }
 
-    async fn issuer(&self, endpoint: &str, wire: Wire) -> Result<Box<dyn IssuerClient>, Failure> {
-        self.connections.issuer(endpoint, wire).await
+    async fn connect_issuer(&self, endpoint: &str, wire: ServiceProtocol) -> Result<Box<dyn IssuerClient>, Failure> {
+        self.connections.connect_issuer(endpoint, wire).await
     }
 
-    async fn verifier(&self, endpoint: &str, wire: Wire) -> Result<Box<dyn VerifierClient>, Failure> {
-        self.connections.verifier(endpoint, wire).await
+    async fn connect_verifier(
+        &self,
+        endpoint: &str,
+        wire: ServiceProtocol,
+    ) -> Result<Box<dyn VerifierClient>, Failure> {
+        self.connections.connect_verifier(endpoint, wire).await
     }
 
     fn catalogue(&self) -> Result<Catalogue, Failure> {
@@ -120,7 +124,7 @@ impl Ports for CommandContext {
         self.ui.messages.languages()
     }
 
-    fn tell(&self, notice: Notice<'_>) {
-        self.ui.note(&notices::text(&self.ui.messages, &notice));
+    fn notify(&self, notice: Notice<'_>) {
+        self.ui.print_note(&notices::notice_text(&self.ui.messages, &notice));
     }
 }

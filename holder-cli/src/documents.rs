@@ -6,7 +6,7 @@ use carnet_core::{
     Problem,
     did::{Did, Resolve},
 };
-use carnet_fetch::{DidCache, is_fetch_failure, local::is_local};
+use carnet_fetch::{DidCache, is_fetch_failure, local::is_localhost_did};
 use carnet_wallet::{
     ports::{DidParty, DocumentSource},
     sanitise::sanitise,
@@ -14,9 +14,9 @@ use carnet_wallet::{
 use url::Url;
 
 use crate::{
-    failure::{Failure, Fault, Sentence},
+    failure::{Failure, FaultParty, Sentence},
     network::NetworkSettings,
-    ui::waiting::ServiceWaits,
+    ui::wait_notice::ServiceNotices,
 };
 
 /// Maximum age of a DID document that is used without fetching it again.
@@ -27,7 +27,7 @@ pub(crate) struct HttpsDocuments {
     /// Cache of DID documents.
     pub(crate) dids: DidCache,
     pub(crate) network: NetworkSettings,
-    pub(crate) waits: ServiceWaits,
+    pub(crate) waits: ServiceNotices,
 }
 
 impl DocumentSource for HttpsDocuments {
@@ -39,7 +39,7 @@ impl DocumentSource for HttpsDocuments {
     async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
         let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let _waiting = self.waits.notice(host.as_deref().unwrap_or(url)).begin();
-        let bytes = self.network.fetcher()?.bytes(url, accept, max_bytes).await;
+        let bytes = self.network.fetcher()?.fetch(url, accept, max_bytes).await;
         bytes.map_err(|problem| not_downloaded(&problem, url))
     }
 
@@ -49,7 +49,7 @@ impl DocumentSource for HttpsDocuments {
         self.dids.refresh(&fetcher, did, DID_AGE).await.map_err(|problem| not_resolved(&problem, did, whose))
     }
 
-    async fn look_up(&self, did: &Did) {
+    async fn refetch(&self, did: &Did) {
         if let Ok(fetcher) = self.network.fetcher() {
             let _ = self.dids.refresh(&fetcher, did, Duration::ZERO).await;
         }
@@ -58,29 +58,30 @@ impl DocumentSource for HttpsDocuments {
 
 fn not_downloaded(problem: &Problem, url: &str) -> Failure {
     let (message, hint, fault) = if is_fetch_failure(problem.code) {
-        ("error-not-fetched", "hint-address-connection", Fault::Network)
+        ("error-not-fetched", "hint-address-connection", FaultParty::Network)
     } else {
-        ("error-fetched-refused", "hint-address-owner", Fault::Ours)
+        ("error-fetched-refused", "hint-address-owner", FaultParty::Ours)
     };
-    Failure::from_problem(problem, Sentence::id(message).with("url", sanitise(url)), Sentence::id(hint)).by(fault)
+    Failure::from_problem(problem, Sentence::new(message).with("url", sanitise(url)), Sentence::new(hint))
+        .with_fault(fault)
 }
 
 fn not_resolved(problem: &Problem, did: &Did, whose: DidParty) -> Failure {
     let (message, hint) = match (whose, is_fetch_failure(problem.code)) {
         (DidParty::Issuer, true) => ("error-issuer-not-found", "hint-connection-test"),
-        (DidParty::Asker, true) => ("error-asker-not-found", "hint-connection-test"),
+        (DidParty::Verifier, true) => ("error-asker-not-found", "hint-connection-test"),
         (DidParty::Issuer, false) => ("error-issuer-document", "hint-tell-issuer-first"),
-        (DidParty::Asker, false) => ("error-asker-document", "hint-tell-asker-first"),
+        (DidParty::Verifier, false) => ("error-asker-document", "hint-tell-asker-first"),
     };
-    let is_unknown_here = is_fetch_failure(problem.code) && is_local(did.as_str());
+    let is_unknown_here = is_fetch_failure(problem.code) && is_localhost_did(did.as_str());
     let hint = if is_unknown_here { "hint-local-unresolved" } else { hint };
     // The party has no name yet.
     let detail = format!("{did}: {}", sanitise(&problem.detail));
     let fault = match whose {
-        _ if is_fetch_failure(problem.code) => Fault::Network,
-        DidParty::Issuer => Fault::Issuer,
-        DidParty::Asker => Fault::Asker,
+        _ if is_fetch_failure(problem.code) => FaultParty::Network,
+        DidParty::Issuer => FaultParty::Issuer,
+        DidParty::Verifier => FaultParty::Verifier,
     };
-    let failure = Failure::from_problem(problem, Sentence::id(message), Sentence::id(hint)).by(fault);
-    Failure { message: failure.message.details(detail), ..failure }
+    let failure = Failure::from_problem(problem, Sentence::new(message), Sentence::new(hint)).with_fault(fault);
+    Failure { message: failure.message.with_details(detail), ..failure }
 }

@@ -1,9 +1,9 @@
 //! Output of failures on three lines: what happened, whether the data is safe, and what to do next.
 
-use carnet_console::{PROBLEM, TRY_AGAIN, USAGE};
+use carnet_console::{EXIT_FAILURE, EXIT_TRY_AGAIN, EXIT_USAGE};
 use carnet_core::Code;
 pub(crate) use carnet_wallet::failure::{
-    DataSafety, Failure, FailureKind, FailureReason, Fault, Sentence, SentenceArgument,
+    DataSafety, Failure, FailureKind, FailureReason, FaultParty, Sentence, SentenceArgument,
 };
 use serde_json::{Value, json};
 use tonic_types::StatusExt;
@@ -12,37 +12,40 @@ use crate::ui::messages::{Language, LocalizedMessages};
 use carnet_wallet::sanitise::sanitise;
 
 /// Translation of a sentence into the language of the messages.
-pub(crate) trait Translated {
+pub(crate) trait Translate {
     /// Returns the text in the language of the messages.
-    fn said(&self, messages: &LocalizedMessages) -> String;
+    fn translate(&self, messages: &LocalizedMessages) -> String;
 
     /// Returns the text in English, for programs.
     fn english(&self) -> String {
-        self.said(&LocalizedMessages::new(Language::En))
+        self.translate(&LocalizedMessages::new(Language::En))
     }
 }
 
-impl Translated for Sentence {
-    fn said(&self, messages: &LocalizedMessages) -> String {
-        let said: Vec<(&str, String)> = self.arguments().map(|(name, value)| (name, value.said(messages))).collect();
+impl Translate for Sentence {
+    fn translate(&self, messages: &LocalizedMessages) -> String {
+        let said: Vec<(&str, String)> =
+            self.arguments().map(|(name, value)| (name, value.translate(messages))).collect();
         let arguments: Vec<(&str, &str)> = said.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut sentence = messages.with(self.message_id(), &arguments);
+        let mut sentence = messages.format(self.message_id(), &arguments);
         if !self.technical_details().is_empty() {
             let arguments = [("text", sentence.as_str()), ("details", self.technical_details())];
-            sentence = messages.with("failure-details", &arguments);
+            sentence = messages.format("failure-details", &arguments);
         }
         match self.next() {
-            Some(next) => messages.with("failure-both", &[("first", &sentence), ("second", &next.said(messages))]),
+            Some(next) => {
+                messages.format("failure-both", &[("first", &sentence), ("second", &next.translate(messages))])
+            }
             None => sentence,
         }
     }
 }
 
-impl Translated for SentenceArgument {
-    fn said(&self, messages: &LocalizedMessages) -> String {
+impl Translate for SentenceArgument {
+    fn translate(&self, messages: &LocalizedMessages) -> String {
         match self {
             Self::Value(value) => value.clone(),
-            Self::Part(text) => text.said(messages),
+            Self::Nested(text) => text.translate(messages),
         }
     }
 }
@@ -50,7 +53,7 @@ impl Translated for SentenceArgument {
 /// Output of a failure: exit code, text and JSON.
 pub(crate) trait FailureOutput {
     /// Returns the exit code by the kind of failure: 1 permanent, 2 usage, 3 temporary.
-    fn exit(&self) -> u8;
+    fn exit_code(&self) -> u8;
     /// Returns the three lines in the language of the messages.
     fn text(&self, messages: &LocalizedMessages) -> String;
     /// Returns the object for `--json`, always in English.
@@ -58,30 +61,30 @@ pub(crate) trait FailureOutput {
 }
 
 impl FailureOutput for Failure {
-    fn exit(&self) -> u8 {
+    fn exit_code(&self) -> u8 {
         match self.kind {
-            FailureKind::Usage => USAGE,
-            FailureKind::Permanent => PROBLEM,
-            FailureKind::Temporary => TRY_AGAIN,
+            FailureKind::Usage => EXIT_USAGE,
+            FailureKind::Permanent => EXIT_FAILURE,
+            FailureKind::Temporary => EXIT_TRY_AGAIN,
         }
     }
 
     fn text(&self, messages: &LocalizedMessages) -> String {
-        let message = self.message.said(messages);
-        let error = messages.with("failure-error", &[("message", &message), ("reason", self.reason.as_str())]);
-        let hint = messages.with("failure-hint", &[("hint", &self.hint.said(messages))]);
-        format!("{error}\n{}\n{hint}\n", self.safety.text().said(messages))
+        let message = self.message.translate(messages);
+        let error = messages.format("failure-error", &[("message", &message), ("reason", self.reason.as_str())]);
+        let hint = messages.format("failure-hint", &[("hint", &self.hint.translate(messages))]);
+        format!("{error}\n{}\n{hint}\n", self.safety.sentence().translate(messages))
     }
 
     fn json(&self) -> Value {
-        let mut whole = match self.beside.as_deref() {
+        let mut whole = match self.extra_members.as_deref() {
             Some(Value::Object(members)) => members.clone(),
             _ => serde_json::Map::new(),
         };
         let error = json!({
             "reason": self.reason, "message": self.message.english(), "fault": self.fault.as_str(),
             "data_safe": self.safety.is_safe(),
-            "data": self.safety.text().english(), "hint": self.hint.english(),
+            "data": self.safety.sentence().english(), "hint": self.hint.english(),
         });
         whole.insert("error".to_owned(), error);
         Value::Object(whole)
@@ -90,11 +93,11 @@ impl FailureOutput for Failure {
 
 /// Converts the error of a gRPC service. `service` is the party that runs the service, `message` says what failed. The
 /// reason is the service's own, otherwise that of the status code; the failure is temporary if a retry may succeed.
-pub(crate) fn from_status(status: &tonic::Status, service: Fault, message: Sentence) -> Failure {
+pub(crate) fn from_grpc_status(status: &tonic::Status, service: FaultParty, message: Sentence) -> Failure {
     let named = status.get_details_error_info().map(|info| info.reason.to_lowercase());
     let answered = named.is_some();
     let reason = named.map_or_else(|| code_name(status.code()).to_owned(), |reason| sanitise(&reason));
-    let reason = FailureReason::stated(&reason);
+    let reason = FailureReason::from_code(&reason);
     let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
     let passing = match status.code() {
         tonic::Code::Unavailable | tonic::Code::DeadlineExceeded => true,
@@ -105,13 +108,15 @@ pub(crate) fn from_status(status: &tonic::Status, service: Fault, message: Sente
         _ => false,
     };
     let later = retry.is_some() || passing;
-    let message = message.details(sanitise(status.message()));
+    let message = message.with_details(sanitise(status.message()));
     let failure = match retry {
-        Some(wait) => Failure::later(reason, message, Sentence::id("hint-wait").with("seconds", wait.as_secs().max(1))),
-        None if later => Failure::later(reason, message, Sentence::id("hint-connection")),
+        Some(wait) => {
+            Failure::temporary(reason, message, Sentence::new("hint-wait").with("seconds", wait.as_secs().max(1)))
+        }
+        None if later => Failure::temporary(reason, message, Sentence::new("hint-connection")),
         None => refused(reason, message),
     };
-    failure.by(if passing && !answered { Fault::Network } else { service })
+    failure.with_fault(if passing && !answered { FaultParty::Network } else { service })
 }
 
 fn code_name(code: tonic::Code) -> &'static str {
@@ -139,7 +144,7 @@ pub(crate) fn refused(reason: FailureReason, message: Sentence) -> Failure {
         | FailureReason::OfferCancelled => "hint-ask-new",
         _ => "hint-name-in-brackets",
     };
-    Failure::new(reason, message, Sentence::id(hint))
+    Failure::new(reason, message, Sentence::new(hint))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     failure::{Failure, FailureReason, Sentence},
-    wallet::mark::MarkFolders,
+    wallet::rollback_mark::MarkDirectories,
 };
 
 /// Location of the wallet file and of its rollback mark, according to the command line and the environment.
@@ -24,7 +24,7 @@ impl WalletLocation {
     ///
     /// # Errors
     /// `wallet_missing` if neither variable is set.
-    pub(crate) fn file(&self) -> Result<PathBuf, Failure> {
+    pub(crate) fn file_path(&self) -> Result<PathBuf, Failure> {
         if let Some(path) = &self.wallet {
             return Ok(path.clone());
         }
@@ -32,15 +32,15 @@ impl WalletLocation {
         data.map(|data| data.join("carnet/wallet.age")).ok_or_else(|| {
             Failure::usage(
                 FailureReason::WalletMissing,
-                Sentence::id("error-no-home"),
-                Sentence::id("hint-name-wallet"),
+                Sentence::new("error-no-home"),
+                Sentence::new("hint-name-wallet"),
             )
         })
     }
 
     /// Returns the directories that can contain the rollback mark of a wallet file.
-    pub(crate) fn marks(&self, wallet: &Path) -> MarkFolders {
-        MarkFolders::of(self.state_folder(), wallet)
+    pub(crate) fn mark_directories(&self, wallet: &Path) -> MarkDirectories {
+        MarkDirectories::for_wallet(self.state_folder(), wallet)
     }
 
     /// Returns the directory of the mark besides that of the wallet: as given, otherwise `carnet` in `XDG_STATE_HOME`

@@ -13,10 +13,10 @@ mod commands;
 mod context;
 mod documents;
 mod failure;
+mod link_input;
 mod location;
 mod network;
 mod opening;
-mod pasting;
 mod secrets;
 #[cfg(test)]
 mod service_tests;
@@ -25,7 +25,9 @@ mod ui;
 mod verifier_desk;
 
 // Modules of the wallet library, for short paths.
-use carnet_wallet::{answer, collect, introduction, link, offer, promise, receipt, request, store as wallet};
+use carnet_wallet::{
+    answer, issuance, issuer_metadata, link, offer, receipt, request, store as wallet, verifier_identity,
+};
 
 use arguments::{Arguments, Command};
 use clock::CommandClock;
@@ -41,10 +43,10 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let context = CommandContext::new(arguments.global, CommandClock::system());
     match run(&context, &arguments.command) {
-        Ok(()) => carnet_console::exit(0),
+        Ok(()) => carnet_console::exit_code(0),
         Err(failure) => {
-            context.ui.failure(&failure);
-            carnet_console::exit(failure.exit())
+            context.ui.print_failure(&failure);
+            carnet_console::exit_code(failure.exit_code())
         }
     }
 }
@@ -78,8 +80,8 @@ fn run(context: &CommandContext, command: &Command) -> Result<(), Failure> {
 /// for each way to drive it.
 fn online(work: Pin<Box<dyn Future<Output = Result<(), Failure>> + '_>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        let message = Sentence::id("error-start").details(error);
-        Failure::later(FailureReason::System, message, Sentence::id("hint-close-programs"))
+        let message = Sentence::new("error-start").with_details(error);
+        Failure::temporary(FailureReason::System, message, Sentence::new("hint-close-programs"))
     })?;
     runtime.block_on(work)
 }
@@ -87,18 +89,19 @@ fn online(work: Pin<Box<dyn Future<Output = Result<(), Failure>> + '_>>) -> Resu
 /// Prints a usage error of clap: exit code 2, and with `--json` an object like that of any other failure. Help and
 /// version are printed the same way but are no failures.
 fn misused(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() || !carnet_console::json_is_asked() {
-        return carnet_console::usage(error);
+    if !error.use_stderr() || !carnet_console::is_json_requested() {
+        return carnet_console::print_usage(error);
     }
-    let usage = carnet_console::usage_object(error);
+    let usage = carnet_console::usage_error_json(error);
     let mut object =
-        Failure::usage(FailureReason::Program("usage"), Sentence::id("error-usage"), Sentence::id("hint-usage")).json();
+        Failure::usage(FailureReason::Program("usage"), Sentence::new("error-usage"), Sentence::new("hint-usage"))
+            .json();
     // The message is clap's.
     if let Some(error) = object.get_mut("error").and_then(Value::as_object_mut)
         && let Some(Value::Object(said)) = usage.get("error")
     {
         error.extend(said.clone());
     }
-    carnet_console::line(object);
-    carnet_console::exit(carnet_console::USAGE)
+    carnet_console::print_line(object);
+    carnet_console::exit_code(carnet_console::EXIT_USAGE)
 }

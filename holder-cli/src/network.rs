@@ -34,11 +34,11 @@ impl NetworkSettings {
     ///
     /// # Errors
     /// `ca_unreadable`
-    pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>, Failure> {
+    pub(crate) fn read_ca(&self) -> Result<Option<Vec<u8>>, Failure> {
         let Some(path) = &self.ca_file else { return Ok(None) };
-        carnet_disk::read_given(path).map(|pem| Some(pem.to_vec())).map_err(|error| {
-            let message = Sentence::id("error-ca-unreadable").with("path", path.display()).details(error);
-            Failure::usage(FailureReason::Program("ca_unreadable"), message, Sentence::id("hint-ca"))
+        carnet_disk::read_user_file(path).map(|pem| Some(pem.to_vec())).map_err(|error| {
+            let message = Sentence::new("error-ca-unreadable").with("path", path.display()).with_details(error);
+            Failure::usage(FailureReason::Program("ca_unreadable"), message, Sentence::new("hint-ca"))
         })
     }
 
@@ -55,7 +55,7 @@ impl NetworkSettings {
 
     fn fetch_options(&self) -> Result<FetchOptions, Failure> {
         Ok(FetchOptions {
-            extra_ca_pem: self.ca()?,
+            extra_ca_pem: self.read_ca()?,
             private_hosts: self.private_hosts.clone(),
             local_pins: self.local_pins.borrow().clone(),
             ..FetchOptions::default()
@@ -64,5 +64,5 @@ impl NetworkSettings {
 }
 
 fn unusable(problem: &carnet_core::Problem) -> Failure {
-    Failure::from_problem(problem, Sentence::id("error-ca-unusable"), Sentence::id("hint-ca"))
+    Failure::from_problem(problem, Sentence::new("error-ca-unusable"), Sentence::new("hint-ca"))
 }

@@ -5,7 +5,7 @@ use std::{path::Path, rc::Rc};
 use age::secrecy::SecretString;
 use carnet_fetch::DidCache;
 use carnet_wallet::{
-    housekeeping::{bring_up_to_date, is_change_due, preview},
+    housekeeping::{apply_due_changes, apply_in_memory, is_change_due},
     ports::Clock as _,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     network::NetworkSettings,
     secrets::PassphraseReader,
     ui::{Ui, notices::forgotten_text},
-    wallet::{WalletContents, WalletFile, WalletPart, file::require, read_only},
+    wallet::{WalletContents, WalletFile, WalletScope, file::require_exists, read_wallet},
 };
 
 /// Opener of the wallet file of a command.
@@ -38,22 +38,22 @@ impl WalletOpener {
     /// # Errors
     /// `wallet_missing`; those of the passphrase and of [`WalletFile::open`].
     pub(crate) fn open(&self) -> Result<WalletFile, Failure> {
-        let path = self.location.file()?;
+        let path = self.location.file_path()?;
         // Checked before asking for a passphrase.
-        require(&path)?;
-        self.open_with(&path, self.passphrases.existing()?)
+        require_exists(&path)?;
+        self.open_with(&path, self.passphrases.read_existing()?)
     }
 
     fn open_with(&self, path: &Path, passphrase: SecretString) -> Result<WalletFile, Failure> {
-        let mut wallet = WalletFile::open(path, passphrase, &self.ui.busy_wait(), Box::new(self.ui.wallet_wait()))?;
-        wallet.check_logs(&self.dids);
-        self.network.pin_local_sites(&wallet.contents.local_sites);
-        let changes = bring_up_to_date(&mut wallet, self.location.marks(path), self.clock.now())?;
+        let mut wallet = WalletFile::open(path, passphrase, &self.ui.lock_notice(), Box::new(self.ui.wallet_notice()))?;
+        wallet.use_did_cache(&self.dids);
+        self.network.pin_local_sites(&wallet.contents.local_services);
+        let changes = apply_due_changes(&mut wallet, self.location.mark_directories(path), self.clock.now())?;
         if changes.restored {
-            self.ui.note(&self.ui.messages.text("restored-noticed"));
+            self.ui.print_note(&self.ui.messages.text("restored-noticed"));
         }
-        if let Some((count, start)) = changes.forgotten {
-            self.ui.note(&forgotten_text(&self.ui.messages, count, start));
+        if let Some((count, start)) = changes.deleted {
+            self.ui.print_note(&forgotten_text(&self.ui.messages, count, start));
         }
         Ok(wallet)
     }
@@ -61,32 +61,32 @@ impl WalletOpener {
     /// Reads the whole wallet. If changes are due (restoration from a copy, expired log entries), they are made first;
     /// if the file is locked, they are made in the returned contents only.
     pub(crate) fn read(&self) -> Result<WalletContents, Failure> {
-        self.read_as(WalletPart::Whole)
+        self.read_as(WalletScope::Whole)
     }
 
     /// Reads the wallet as [`Self::read`] does, without the texts of copies.
     pub(crate) fn read_without_texts(&self) -> Result<WalletContents, Failure> {
-        self.read_as(WalletPart::WithoutTexts)
+        self.read_as(WalletScope::WithoutTexts)
     }
 
-    fn read_as(&self, reading: WalletPart) -> Result<WalletContents, Failure> {
-        let path = self.location.file()?;
-        require(&path)?;
-        let passphrase = self.passphrases.existing()?;
-        let opening = self.ui.wallet_wait().begin();
-        let mut contents = read_only(&path, &passphrase, reading)?;
+    fn read_as(&self, reading: WalletScope) -> Result<WalletContents, Failure> {
+        let path = self.location.file_path()?;
+        require_exists(&path)?;
+        let passphrase = self.passphrases.read_existing()?;
+        let opening = self.ui.wallet_notice().begin();
+        let mut contents = read_wallet(&path, &passphrase, reading)?;
         drop(opening);
-        let marks = self.location.marks(&path);
+        let marks = self.location.mark_directories(&path);
         if is_change_due(&contents, &marks, self.clock.now()) {
             if self.open_with(&path, passphrase.clone()).is_ok() {
-                contents = read_only(&path, &passphrase, reading)?;
-            } else if preview(&mut contents, &marks, self.clock.now()).restored {
+                contents = read_wallet(&path, &passphrase, reading)?;
+            } else if apply_in_memory(&mut contents, &marks, self.clock.now()).restored {
                 // If the file is locked, the owner sees the same content; the next command changes the file.
-                self.ui.note(&self.ui.messages.text("restored-noticed"));
+                self.ui.print_note(&self.ui.messages.text("restored-noticed"));
             }
         }
-        self.dids.remember(contents.logs.clone());
-        self.network.pin_local_sites(&contents.local_sites);
+        self.dids.set_accepted_entries(contents.webvh_versions.clone());
+        self.network.pin_local_sites(&contents.local_services);
         Ok(contents)
     }
 }

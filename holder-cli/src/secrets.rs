@@ -8,8 +8,8 @@ use std::{
 };
 
 use age::secrecy::{ExposeSecret, SecretString};
-use carnet_core::input::{NotUtf8, content_of_file, text_without_mark};
-use carnet_passphrase::{forbidden, normal};
+use carnet_core::input::{NotUtf8, decode_file_bytes, text_without_bom};
+use carnet_passphrase::{first_forbidden_character, normal_form};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -51,36 +51,36 @@ impl PassphraseReader {
     ///
     /// # Errors
     /// `passphrase_needed` without a source and a terminal; the source cannot be read.
-    pub(crate) fn existing(&self) -> Result<SecretString, Failure> {
-        match given(&self.source)? {
+    pub(crate) fn read_existing(&self) -> Result<SecretString, Failure> {
+        match read_source(&self.source)? {
             Some(passphrase) => Ok(passphrase),
             None if self.ui.can_prompt() => self.ask("wallet-passphrase"),
-            None => Err(needed("error-passphrase-needed", ["--passphrase-file", "--passphrase-fd"])),
+            None => Err(passphrase_needed("error-passphrase-needed", ["--passphrase-file", "--passphrase-fd"])),
         }
     }
 
     /// Reads the passphrase of a new wallet; at the terminal, it must be typed twice.
     ///
     /// # Errors
-    /// As [`Self::existing`]; `passphrase_differs`, `passphrase_short`, `passphrase_unsafe`.
-    pub(crate) fn initial(&self) -> Result<SecretString, Failure> {
-        self.chosen(&self.source, ["--passphrase-file", "--passphrase-fd"])
+    /// As [`Self::read_existing`]; `passphrase_differs`, `passphrase_short`, `passphrase_unsafe`.
+    pub(crate) fn read_initial(&self) -> Result<SecretString, Failure> {
+        self.read_new(&self.source, ["--passphrase-file", "--passphrase-fd"])
     }
 
     /// Reads the passphrase that replaces that of the wallet; at the terminal, it must be typed twice.
     ///
     /// # Errors
-    /// As [`Self::initial`].
-    pub(crate) fn replacement(&self, source: &PassphraseSource) -> Result<SecretString, Failure> {
-        self.chosen(source, ["--new-passphrase-file", "--new-passphrase-fd"])
+    /// As [`Self::read_initial`].
+    pub(crate) fn read_replacement(&self, source: &PassphraseSource) -> Result<SecretString, Failure> {
+        self.read_new(source, ["--new-passphrase-file", "--new-passphrase-fd"])
     }
 
     /// Reads and checks a new passphrase. `options` are named in the error if there is neither a source nor a terminal.
-    fn chosen(&self, source: &PassphraseSource, options: [&'static str; 2]) -> Result<SecretString, Failure> {
-        let passphrase = match given(source)? {
+    fn read_new(&self, source: &PassphraseSource, options: [&'static str; 2]) -> Result<SecretString, Failure> {
+        let passphrase = match read_source(source)? {
             Some(passphrase) => passphrase,
             None if self.ui.can_prompt() => self.ask_twice()?,
-            None => return Err(needed("error-new-passphrase-needed", options)),
+            None => return Err(passphrase_needed("error-new-passphrase-needed", options)),
         };
         check_new(&passphrase)?;
         Ok(passphrase)
@@ -88,12 +88,12 @@ impl PassphraseReader {
 
     fn ask_twice(&self) -> Result<SecretString, Failure> {
         let (first, second) = (self.ask("wallet-passphrase-new")?, self.ask("wallet-passphrase-again")?);
-        if normal(&first).expose_secret() != normal(&second).expose_secret() {
-            let message = Sentence::id("error-passphrases-differ");
+        if normal_form(&first).expose_secret() != normal_form(&second).expose_secret() {
+            let message = Sentence::new("error-passphrases-differ");
             return Err(Failure::usage(
                 FailureReason::Program("passphrase_differs"),
                 message,
-                Sentence::id("hint-same-twice"),
+                Sentence::new("hint-same-twice"),
             ));
         }
         Ok(first)
@@ -102,41 +102,45 @@ impl PassphraseReader {
     fn ask(&self, id: &str) -> Result<SecretString, Failure> {
         let prompt = format!("{}: ", self.ui.messages.text(id));
         rpassword::prompt_password(prompt).map(SecretString::from).map_err(|_| {
-            let message = Sentence::id("error-passphrase-none");
-            Failure::usage(FailureReason::Program("passphrase_needed"), message, Sentence::id("hint-passphrase-file"))
+            let message = Sentence::new("error-passphrase-none");
+            Failure::usage(FailureReason::Program("passphrase_needed"), message, Sentence::new("hint-passphrase-file"))
         })
     }
 }
 
 /// Reads a passphrase from its source; `None` if the command line names none.
-fn given(source: &PassphraseSource) -> Result<Option<SecretString>, Failure> {
+fn read_source(source: &PassphraseSource) -> Result<Option<SecretString>, Failure> {
     match (&source.file, source.fd) {
-        (Some(path), _) => first_line(path, SecretKind::Passphrase).map(Some),
+        (Some(path), _) => read_first_line(path, SecretKind::Passphrase).map(Some),
         // The standard library cannot open a descriptor by number safely; the system opens it by name.
-        (None, Some(fd)) => first_line(Path::new(&format!("/dev/fd/{fd}")), SecretKind::Passphrase).map(Some),
+        (None, Some(fd)) => read_first_line(Path::new(&format!("/dev/fd/{fd}")), SecretKind::Passphrase).map(Some),
         (None, None) => Ok(None),
     }
 }
 
 /// Returns the failure for a passphrase that neither the command line nor a terminal gives.
-fn needed(message: &'static str, [file, fd]: [&'static str; 2]) -> Failure {
-    let hint = Sentence::id("hint-passphrase-options").with("file", file).with("fd", fd);
-    Failure::usage(FailureReason::Program("passphrase_needed"), Sentence::id(message), hint)
+fn passphrase_needed(message: &'static str, [file, fd]: [&'static str; 2]) -> Failure {
+    let hint = Sentence::new("hint-passphrase-options").with("file", file).with("fd", fd);
+    Failure::usage(FailureReason::Program("passphrase_needed"), Sentence::new(message), hint)
 }
 
 /// Refuses a new passphrase that is too short, or has characters that may be impossible to type again.
 fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
-    if normal(passphrase).expose_secret().chars().count() < SHORTEST {
-        let message = Sentence::id("error-passphrase-short").with("count", SHORTEST);
+    if normal_form(passphrase).expose_secret().chars().count() < SHORTEST {
+        let message = Sentence::new("error-passphrase-short").with("count", SHORTEST);
         return Err(Failure::usage(
             FailureReason::Program("passphrase_short"),
             message,
-            Sentence::id("hint-several-words"),
+            Sentence::new("hint-several-words"),
         ));
     }
-    if forbidden(passphrase).is_some() {
-        let message = Sentence::id("error-passphrase-unsafe");
-        return Err(Failure::usage(FailureReason::Program("passphrase_unsafe"), message, Sentence::id("hint-letters")));
+    if first_forbidden_character(passphrase).is_some() {
+        let message = Sentence::new("error-passphrase-unsafe");
+        return Err(Failure::usage(
+            FailureReason::Program("passphrase_unsafe"),
+            message,
+            Sentence::new("hint-letters"),
+        ));
     }
     Ok(())
 }
@@ -146,11 +150,11 @@ fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
 ///
 /// # Errors
 /// `passphrase_unreadable` or `pin_unreadable`; `passphrase_needed` or `pin_needed` if the line is empty.
-pub(crate) fn first_line(path: &Path, kind: SecretKind) -> Result<SecretString, Failure> {
+pub(crate) fn read_first_line(path: &Path, kind: SecretKind) -> Result<SecretString, Failure> {
     let read = || -> std::io::Result<SecretString> {
         let mut line = Zeroizing::new(Vec::with_capacity(4_096));
         BufReader::new(File::open(path)?.take(4_096)).read_until(b'\n', &mut line)?;
-        content_of_file(&line).map_err(std::io::Error::other)?;
+        decode_file_bytes(&line).map_err(std::io::Error::other)?;
         let line = std::str::from_utf8(&line).map_err(|_| std::io::Error::other(NotUtf8::Other))?;
         Ok(SecretString::from(line.trim_end_matches(['\r', '\n']).to_owned()))
     };
@@ -161,14 +165,14 @@ pub(crate) fn first_line(path: &Path, kind: SecretKind) -> Result<SecretString, 
         } else {
             (FailureReason::Program("passphrase_unreadable"), "error-passphrase-file")
         };
-        let message = Sentence::id(message).with("path", path.display()).details(error);
-        Failure::usage(reason, message, Sentence::id("hint-file-is-yours"))
+        let message = Sentence::new(message).with("path", path.display()).with_details(error);
+        Failure::usage(reason, message, Sentence::new("hint-file-is-yours"))
     })?;
-    if text_without_mark(secret.expose_secret()).is_empty() {
+    if text_without_bom(secret.expose_secret()).is_empty() {
         let (reason, hint) =
             if is_pin { ("pin_needed", "hint-put-pin") } else { ("passphrase_needed", "hint-put-passphrase") };
-        let message = Sentence::id("error-first-line-empty").with("path", path.display());
-        return Err(Failure::usage(FailureReason::Program(reason), message, Sentence::id(hint)));
+        let message = Sentence::new("error-first-line-empty").with("path", path.display());
+        return Err(Failure::usage(FailureReason::Program(reason), message, Sentence::new(hint)));
     }
     Ok(secret)
 }

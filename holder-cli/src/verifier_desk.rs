@@ -8,10 +8,10 @@ use std::{
 };
 
 use carnet_core::{
-    did::{Did, DidUrl, SelfContained},
+    did::{Did, DidUrl, SelfContainedResolver},
     format::CredentialFormat,
     json::{Limits, parse_object},
-    keys::{Algorithm, SecretKey, Signer},
+    keys::{SecretKey, SignatureAlgorithm, Signer},
     receipt::{
         DisclosedCredential, ErasureConfirmation, ErasureRequest, Receipt, ReceiptContent, presentation_digest,
         request_digest,
@@ -32,17 +32,17 @@ use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
 use crate::{
     answer::tests::Issuer,
-    arguments::{Global, Present},
+    arguments::{GlobalOptions, Present},
     clock::CommandClock,
     commands::present,
     context::CommandContext,
     failure::Failure,
-    receipt::{StatementCount, check},
+    receipt::{StatementCount, verify_log},
     request::{
         AuthorizationRequestLink,
         tests::{Asker, NOW},
     },
-    wallet::{EntryKind, WalletContents, WalletFile, WalletLogEntry, file::LEAST_WORK_FACTOR, log::WalletLog},
+    wallet::{LogEntryKind, WalletContents, WalletFile, WalletLogEntry, file::MIN_WORK_FACTOR, log::WalletLog},
 };
 
 /// Fault of a receipt, or of the response that contains it.
@@ -85,11 +85,11 @@ impl Fault {
 }
 
 fn kid(key: &SecretKey) -> DidUrl {
-    DidUrl::parse(&format!("{}#0", Did::jwk(&key.public_key()))).unwrap()
+    DidUrl::parse(&format!("{}#0", Did::did_jwk(&key.public_key()))).unwrap()
 }
 
 fn stranger() -> SecretKey {
-    SecretKey::generate(Algorithm::EdDsa, &mut OsRng)
+    SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng)
 }
 
 impl VerifierDesk {
@@ -99,7 +99,7 @@ impl VerifierDesk {
             Fault::OtherPresentation => Some(presentation_digest(&BTreeMap::new()).unwrap()),
             _ => Some(presentation_digest(&[("q".to_owned(), vec![sent.to_owned()])].into()).unwrap()),
         };
-        let paths = presented.disclosed().unwrap().paths;
+        let paths = presented.resolve_disclosures().unwrap().disclosure_paths;
         let mut shown = DisclosedCredential {
             query_id: "q".to_owned(),
             credential_type: "QualificationCredential".to_owned(),
@@ -124,7 +124,7 @@ impl VerifierDesk {
             _ => {}
         }
         let content = ReceiptContent {
-            request: "r1".to_owned(),
+            request_id: "r1".to_owned(),
             request_digest: digest,
             presentation_digest: presented_digest,
             intended_use: String::new(),
@@ -132,12 +132,12 @@ impl VerifierDesk {
             accepted,
             reason: (!accepted).then(|| "expired".to_owned()),
             // A verifier that refused before evaluating it states nothing.
-            shown: if fault == Fault::Refused { Vec::new() } else { vec![shown] },
+            disclosed: if fault == Fault::Refused { Vec::new() } else { vec![shown] },
             holder_keys: if fault == Fault::Refused { Vec::new() } else { holder_keys },
             redeemed: None,
             verified_at: NOW,
             erase_at: NOW.plus(30 * 86_400),
-            keeps: Vec::new(),
+            retained: Vec::new(),
         };
         let receipt = Receipt::issue(content, &kid(key), key, NOW).unwrap();
         let mut document = receipt.document().clone();
@@ -178,7 +178,7 @@ impl PresentationService for VerifierDesk {
         let RequestErasureRequest { receipt, proof } = request.into_inner();
         let document = parse_object(receipt.as_bytes(), Limits::DOCUMENT).unwrap();
         let verifier = self.asker.pointer.did.as_str();
-        let receipt = Receipt::verify_own(&document, verifier, NOW, 60, &SelfContained).unwrap();
+        let receipt = Receipt::verify_own(&document, verifier, NOW, 60, &SelfContainedResolver).unwrap();
         ErasureRequest::verify(&proof, &receipt, NOW, 300, 60).unwrap();
         self.erased.lock().unwrap().push(receipt.digest().to_owned());
         let fault = *self.fault.lock().unwrap();
@@ -186,7 +186,7 @@ impl PresentationService for VerifierDesk {
         let confirmation = match fault {
             Fault::ErasureRefused => return Err(Status::failed_precondition("no")),
             Fault::ErasureOfAnother => {
-                let content = ReceiptContent { request: "r2".to_owned(), ..receipt.content().clone() };
+                let content = ReceiptContent { request_id: "r2".to_owned(), ..receipt.content().clone() };
                 let other = Receipt::issue(content, &kid(key), key, NOW).unwrap();
                 ErasureConfirmation::issue(&other, NOW, &kid(key), key, NOW).unwrap()
             }
@@ -240,8 +240,8 @@ impl VerifierScene {
         let time = Rc::new(Cell::new(NOW));
         let clock = Rc::clone(&time);
         let clock = CommandClock::from_fn(move || clock.get());
-        let context = CommandContext::new(Global::unattended(&wallet, passphrase), clock);
-        WalletFile::create(&wallet, context.passphrases.initial().unwrap(), LEAST_WORK_FACTOR).unwrap();
+        let context = CommandContext::new(GlobalOptions::unattended(&wallet, passphrase), clock);
+        WalletFile::create(&wallet, context.passphrases.read_initial().unwrap(), MIN_WORK_FACTOR).unwrap();
         let mut opened = context.wallet.open().unwrap();
         opened.contents.credentials.push(Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 3));
         opened.save().unwrap();
@@ -260,7 +260,7 @@ impl VerifierScene {
         let mut present = Present {
             request: vec![self.link.clone()],
             yes: None,
-            only: Vec::new(),
+            credential_ids: Vec::new(),
             approve: claims.to_vec(),
             withhold: Vec::new(),
             show_marked: false,
@@ -268,7 +268,7 @@ impl VerifierScene {
         };
         let seen = present::run(&self.context, &present).await.unwrap_err();
         assert_eq!(seen.reason, "approval_needed", "{seen:?}");
-        present.yes = Some(seen.beside.unwrap()["digest"].as_str().unwrap().to_owned());
+        present.yes = Some(seen.extra_members.unwrap()["digest"].as_str().unwrap().to_owned());
         present::run(&self.context, &present).await
     }
 
@@ -289,7 +289,7 @@ impl VerifierScene {
         let _ = (&mut self.server).await;
     }
 
-    pub(crate) fn kinds(&self) -> Vec<EntryKind> {
+    pub(crate) fn kinds(&self) -> Vec<LogEntryKind> {
         self.contents().log.entries().iter().map(|entry| entry.kind).collect()
     }
 }
@@ -298,15 +298,18 @@ impl VerifierScene {
 async fn a_receipt_that_holds_is_kept_and_holds_ever_after() {
     let scene = VerifierScene::set(Fault::None).await;
     scene.present().await.unwrap();
-    let kinds = [EntryKind::Requested, EntryKind::Sending, EntryKind::Accepted, EntryKind::Receipt];
+    let kinds = [LogEntryKind::Requested, LogEntryKind::Sending, LogEntryKind::Accepted, LogEntryKind::Receipt];
     assert_eq!(scene.kinds(), kinds);
     let log = scene.contents().log;
     let sent = log.entry(2).unwrap();
-    assert_eq!((sent.of, log.entry(3).unwrap().of, log.entry(4).unwrap().of), (Some(1), Some(2), Some(2)));
-    assert_eq!(sent.request, request_digest(&scene.desk.object));
-    assert!(sent.asker.as_ref().unwrap().endpoint.starts_with("http://127.0.0.1:"));
-    assert!(!sent.beyond.is_empty() && sent.approval.len() == 43);
-    assert_eq!(check(&log).unwrap(), StatementCount { receipts: 1, ..StatementCount::default() });
+    assert_eq!(
+        (sent.refers_to, log.entry(3).unwrap().refers_to, log.entry(4).unwrap().refers_to),
+        (Some(1), Some(2), Some(2))
+    );
+    assert_eq!(sent.request_digest, request_digest(&scene.desk.object));
+    assert!(sent.verifier.as_ref().unwrap().endpoint.starts_with("http://127.0.0.1:"));
+    assert!(!sent.excess.is_empty() && sent.approval_digest.len() == 43);
+    assert_eq!(verify_log(&log).unwrap(), StatementCount { receipts: 1, ..StatementCount::default() });
     // The log contains no disclosed value.
     let text = serde_json::to_string(&log).unwrap();
     let example = Issuer::new().catalogue.credential_type("QualificationCredential").unwrap().example.clone();
@@ -334,34 +337,34 @@ async fn a_receipt_that_says_something_else_is_noted_and_the_verdict_stands() {
         let scene = VerifierScene::set(fault).await;
         scene.present().await.unwrap();
         let log = scene.contents().log;
-        let last = log.last().unwrap();
-        let kind = if fault == Fault::Missing { EntryKind::ReceiptMissing } else { EntryKind::ReceiptFalse };
-        assert_eq!((last.kind, last.reason.as_str(), last.of), (kind, reason, Some(2)), "{fault:?}");
+        let last = log.newest().unwrap();
+        let kind = if fault == Fault::Missing { LogEntryKind::ReceiptMissing } else { LogEntryKind::ReceiptInvalid };
+        assert_eq!((last.kind, last.reason.as_str(), last.refers_to), (kind, reason, Some(2)), "{fault:?}");
         assert!(last.statement.is_none());
-        assert_eq!(check(&log).unwrap(), StatementCount::default());
+        assert_eq!(verify_log(&log).unwrap(), StatementCount::default());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_of_a_verifier_of_before_names_no_presentation_and_is_kept() {
     let scene = VerifierScene::shown(Fault::NoPresentation).await;
-    assert_eq!(scene.kinds().last(), Some(&EntryKind::Receipt));
-    assert_eq!(check(&scene.contents().log).unwrap().receipts, 1);
+    assert_eq!(scene.kinds().last(), Some(&LogEntryKind::Receipt));
+    assert_eq!(verify_log(&scene.contents().log).unwrap().receipts, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_has_a_receipt_that_may_say_less() {
     for (fault, state, kind) in [
-        (Fault::Refused, "kept", EntryKind::Receipt),
-        (Fault::RefusedInPart, "kept", EntryKind::Receipt),
-        (Fault::RefusedAndMore, "false", EntryKind::ReceiptFalse),
+        (Fault::Refused, "kept", LogEntryKind::Receipt),
+        (Fault::RefusedInPart, "kept", LogEntryKind::Receipt),
+        (Fault::RefusedAndMore, "false", LogEntryKind::ReceiptInvalid),
     ] {
         let scene = VerifierScene::set(fault).await;
         let refused = scene.present().await.unwrap_err();
         assert_eq!(refused.reason, "expired");
-        assert_eq!(refused.beside.unwrap()["receipt"]["state"], state, "{fault:?}");
-        assert_eq!(scene.kinds()[2..], [EntryKind::RefusedByAsker, kind]);
-        check(&scene.contents().log).unwrap();
+        assert_eq!(refused.extra_members.unwrap()["receipt"]["state"], state, "{fault:?}");
+        assert_eq!(scene.kinds()[2..], [LogEntryKind::RefusedByVerifier, kind]);
+        verify_log(&scene.contents().log).unwrap();
     }
 }
 
@@ -369,7 +372,7 @@ async fn a_refusal_has_a_receipt_that_may_say_less() {
 async fn a_kept_receipt_that_was_changed_is_named_also_where_the_chain_was_written_anew() {
     let scene = VerifierScene::shown(Fault::None).await;
     let log = scene.contents().log;
-    check(&log).unwrap();
+    verify_log(&log).unwrap();
     let rewritten = |change: &dyn Fn(&mut WalletLogEntry)| {
         let mut other = WalletLog::default();
         for entry in log.entries() {
@@ -378,7 +381,7 @@ async fn a_kept_receipt_that_was_changed_is_named_also_where_the_chain_was_writt
             other.push(entry);
         }
         other.check_chain().unwrap();
-        check(&other).map_err(|broken| broken.number)
+        verify_log(&other).map_err(|broken| broken.number)
     };
     rewritten(&|_| {}).unwrap();
     let erase_at = |entry: &mut WalletLogEntry| {
@@ -393,7 +396,7 @@ async fn a_kept_receipt_that_was_changed_is_named_also_where_the_chain_was_writt
         }
     };
     assert_eq!(rewritten(&key), Err(4));
-    let less = |entry: &mut WalletLogEntry| entry.parts.iter_mut().for_each(|part| part.paths.clear());
+    let less = |entry: &mut WalletLogEntry| entry.credentials.iter_mut().for_each(|part| part.paths.clear());
     assert_eq!(rewritten(&less), Err(4));
     let none = |entry: &mut WalletLogEntry| entry.statement = None;
     assert_eq!(rewritten(&none), Err(4));
@@ -402,6 +405,6 @@ async fn a_kept_receipt_that_was_changed_is_named_also_where_the_chain_was_writt
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_looked_at_twice_is_noted_once() {
     let scene = VerifierScene::shown(Fault::None).await;
-    let requested = scene.kinds().into_iter().filter(|kind| *kind == EntryKind::Requested).count();
+    let requested = scene.kinds().into_iter().filter(|kind| *kind == LogEntryKind::Requested).count();
     assert_eq!(requested, 1);
 }

@@ -3,9 +3,9 @@
 use crate::error::Error;
 
 /// Maximum length of an identifier chosen by a caller, in bytes.
-pub(crate) const MOST_ID_BYTES: usize = 128;
+pub(crate) const MAX_ID_BYTES: usize = 128;
 /// Maximum length of a reason, in characters.
-const MOST_REASON: usize = 500;
+const MAX_REASON_CHARS: usize = 500;
 
 /// Refuses an identifier that is empty, longer than 128 bytes, or contains control characters. `field` is its name in
 /// the request.
@@ -13,8 +13,8 @@ const MOST_REASON: usize = 500;
 /// # Errors
 /// [`Error::Invalid`]
 pub(crate) fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
-    if id.is_empty() || id.len() > MOST_ID_BYTES || id.chars().any(char::is_control) {
-        return Err(Error::invalid(field, format!("must be 1 to {MOST_ID_BYTES} bytes of text")));
+    if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
+        return Err(Error::invalid(field, format!("must be 1 to {MAX_ID_BYTES} bytes of text")));
     }
     Ok(())
 }
@@ -37,8 +37,8 @@ pub(crate) fn check_change_ids(offer_id: &str, request_id: &str) -> Result<(), E
 pub(crate) fn check_reason(reason: &str) -> Result<String, Error> {
     let reason = reason.trim();
     let length = reason.chars().count();
-    if length == 0 || length > MOST_REASON || reason.chars().any(char::is_control) {
-        return Err(Error::invalid("reason", format!("must be 1 to {MOST_REASON} characters of one line")));
+    if length == 0 || length > MAX_REASON_CHARS || reason.chars().any(char::is_control) {
+        return Err(Error::invalid("reason", format!("must be 1 to {MAX_REASON_CHARS} characters of one line")));
     }
     Ok(reason.to_owned())
 }

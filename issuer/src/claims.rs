@@ -28,12 +28,12 @@ pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Ve
 
 /// Adds the randomly generated claims of a type that are absent, and returns the names of those it added.
 pub(crate) fn fill_random_claims(credential_type: &CredentialType, claims: &mut Map<String, Value>) -> Vec<String> {
-    let mut drawn = credential_type.drawn.clone();
+    let mut drawn = credential_type.generated_claims.clone();
     drawn.retain(|name| !claims.contains_key(name));
     for name in &drawn {
         let value = match credential_type.serials.as_ref().filter(|serials| serials.claim == *name) {
             Some(serials) => {
-                let wanted = serials.wanted(claims).unwrap_or_default();
+                let wanted = serials.stated_count(claims).unwrap_or_default();
                 (0..wanted).map(|_| secrets::random_serial()).collect::<Vec<_>>().into()
             }
             None => Value::from(secrets::random_secret().as_str()),
@@ -48,26 +48,26 @@ pub(crate) fn fill_random_claims(credential_type: &CredentialType, claims: &mut 
 ///
 /// # Errors
 /// [`Error::Invalid`], with the claim and the character, without the value.
-pub(crate) fn require_visible(claims: &Map<String, Value>) -> Result<(), Error> {
-    claims.iter().try_for_each(|(name, value)| visible(name, name, value))
+pub(crate) fn refuse_invisible_characters(claims: &Map<String, Value>) -> Result<(), Error> {
+    claims.iter().try_for_each(|(name, value)| check_claim_text(name, name, value))
 }
 
-fn visible(path: &str, name: &str, value: &Value) -> Result<(), Error> {
-    refuse_unseen("claims".to_owned(), &format!("the name of {}", text::quoted(path)), name)?;
+fn check_claim_text(path: &str, name: &str, value: &Value) -> Result<(), Error> {
+    refuse_invisible_text("claims".to_owned(), &format!("the name of {}", text::quoted(path)), name)?;
     match value {
-        Value::String(text) => refuse_unseen(format!("claims.{path}"), "it", text),
+        Value::String(text) => refuse_invisible_text(format!("claims.{path}"), "it", text),
         Value::Array(items) => {
             let mut numbered = items.iter().enumerate();
-            numbered.try_for_each(|(number, item)| visible(&format!("{path}[{number}]"), "", item))
+            numbered.try_for_each(|(number, item)| check_claim_text(&format!("{path}[{number}]"), "", item))
         }
         Value::Object(members) => {
-            members.iter().try_for_each(|(name, value)| visible(&format!("{path}.{name}"), name, value))
+            members.iter().try_for_each(|(name, value)| check_claim_text(&format!("{path}.{name}"), name, value))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
 }
 
-fn refuse_unseen(field: String, what: &str, text: &str) -> Result<(), Error> {
+fn refuse_invisible_text(field: String, what: &str, text: &str) -> Result<(), Error> {
     // A line of an address may end with a line feed only.
     let Some((at, c)) = text::invisible_characters(text).find(|(_, c)| *c != '\n') else { return Ok(()) };
     let place = text.get(..at).map_or(0, |before| before.chars().count()).saturating_add(1);
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn refusal(claims: &Value) -> Option<String> {
-        require_visible(claims.as_object().unwrap()).err().map(|error| error.to_string())
+        refuse_invisible_characters(claims.as_object().unwrap()).err().map(|error| error.to_string())
     }
 
     #[test]

@@ -31,8 +31,8 @@ pub(crate) struct VisibleMembers {
 
 /// Cohort: the visible members, and the number of holders with usable copies that have them.
 #[derive(Debug, Clone)]
-pub(crate) struct CohortSize {
-    pub(crate) visible: VisibleMembers,
+pub(crate) struct VisibleCohort {
+    pub(crate) visible_members: VisibleMembers,
     pub(crate) holders: u64,
 }
 
@@ -44,9 +44,9 @@ pub(crate) struct TypeCohorts {
     pub(crate) epoch: Epoch,
     pub(crate) summary: CohortSummary,
     /// Number of holders in cohorts smaller than the configured minimum (`cohorts.least`).
-    pub(crate) below: u64,
+    pub(crate) holders_below_minimum: u64,
     /// Cohorts, smallest first.
-    pub(crate) cohorts: Vec<CohortSize>,
+    pub(crate) cohorts: Vec<VisibleCohort>,
 }
 
 impl<S: Store> Issuer<S> {
@@ -64,21 +64,23 @@ impl<S: Store> Issuer<S> {
                 CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => publication::ListFormat::Token,
                 CredentialFormat::LdpVc | CredentialFormat::DiVcJcs => publication::ListFormat::Revocation,
             };
-            let status_list = self.status.url(form, list);
+            let status_list = self.status_publisher.list_url(form, list);
             let visible = VisibleMembers { valid_from, valid_until, format, kid, status_list };
             let alike = by_type.entry(credential_type).or_default().entry(visible).or_default();
             *alike = alike.saturating_add(holders);
         }
-        let least = self.settings.cohorts.least;
+        let least = self.settings.cohort_policy.least;
         let of_type = |(credential_type, counts): (String, BTreeMap<VisibleMembers, u64>)| {
-            let mut cohorts: Vec<CohortSize> =
-                counts.into_iter().map(|(visible, holders)| CohortSize { visible, holders }).collect();
+            let mut cohorts: Vec<VisibleCohort> = counts
+                .into_iter()
+                .map(|(visible, holders)| VisibleCohort { visible_members: visible, holders })
+                .collect();
             cohorts.sort_by_key(|cohort| cohort.holders);
             let sizes = || cohorts.iter().map(|cohort| cohort.holders);
-            let summary = CohortSummary::of(sizes())?;
+            let summary = CohortSummary::from_sizes(sizes())?;
             let below = sizes().filter(|size| *size < least).sum();
-            let epoch = self.settings.cohorts.epoch_of(&credential_type);
-            Some(TypeCohorts { credential_type, epoch, summary, below, cohorts })
+            let epoch = self.settings.cohort_policy.epoch_of(&credential_type);
+            Some(TypeCohorts { credential_type, epoch, summary, holders_below_minimum: below, cohorts })
         };
         Ok(by_type.into_iter().filter_map(of_type).collect())
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
-    status::set_times::PublicationTimes,
+    status::publication_times::PublicationTimes,
 };
 
 const DAY: u32 = 86_400;
@@ -44,7 +44,8 @@ pub(crate) struct IssuerConfig {
     /// offer, if no copy was issued).
     #[serde(default = "default_record_days")]
     pub(crate) record_days: u32,
-    /// Maximum number of copies that refills and renewals of one offer may issue within 24 hours.
+    /// Maximum number of copies that refills and renewals of one offer may issue within 24 hours. The count starts
+    /// again when a reinstatement or a message requires the wallet to replace its copies.
     #[serde(default = "default_refill")]
     pub(crate) refill_copies_per_day: u32,
     /// Maximum number of copies that refills of one offer may issue in all; the count starts again with each renewal.
@@ -117,9 +118,9 @@ impl StatusConfig {
     ///
     /// # Errors
     /// A text is not a time of day.
-    pub(crate) fn set_times(&self) -> Result<PublicationTimes, StartError> {
+    pub(crate) fn publication_times(&self) -> Result<PublicationTimes, StartError> {
         let time = |text: &String| {
-            PublicationTimes::second_of_day(text).ok_or_else(|| {
+            PublicationTimes::parse_time_of_day(text).ok_or_else(|| {
                 let what =
                     format!("status.publish_at has \"{text}\", and each must be a time of day such as \"06:00\"");
                 invalid_field("status.publish_at", what)
@@ -173,14 +174,15 @@ impl IssuerConfig {
     /// # Errors
     /// A file is missing, is not TOML or has an unknown field; a value is out of range, or contradicts another one.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
-        let (config, files): (Self, _) = config::read_layered("carnet-issuer", data, over)
+        let (config, files): (Self, _) = config::read_layered_config("carnet-issuer", data, over)
             .map_err(|error| error.with_range(&Self::ranges()).with_range(&ServeConfig::ranges()))?;
-        config.check().map_err(|error| files.place(error))?;
+        config.check_values().map_err(|error| files.add_location(error))?;
         Ok(Self { files, ..config })
     }
 
     fn ranges() -> [FieldRange<Self>; 11] {
-        let (least, most) = (u64::from(*freshness::SECONDS.start()), u64::from(*freshness::SECONDS.end()));
+        let (least, most) =
+            (u64::from(*freshness::LIFETIME_RANGE.start()), u64::from(*freshness::LIFETIME_RANGE.end()));
         [
             ("max_batch_size", |it| whole(it.max_batch_size), 1..=100),
             ("offer_days", |it| it.offer_days.into(), 1..=365),
@@ -200,7 +202,7 @@ impl IssuerConfig {
     }
 
     /// Checks the ranges of the values. Policies that depend on the catalogue are not checked.
-    fn check(&self) -> Result<(), StartError> {
+    fn check_values(&self) -> Result<(), StartError> {
         config::check_ranges(self, &Self::ranges())?;
         config::check_ranges(&self.serve, &ServeConfig::ranges())?;
         // All statements start with an epoch, so that none can be recognised by its time.
@@ -216,17 +218,17 @@ impl IssuerConfig {
             return Err(invalid_field("status.ttl_seconds", what));
         }
         self.status.messages()?;
-        self.status.set_times()?;
+        self.status.publication_times()?;
         Ok(())
     }
 
     /// Returns the time during which an offer can be redeemed, in seconds.
-    pub(crate) fn offer_ttl(&self) -> u32 {
+    pub(crate) fn offer_ttl_seconds(&self) -> u32 {
         self.offer_days.saturating_mul(DAY)
     }
 
     /// Returns the time during which a deferred offer can be released and collected, in seconds.
-    pub(crate) fn deferred_ttl(&self) -> u32 {
+    pub(crate) fn deferred_ttl_seconds(&self) -> u32 {
         self.deferred_days.saturating_mul(DAY)
     }
 }

@@ -12,7 +12,7 @@ use carnet_core::{
     },
     time::Timestamp,
 };
-use carnet_spec::{CopyForm, CredentialType};
+use carnet_spec::{CredentialType, UnsecuredCopy};
 use rand_core::OsRng;
 use serde_json::{Map, Value};
 
@@ -33,7 +33,7 @@ impl<S> Issuer<S> {
     /// # Errors
     /// `cryptosuite_unknown`: no cryptosuite signs this format with the issuer's key; the errors of [`sd_jwt::issue`]
     /// or [`data_integrity::add_proof`].
-    pub(crate) fn secure(
+    pub(crate) fn sign_copy(
         &self,
         format: CredentialFormat,
         content: &BatchContent<'_>,
@@ -55,18 +55,18 @@ impl<S> Issuer<S> {
             holder,
             status: status.as_ref(),
         };
-        let form = known.copy_form(format, &content);
+        let form = known.unsecured_copy(format, &content);
         if format.is_sd_jwt() {
-            return self.sd_jwt(format, &form, known, holder);
+            return self.sign_sd_jwt(format, &form, known, holder);
         }
-        let suite = self.suites.signing(format, self.signer.algorithm()).ok_or(Code::CryptosuiteUnknown)?;
-        self.data_integrity(suite, &form.payload, self.epoch(&known.name).start(now))
+        let suite = self.suites.for_signing(format, self.signer.algorithm()).ok_or(Code::CryptosuiteUnknown)?;
+        self.sign_data_integrity(suite, &form.payload, self.validity_epoch(&known.name).start(now))
     }
 
-    fn sd_jwt(
+    fn sign_sd_jwt(
         &self,
         format: CredentialFormat,
-        form: &CopyForm,
+        form: &UnsecuredCopy,
         known: &CredentialType,
         holder: &PublicKey,
     ) -> Result<String, Problem> {
@@ -74,15 +74,15 @@ impl<S> Issuer<S> {
             typ: format.as_str(),
             kid: &self.kid,
             disclosable: &form.disclosable,
-            ordered: &form.ordered,
-            holder: Some(holder),
-            decoys_to_multiple_of: known.copies.decoys_to_multiple_of,
-            padded: &form.padded,
+            ordered_claims: &form.ordered,
+            holder_key: Some(holder),
+            decoys_to_multiple_of: known.copy_profile.decoys_to_multiple_of,
+            padded_arrays: &form.padded,
         };
         sd_jwt::issue(&form.payload, &options, self.signer.as_ref(), &mut OsRng)
     }
 
-    fn data_integrity(
+    fn sign_data_integrity(
         &self,
         suite: &dyn Cryptosuite,
         document: &Map<String, Value>,
@@ -97,6 +97,6 @@ impl<S> Issuer<S> {
             challenge: None,
             domain: None,
         };
-        data_integrity::to_text(&data_integrity::add_proof(document, suite, &options, self.signer.as_ref())?)
+        data_integrity::to_canonical_text(&data_integrity::add_proof(document, suite, &options, self.signer.as_ref())?)
     }
 }

@@ -40,7 +40,7 @@ impl<S: Store> Issuer<S> {
         who: String,
     ) -> Result<RenewalRecord, Error> {
         check_id("renewal_id", renewal_id)?;
-        let decision = self.decision(approve, reason, who)?;
+        let decision = self.staff_decision(approve, reason, who)?;
         let mut tx = self.store.begin("decide_renewal").await?;
         let not_found = || Error::NotFound { what: "renewal" };
         let record = tx.renewal(renewal_id).await?.ok_or_else(not_found)?;
@@ -50,9 +50,9 @@ impl<S: Store> Issuer<S> {
         }
         if record.state != RenewalState::Pending {
             let verb = if approve { "approved" } else { "rejected" };
-            return Err(Error::RenewalDecided { state: record.state.as_str(), verb });
+            return Err(Error::RenewalNotPending { state: record.state.as_str(), verb });
         }
-        tx.decide_renewal(renewal_id, &decision).await?;
+        tx.store_renewal_decision(renewal_id, &decision).await?;
         let record = tx.renewal(renewal_id).await?.ok_or_else(not_found)?;
         tx.commit().await?;
         self.store.purge_erased_data().await;
@@ -74,17 +74,17 @@ impl<S: Store> Issuer<S> {
         who: String,
     ) -> Result<OfferRecord, Error> {
         check_id("offer_id", offer_id)?;
-        let record = self.settle_offer(offer_id, self.decision(approve, reason, who)?).await?;
+        let record = self.store_offer_decision(offer_id, self.staff_decision(approve, reason, who)?).await?;
         tracing::info!(offer_id, approve, "staff decided on a deferred offer");
         Ok(record)
     }
 
-    async fn settle_offer(&self, offer_id: &str, decision: StaffDecision) -> Result<OfferRecord, Error> {
+    async fn store_offer_decision(&self, offer_id: &str, decision: StaffDecision) -> Result<OfferRecord, Error> {
         let mut tx = self.store.begin("decide_offer").await?;
         let content = tx.offer(offer_id).await?.ok_or(Error::NotFound { what: "offer" })?;
         let offer = content.offer;
         if !offer.deferred {
-            return Err(Error::NotDeferred);
+            return Err(Error::OfferNotDeferred);
         }
         let approve = decision.approve;
         if (approve && content.released) || (!approve && content.rejected) {
@@ -97,7 +97,7 @@ impl<S: Store> Issuer<S> {
         if !matches!(offer.state, OfferState::Open | OfferState::Redeemed) {
             return Err(Error::WrongState { state: offer.state.as_str(), verb });
         }
-        tx.decide_offer(offer_id, &decision).await?;
+        tx.store_offer_decision(offer_id, &decision).await?;
         let offer = OfferRecord { decision: Some(decision), ..offer };
         if approve {
             tx.commit().await?;
@@ -109,9 +109,9 @@ impl<S: Store> Issuer<S> {
         Ok(OfferRecord { state: OfferState::Cancelled, ..offer })
     }
 
-    fn decision(&self, approve: bool, reason: &str, who: String) -> Result<StaffDecision, Error> {
+    fn staff_decision(&self, approve: bool, reason: &str, who: String) -> Result<StaffDecision, Error> {
         // An approval needs no reason.
         let reason = if approve && reason.is_empty() { String::new() } else { check_reason(reason)? };
-        Ok(StaffDecision { approve, reason, who, now: self.now() })
+        Ok(StaffDecision { approve, reason, staff_name: who, now: self.now() })
     }
 }

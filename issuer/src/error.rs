@@ -13,14 +13,14 @@ pub(crate) enum Error {
     #[error("{field}: {description}")]
     Invalid { reason: &'static str, field: String, description: String },
     /// The claims violate the type's schema.
-    #[error("{}", claim_faults(.0))]
+    #[error("{}", claim_errors_text(.0))]
     ClaimsInvalid(Vec<ClaimError>),
     #[error("This offer's code is unknown. Ask the issuer for a new offer.")]
     OfferUnknown,
     #[error("This offer has been used; an offer works only once. If it was not you, tell the issuer.")]
     OfferUsed,
     #[error("This offer is being collected. If that fails, it can be redeemed again in {seconds} seconds.")]
-    OfferHeld { seconds: u32 },
+    RedemptionInProgress { seconds: u32 },
     #[error("This offer has expired, and its data is erased. Ask the issuer for a new one.")]
     OfferExpired,
     #[error("The issuer cancelled this offer, and its data is erased. Ask the issuer for a new one.")]
@@ -36,15 +36,15 @@ pub(crate) enum Error {
     #[error("The access token is missing, unknown or expired. Redeem a new offer.")]
     TokenInvalid,
     #[error("This offer's credentials have already been requested with other proofs.")]
-    AlreadyCollected,
+    CopiesAlreadyRequested,
     #[error(
         "These credentials were issued in answer to this request, and the answer is erased: the wallet has confirmed \
          it, or its time is over. Credentials that the wallet stored remain valid; if it has none, ask the issuer for \
          a new offer."
     )]
-    AnswerErased,
+    ResponseErased,
     #[error("The offer is not for this credential configuration.")]
-    NotOffered,
+    ConfigurationNotOffered,
     #[error("proof {index} is refused: {problem}")]
     ProofInvalid { index: usize, problem: Problem },
     #[error("A key of the proofs already has a copy. Nothing was issued; draw a new key for each copy.")]
@@ -64,7 +64,7 @@ pub(crate) enum Error {
         "All {most} copies of this credential by refill have been issued. The copies that you have remain valid; ask \
          the issuer for a new offer."
     )]
-    RefillSpent { most: u32 },
+    RefillTotalReached { most: u32 },
     #[error(
         "This issuer does not renew credentials of this type. Your copies are valid until their end; ask for a \
          new offer."
@@ -78,11 +78,11 @@ pub(crate) enum Error {
         "A renewal of this credential has already been requested. Nothing was changed; request it again in {seconds} \
          seconds."
     )]
-    RenewalAsked { seconds: u32 },
+    RenewalAlreadyRequested { seconds: u32 },
     #[error("The renewal is {state}, so it cannot be {verb}. Nothing was changed.")]
-    RenewalDecided { state: &'static str, verb: &'static str },
+    RenewalNotPending { state: &'static str, verb: &'static str },
     #[error("The issuer refused: {reason}")]
-    Rejected { reason: String },
+    RejectedByStaff { reason: String },
     #[error("The nonce is used, expired or unknown. Request a new one and try again.")]
     NonceInvalid,
     #[error("This transaction id is unknown.")]
@@ -101,11 +101,11 @@ pub(crate) enum Error {
     #[error("The offer is {state}, so it cannot be {verb}. Nothing was changed.")]
     WrongState { state: &'static str, verb: &'static str },
     #[error("The offer is not deferred: it needs no release.")]
-    NotDeferred,
+    OfferNotDeferred,
     #[error("This issuer cannot secure credentials as {format}: {why}.")]
     FormatUnavailable { format: &'static str, why: &'static str },
     #[error("{id} was revoked, and a revocation cannot be undone. Nothing was changed; issue a new one instead.")]
-    StatusRevoked { id: String },
+    AlreadyRevoked { id: String },
     #[error("This issuer has no messages: none are configured, in status.messages. Nothing was changed.")]
     NoMessages,
     #[error(
@@ -117,19 +117,19 @@ pub(crate) enum Error {
         "Message {number} cannot reach the holder of {id}: wallets ask about SD-JWT copies only, and it was issued in \
          another format. Nothing was changed."
     )]
-    MessageNotCarried { id: String, number: u8 },
+    MessageUndeliverable { id: String, number: u8 },
     #[error(
         "The message {number} means \"{meant}\" to holders who were told it, and must keep that meaning. Nothing was changed."
     )]
     MessageChanged { number: u8, meant: String },
     #[error("There is no offer and no issued copy with the id {id}. Nothing was changed.")]
-    StatusUnknown { id: String },
+    CredentialUnknown { id: String },
     #[error("Nothing was issued from the offer {id} yet. Nothing was changed; cancel it instead.")]
-    NotIssued { id: String },
+    NothingIssued { id: String },
     #[error("{found} credentials match, and {expected} were expected. Nothing was changed; check the selection.")]
-    CountDiffers { expected: u64, found: u64 },
-    #[error("No issued credential matches. Nothing was changed.{}", not_collected(*.open))]
-    NothingMatches { open: u64 },
+    UnexpectedCount { expected: u64, found: u64 },
+    #[error("No issued credential matches. Nothing was changed.{}", open_offers_sentence(*.open))]
+    NoCredentialMatches { open: u64 },
     #[error("This issuer publishes no status lists.")]
     NoStatusLists,
     #[error("There is no status list at this URL.")]
@@ -147,15 +147,15 @@ pub(crate) enum Error {
 }
 
 /// Maximum number of claim errors in one error.
-const MOST_FAULTS: usize = 10;
+const MAX_CLAIM_ERRORS: usize = 10;
 
 fn attempts(left: i64) -> String {
     if left == 1 { "1 more attempt is".to_owned() } else { format!("{left} more attempts are") }
 }
 
-fn claim_faults(faults: &[ClaimError]) -> String {
-    let mut lines: Vec<String> = faults.iter().take(MOST_FAULTS).map(|fault| format!("claims.{fault}.")).collect();
-    match faults.len().saturating_sub(MOST_FAULTS) {
+fn claim_errors_text(faults: &[ClaimError]) -> String {
+    let mut lines: Vec<String> = faults.iter().take(MAX_CLAIM_ERRORS).map(|fault| format!("claims.{fault}.")).collect();
+    match faults.len().saturating_sub(MAX_CLAIM_ERRORS) {
         0 => {}
         more => lines.push(format!("{more} more claims are refused.")),
     }
@@ -163,7 +163,7 @@ fn claim_faults(faults: &[ClaimError]) -> String {
     lines.join("\n")
 }
 
-fn not_collected(open: u64) -> String {
+fn open_offers_sentence(open: u64) -> String {
     match open {
         0 => String::new(),
         1 => " One offer of this kind is not collected yet; it can be cancelled.".to_owned(),
@@ -178,7 +178,7 @@ impl Error {
     }
 
     /// Returns the protocol-independent kind, and the stable reason for clients.
-    fn kind(&self) -> (ErrorKind, Cow<'static, str>) {
+    fn kind_and_reason(&self) -> (ErrorKind, Cow<'static, str>) {
         let (kind, reason) = match self {
             // The reason is the code of the failed check (spec/protocol.md 7.2).
             Self::PresentationInvalid(problem) => {
@@ -188,24 +188,24 @@ impl Error {
             Self::CopyUnknown => (ErrorKind::NotFound, "COPY_UNKNOWN"),
             Self::RefillUnsupported => (ErrorKind::Invalid, "REFILL_UNSUPPORTED"),
             Self::RefillLimit { .. } => (ErrorKind::LimitReached, "REFILL_LIMIT"),
-            Self::RefillSpent { .. } => (ErrorKind::WrongState, "REFILL_SPENT"),
+            Self::RefillTotalReached { .. } => (ErrorKind::WrongState, "REFILL_SPENT"),
             Self::RenewalUnavailable => (ErrorKind::WrongState, "RENEWAL_UNAVAILABLE"),
             Self::RenewalEarly { .. } => (ErrorKind::WrongState, "RENEWAL_EARLY"),
             Self::RenewalLimit { .. } => (ErrorKind::WrongState, "RENEWAL_LIMIT"),
-            Self::RenewalAsked { .. } => (ErrorKind::LimitReached, "RENEWAL_ASKED"),
-            Self::RenewalDecided { .. } => (ErrorKind::WrongState, "RENEWAL_STATE"),
-            Self::Rejected { .. } => (ErrorKind::Forbidden, "CREDENTIAL_REQUEST_DENIED"),
+            Self::RenewalAlreadyRequested { .. } => (ErrorKind::LimitReached, "RENEWAL_ASKED"),
+            Self::RenewalNotPending { .. } => (ErrorKind::WrongState, "RENEWAL_STATE"),
+            Self::RejectedByStaff { .. } => (ErrorKind::Forbidden, "CREDENTIAL_REQUEST_DENIED"),
             Self::Invalid { reason, .. } => (ErrorKind::Invalid, *reason),
             Self::ClaimsInvalid(_) => (ErrorKind::Invalid, "CLAIMS_INVALID"),
             Self::OfferUnknown | Self::PinWrong { .. } => (ErrorKind::Forbidden, "INVALID_GRANT"),
-            Self::OfferUsed | Self::OfferHeld { .. } => (ErrorKind::WrongState, "OFFER_ALREADY_USED"),
+            Self::OfferUsed | Self::RedemptionInProgress { .. } => (ErrorKind::WrongState, "OFFER_ALREADY_USED"),
             Self::OfferExpired => (ErrorKind::WrongState, "INVALID_GRANT"),
             Self::OfferCancelled => (ErrorKind::WrongState, "OFFER_CANCELLED"),
             Self::OfferLocked => (ErrorKind::WrongState, "OFFER_LOCKED"),
             Self::PinMissing | Self::PinUnexpected => (ErrorKind::Invalid, "INVALID_REQUEST"),
             Self::TokenInvalid => (ErrorKind::Unauthenticated, "INVALID_TOKEN"),
-            Self::AlreadyCollected | Self::AnswerErased => (ErrorKind::WrongState, "OFFER_ALREADY_COLLECTED"),
-            Self::NotOffered => (ErrorKind::Forbidden, "CONFIGURATION_NOT_OFFERED"),
+            Self::CopiesAlreadyRequested | Self::ResponseErased => (ErrorKind::WrongState, "OFFER_ALREADY_COLLECTED"),
+            Self::ConfigurationNotOffered => (ErrorKind::Forbidden, "CONFIGURATION_NOT_OFFERED"),
             Self::ProofInvalid { .. } => (ErrorKind::Invalid, "INVALID_PROOF"),
             Self::NonceInvalid => (ErrorKind::Invalid, "INVALID_NONCE"),
             Self::TransactionUnknown => (ErrorKind::NotFound, "INVALID_TRANSACTION_ID"),
@@ -214,17 +214,17 @@ impl Error {
             Self::ClaimNotUnique { .. } => (ErrorKind::Conflict, "CLAIM_NOT_UNIQUE"),
             Self::NotFound { .. } => (ErrorKind::NotFound, "NOT_FOUND"),
             Self::WrongState { .. } => (ErrorKind::WrongState, "OFFER_STATE"),
-            Self::NotDeferred => (ErrorKind::WrongState, "OFFER_NOT_DEFERRED"),
+            Self::OfferNotDeferred => (ErrorKind::WrongState, "OFFER_NOT_DEFERRED"),
             Self::FormatUnavailable { .. } => (ErrorKind::WrongState, "FORMAT_UNAVAILABLE"),
-            Self::StatusRevoked { .. } => (ErrorKind::WrongState, "STATUS_REVOKED"),
+            Self::AlreadyRevoked { .. } => (ErrorKind::WrongState, "STATUS_REVOKED"),
             Self::NoMessages => (ErrorKind::WrongState, "NO_MESSAGES"),
             Self::MessageUnknown { .. } => (ErrorKind::WrongState, "MESSAGE_UNKNOWN"),
-            Self::MessageNotCarried { .. } => (ErrorKind::WrongState, "MESSAGE_NOT_CARRIED"),
+            Self::MessageUndeliverable { .. } => (ErrorKind::WrongState, "MESSAGE_NOT_CARRIED"),
             Self::MessageChanged { .. } => (ErrorKind::WrongState, "MESSAGE_CHANGED"),
-            Self::StatusUnknown { .. } => (ErrorKind::NotFound, "NOT_FOUND"),
-            Self::NotIssued { .. } => (ErrorKind::WrongState, "OFFER_STATE"),
-            Self::CountDiffers { .. } => (ErrorKind::WrongState, "COUNT_DIFFERS"),
-            Self::NothingMatches { .. } => (ErrorKind::NotFound, "NOTHING_MATCHES"),
+            Self::CredentialUnknown { .. } => (ErrorKind::NotFound, "NOT_FOUND"),
+            Self::NothingIssued { .. } => (ErrorKind::WrongState, "OFFER_STATE"),
+            Self::UnexpectedCount { .. } => (ErrorKind::WrongState, "COUNT_DIFFERS"),
+            Self::NoCredentialMatches { .. } => (ErrorKind::NotFound, "NOTHING_MATCHES"),
             Self::NoStatusLists => (ErrorKind::Unsupported, "NO_STATUS_LISTS"),
             Self::ListUnknown => (ErrorKind::NotFound, "STATUS_LIST_UNKNOWN"),
             Self::Busy => (ErrorKind::Unavailable, "STORE_BUSY"),
@@ -256,12 +256,12 @@ impl From<Error> for CallError {
             Error::Corrupt(what) => tracing::error!(what, "a stored record cannot be read"),
             _ => {}
         }
-        let (kind, reason) = error.kind();
+        let (kind, reason) = error.kind_and_reason();
         let message = error.to_string();
         match &error {
             Error::Invalid { field, description, .. } => Self::invalid(reason, field, description),
             Error::ClaimsInvalid(faults) => {
-                let first = faults.iter().take(MOST_FAULTS);
+                let first = faults.iter().take(MAX_CLAIM_ERRORS);
                 first.fold(Self::new(kind, reason, message), |refused, fault| {
                     refused.with_field(format!("claims.{}", fault.path), fault.description())
                 })
@@ -273,10 +273,12 @@ impl From<Error> for CallError {
             Error::PresentationInvalid(_) | Error::RefillUnsupported => Self::invalid(reason, "presentation", message),
             Error::PinMissing | Error::PinUnexpected => Self::invalid(reason, "tx_code", message),
             Error::Busy | Error::Stopping | Error::NonceInvalid => {
-                Self::new(kind, reason, message).with_retry(Duration::from_secs(1))
+                Self::new(kind, reason, message).with_retry_after(Duration::from_secs(1))
             }
-            Error::OfferHeld { seconds } | Error::RefillLimit { seconds, .. } | Error::RenewalAsked { seconds } => {
-                Self::new(kind, reason, message).with_retry(Duration::from_secs((*seconds).into()))
+            Error::RedemptionInProgress { seconds }
+            | Error::RefillLimit { seconds, .. }
+            | Error::RenewalAlreadyRequested { seconds } => {
+                Self::new(kind, reason, message).with_retry_after(Duration::from_secs((*seconds).into()))
             }
             _ => Self::new(kind, reason, message),
         }

@@ -1,6 +1,6 @@
 //! Formats that this program can issue.
 
-use carnet_core::{format::CredentialFormat, keys::Algorithm, secure::data_integrity::Suites};
+use carnet_core::{format::CredentialFormat, keys::SignatureAlgorithm, secure::data_integrity::Cryptosuites};
 
 use crate::error::Error;
 
@@ -8,11 +8,15 @@ use crate::error::Error;
 ///
 /// # Errors
 /// [`Error::FormatUnavailable`]
-pub(crate) fn require_available(format: CredentialFormat, algorithm: Algorithm, suites: &Suites) -> Result<(), Error> {
-    if format.is_sd_jwt() || suites.signing(format, algorithm).is_some() {
+pub(crate) fn require_supported_format(
+    format: CredentialFormat,
+    algorithm: SignatureAlgorithm,
+    suites: &Cryptosuites,
+) -> Result<(), Error> {
+    if format.is_sd_jwt() || suites.for_signing(format, algorithm).is_some() {
         return Ok(());
     }
-    let why = if suites.supports(format) {
+    let why = if suites.can_verify(format) {
         "no cryptosuite of this format signs with the issuer's key"
     } else {
         "it was built without the feature `jsonld`"
@@ -39,13 +43,15 @@ pub(crate) const fn alternative_format(format: CredentialFormat) -> Option<Crede
 ///
 /// # Errors
 /// Any other configuration.
-pub(crate) fn chosen_format(
+pub(crate) fn requested_format(
     credential_type: &str,
     offered: CredentialFormat,
     configuration: &str,
 ) -> Result<CredentialFormat, Error> {
     let mut formats = std::iter::once(offered).chain(alternative_format(offered));
-    formats.find(|format| configuration_id(credential_type, *format) == configuration).ok_or(Error::NotOffered)
+    formats
+        .find(|format| configuration_id(credential_type, *format) == configuration)
+        .ok_or(Error::ConfigurationNotOffered)
 }
 
 #[cfg(test)]
@@ -54,7 +60,7 @@ mod tests {
 
     #[test]
     fn an_offer_of_an_sd_jwt_is_for_both_of_its_formats() {
-        let chosen = |offered, configuration: &str| chosen_format("A", offered, configuration).ok();
+        let chosen = |offered, configuration: &str| requested_format("A", offered, configuration).ok();
         assert_eq!(chosen(CredentialFormat::VcSdJwt, "A_vc+sd-jwt"), Some(CredentialFormat::VcSdJwt));
         assert_eq!(chosen(CredentialFormat::VcSdJwt, "A_dc+sd-jwt"), Some(CredentialFormat::DcSdJwt));
         assert_eq!(chosen(CredentialFormat::DcSdJwt, "A_vc+sd-jwt"), Some(CredentialFormat::VcSdJwt));

@@ -18,24 +18,24 @@ use crate::{
     error::Error,
     issuance::{handle_hash, spawn_cpu},
     issuer::Issuer,
-    secrets::SecretHash,
+    secrets::Sha256Hash,
     statements::StatementCache,
     store::{
         Store,
-        status::{CopyStanding, StatusRows as _, StatusState},
+        status::{HolderCopyStatus, StatusRows as _, StatusState},
     },
 };
 
 /// Maximum number of copies in one request.
-const MOST_COPIES: usize = 500;
+const MAX_COPIES: usize = 500;
 
 /// Response about one copy: its status, and instructions for the wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FreshnessResponse {
-    pub(crate) standing: CopyStatusReport,
+    pub(crate) status: CopyStatusReport,
     /// `true` if the wallet should replace the copy with a new one. Set only for a valid copy: an earlier suspension is
     /// visible in archived lists, or a message was sent about it.
-    pub(crate) replace: bool,
+    pub(crate) should_replace: bool,
     /// Message of the issuer about the credential; empty if there is none.
     pub(crate) message: String,
 }
@@ -43,7 +43,7 @@ pub(crate) struct FreshnessResponse {
 impl FreshnessResponse {
     /// Returns the response for an unknown copy.
     const fn unknown() -> Self {
-        Self { standing: CopyStatusReport::Unknown, replace: false, message: String::new() }
+        Self { status: CopyStatusReport::Unknown, should_replace: false, message: String::new() }
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum CopyStatusReport {
     Suspended,
     Revoked,
     /// Expired, and not revoked.
-    Ended,
+    Expired,
     /// Handle of no copy that this issuer knows.
     Unknown,
 }
@@ -68,7 +68,7 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// [`Error::Invalid`]: no or more than 500 entries, entries in both lists, duplicates, or an entry other than 32
     /// bytes; store errors; signing errors.
-    pub(crate) async fn freshness(
+    pub(crate) async fn answer_freshness_request(
         self: &Arc<Self>,
         handles: &[Vec<u8>],
         digests: &[Vec<u8>],
@@ -77,61 +77,72 @@ impl<S: Store> Issuer<S> {
             if !handles.is_empty() {
                 return Err(Error::invalid("copies", "cannot be combined with handles"));
             }
-            return Ok(distinct("copies", digests)?.into_iter().map(|_| FreshnessResponse::unknown()).collect());
+            return Ok(parse_distinct_hashes("copies", digests)?
+                .into_iter()
+                .map(|_| FreshnessResponse::unknown())
+                .collect());
         }
-        let handles: Vec<SecretHash> = distinct("handles", handles)?.iter().map(|handle| handle_hash(handle)).collect();
+        let handles: Vec<Sha256Hash> =
+            parse_distinct_hashes("handles", handles)?.iter().map(|handle| handle_hash(handle)).collect();
         // One call signs at a time, so that wallets do not keep lists and copies, which the same key signs, waiting.
-        let mut statements = self.statements.clone().lock_owned().await;
+        let mut statements = self.statement_cache.clone().lock_owned().await;
         let now = self.now();
         // One transaction: the responses are of the same instant.
         let mut tx = self.store.read().await?;
         let mut standings = Vec::with_capacity(handles.len());
         for handle in &handles {
-            standings.push(tx.standing(handle).await?);
+            standings.push(tx.holder_status_by_handle(handle).await?);
         }
         drop(tx);
         let issuer = self.clone();
-        spawn_cpu(move || standings.iter().map(|copy| issuer.answer(&mut statements, copy.as_ref(), now)).collect())
-            .await?
+        spawn_cpu(move || {
+            standings.iter().map(|copy| issuer.freshness_response(&mut statements, copy.as_ref(), now)).collect()
+        })
+        .await?
     }
 
     /// Returns the response about a copy; `None` is an unknown copy.
-    fn answer(
+    fn freshness_response(
         &self,
         statements: &mut StatementCache,
-        copy: Option<&CopyStanding>,
+        copy: Option<&HolderCopyStatus>,
         now: Timestamp,
     ) -> Result<FreshnessResponse, Error> {
         let Some(copy) = copy else { return Ok(FreshnessResponse::unknown()) };
-        let standing = self.standing(statements, copy, now)?;
+        let standing = self.status_report(statements, copy, now)?;
         let text = self.messages().and_then(|messages| messages.text(copy.message)).unwrap_or_default();
         // Only valid copies are replaced.
-        let replace = copy.replace && matches!(standing, CopyStatusReport::Valid(_));
+        let replace = copy.should_replace && matches!(standing, CopyStatusReport::Valid(_));
         Ok(FreshnessResponse {
-            standing,
-            replace,
+            status: standing,
+            should_replace: replace,
             message: if copy.message > 0 { text.to_owned() } else { String::new() },
         })
     }
 
     /// Returns the status of a copy at `now`. Revocation takes precedence over expiry, and expiry over suspension.
-    fn standing(
+    fn status_report(
         &self,
         statements: &mut StatementCache,
-        copy: &CopyStanding,
+        copy: &HolderCopyStatus,
         now: Timestamp,
     ) -> Result<CopyStatusReport, Error> {
         match copy.state {
             StatusState::Revoked => Ok(CopyStatusReport::Revoked),
-            _ if now > copy.valid_until.plus(CLOCK_SKEW) => Ok(CopyStatusReport::Ended),
+            _ if now > copy.valid_until.plus(CLOCK_SKEW) => Ok(CopyStatusReport::Expired),
             StatusState::Suspended => Ok(CopyStatusReport::Suspended),
-            StatusState::Valid => self.statements(statements, &copy.digest, now).map(CopyStatusReport::Valid),
+            StatusState::Valid => self.freshness_statements(statements, &copy.digest, now).map(CopyStatusReport::Valid),
         }
     }
 
     /// Returns the statements on a valid copy, newest first: of the current epoch, and of earlier ones that are valid
     /// until its end (spec/freshness.md 1.6).
-    fn statements(&self, kept: &mut StatementCache, digest: &SecretHash, now: Timestamp) -> Result<Vec<String>, Error> {
+    fn freshness_statements(
+        &self,
+        kept: &mut StatementCache,
+        digest: &Sha256Hash,
+        now: Timestamp,
+    ) -> Result<Vec<String>, Error> {
         let times: Vec<Timestamp> = freshness::issue_times(now, self.settings.freshness_seconds).collect();
         kept.retain_epochs(&times);
         let name = URL_SAFE_NO_PAD.encode(digest);
@@ -142,7 +153,8 @@ impl<S: Store> Issuer<S> {
                 statements.push(made.clone());
                 continue;
             }
-            let made = freshness::issue(&name, &self.kid, since, seconds, &*self.signer).map_err(Error::Signing)?;
+            let made =
+                freshness::issue_statement(&name, &self.kid, since, seconds, &*self.signer).map_err(Error::Signing)?;
             kept.insert(digest, since, &made);
             statements.push(made);
         }
@@ -151,12 +163,12 @@ impl<S: Store> Issuer<S> {
 }
 
 /// Parses 1 to 500 hashes of 32 bytes, and refuses duplicates.
-fn distinct(field: &'static str, copies: &[Vec<u8>]) -> Result<Vec<SecretHash>, Error> {
-    if copies.is_empty() || copies.len() > MOST_COPIES {
-        return Err(Error::invalid(field, format!("must be 1 to {MOST_COPIES}")));
+fn parse_distinct_hashes(field: &'static str, copies: &[Vec<u8>]) -> Result<Vec<Sha256Hash>, Error> {
+    if copies.is_empty() || copies.len() > MAX_COPIES {
+        return Err(Error::invalid(field, format!("must be 1 to {MAX_COPIES}")));
     }
-    let hash = |copy: &Vec<u8>| SecretHash::try_from(copy.as_slice()).ok();
-    let hashes: Option<Vec<SecretHash>> = copies.iter().map(hash).collect();
+    let hash = |copy: &Vec<u8>| Sha256Hash::try_from(copy.as_slice()).ok();
+    let hashes: Option<Vec<Sha256Hash>> = copies.iter().map(hash).collect();
     let hashes = hashes.ok_or_else(|| Error::invalid(field, "each has 32 bytes"))?;
     // A duplicate would make the client compare its times with themselves, and cost a signature for nothing.
     if hashes.iter().collect::<HashSet<_>>().len() != hashes.len() {

@@ -8,7 +8,7 @@ use crate::{
     issuer::Issuer,
     secrets,
     shuffle::{self, PermutationKey},
-    store::{Store, StoreTx, collections::NewCopy, status::StatusIndex},
+    store::{Store, StoreTx, issuances::NewCopy, status::StatusIndex},
 };
 
 /// Stores a row with a new status index for each copy, before it is signed, and returns the indices in the order of
@@ -23,16 +23,17 @@ pub(crate) async fn insert_copies<T: StoreTx>(
     thumbprints: &[String],
     now: Timestamp,
 ) -> Result<Vec<StatusIndex>, Error> {
-    open_next_list(tx, list_entries, now).await?;
+    open_list_if_low(tx, list_entries, now).await?;
     for (number, thumbprint) in thumbprints.iter().enumerate() {
-        if tx.has_copy(thumbprint).await? {
+        if tx.has_signed_copy(thumbprint).await? {
             return Err(Error::KeyUsed);
         }
-        let (issued_id, status_index) = (secrets::random_id(), draw(tx).await?);
-        let copy = NewCopy { issued_id: &issued_id, offer_id, collection, number, status_index, thumbprint, now };
+        let (issued_id, status_index) = (secrets::random_id(), draw_status_index(tx).await?);
+        let copy =
+            NewCopy { issued_id: &issued_id, offer_id, collection, position: number, status_index, thumbprint, now };
         tx.insert_copy(&copy).await?;
     }
-    Ok(tx.places(collection).await?)
+    Ok(tx.status_indices(collection).await?)
 }
 
 /// Opens a new list if the unused entries of all lists together are at most an eighth of `list_entries`, the size of a
@@ -40,9 +41,9 @@ pub(crate) async fn insert_copies<T: StoreTx>(
 ///
 /// # Errors
 /// Store errors.
-pub(crate) async fn open_next_list<T: StoreTx>(tx: &mut T, list_entries: u64, now: Timestamp) -> Result<(), Error> {
+pub(crate) async fn open_list_if_low<T: StoreTx>(tx: &mut T, list_entries: u64, now: Timestamp) -> Result<(), Error> {
     let entries = i64::try_from(list_entries).map_err(|_| Error::Corrupt("status_lists.entries"))?;
-    if tx.entries_left().await? > entries / 8 {
+    if tx.unused_entries().await? > entries / 8 {
         return Ok(());
     }
     let mut seed = PermutationKey::default();
@@ -60,7 +61,7 @@ impl<S: Store> Issuer<S> {
     /// Store errors.
     pub(crate) async fn open_list_if_needed(&self) -> Result<(), Error> {
         let mut tx = self.store.begin("open_status_lists").await?;
-        open_next_list(&mut tx, self.settings.list_entries, self.now()).await?;
+        open_list_if_low(&mut tx, self.settings.list_entries, self.now()).await?;
         Ok(tx.commit().await?)
     }
 }
@@ -69,9 +70,9 @@ impl<S: Store> Issuer<S> {
 ///
 /// # Errors
 /// [`Error::Corrupt`] if all lists are full; store errors.
-async fn draw<T: StoreTx>(tx: &mut T) -> Result<i64, Error> {
+async fn draw_status_index<T: StoreTx>(tx: &mut T) -> Result<i64, Error> {
     let corrupt = || Error::Corrupt("status_lists");
     let draw = tx.draw_index().await?.ok_or_else(corrupt)?;
-    let entry = shuffle::permuted_entry(&draw.seed, draw.entries, draw.draw).ok_or_else(corrupt)?;
+    let entry = shuffle::permuted_entry(&draw.seed, draw.entries, draw.draw_number).ok_or_else(corrupt)?;
     i64::try_from(draw.first_index.saturating_add(entry)).map_err(|_| corrupt())
 }

@@ -17,18 +17,18 @@ use carnet_core::{epoch::Epoch, format::CredentialFormat, time::Timestamp};
 
 use crate::{
     error::Error,
-    format::chosen_format,
+    format::requested_format,
     indices::insert_copies,
     issuer::Issuer,
     nonces::Nonce,
-    secrets::SecretHash,
+    secrets::Sha256Hash,
     store::{
         Store, StoreTx, StoredClaims,
-        collections::{
-            CollectionRecord, CollectionRows as _, CollectionState, CopyNames, NewCollection, NewSignature,
-            SealedResponse,
+        issuances::{
+            CopyIdentifiers, IssuanceRecord, IssuanceRows as _, IssuanceState, NewIssuance, SealedResponse,
+            SigningResult,
         },
-        offers::{OfferContent, OfferRecord, OfferRows as _, OfferState},
+        offers::{OfferRecord, OfferRows as _, OfferState, OfferWithClaims},
         records::{RecordRows as _, VoucherTotal},
         status::StatusIndex,
     },
@@ -36,18 +36,18 @@ use crate::{
 
 /// Credential request whose proofs are verified, with the data to be stored before signing.
 #[derive(Debug)]
-pub(crate) struct CollectionIntent {
+pub(crate) struct IssuanceIntent {
     /// Hash of the access token.
-    pub(crate) token_hash: SecretHash,
+    pub(crate) token_hash: Sha256Hash,
     /// Digest of token, configuration and proofs, by which a repeated request is recognised.
-    pub(crate) request_digest: SecretHash,
+    pub(crate) request_digest: Sha256Hash,
     /// Nonce of the proofs; `None` if it is invalid or expired, and then only a repetition of a stored request is
     /// answered.
     pub(crate) nonce: Option<Nonce>,
     /// Hash of the transaction id, by which a wallet asks for a deferred response.
-    pub(crate) transaction_hash: SecretHash,
+    pub(crate) transaction_hash: Sha256Hash,
     /// Hash of the notification id.
-    pub(crate) notification_hash: SecretHash,
+    pub(crate) notification_hash: Sha256Hash,
     pub(crate) configuration_id: String,
     /// JWK thumbprints of the copies' keys, in order.
     pub(crate) thumbprints: Vec<String>,
@@ -60,9 +60,9 @@ pub(crate) struct CollectionIntent {
 
 /// Next step for a credential request.
 #[derive(Debug)]
-pub(crate) enum CollectionDecision {
+pub(crate) enum IssuanceStep {
     /// The copies are to be signed.
-    Sign(SigningWork),
+    Sign(SigningJob),
     /// The request was answered before; its encrypted response.
     Answered(Vec<u8>),
     /// The request waits until staff release the offer.
@@ -71,7 +71,7 @@ pub(crate) enum CollectionDecision {
 
 /// Result of storing signed copies and their response.
 #[derive(Debug)]
-pub(crate) enum FinishOutcome {
+pub(crate) enum StoredIssuance {
     /// Stored; the response may be sent.
     Stored,
     /// Another call answered the same request in the meantime. Contains its encrypted response; the new signatures are
@@ -81,9 +81,9 @@ pub(crate) enum FinishOutcome {
 
 /// Copies to be signed, with the claims and the dates of their offer.
 #[derive(Debug)]
-pub(crate) struct SigningWork {
+pub(crate) struct SigningJob {
     /// Number of the stored request.
-    pub(crate) collection: i64,
+    pub(crate) issuance: i64,
     pub(crate) offer_id: String,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
@@ -91,23 +91,23 @@ pub(crate) struct SigningWork {
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
     /// Digest of the credential request, with which its response is encrypted.
-    pub(crate) request_digest: SecretHash,
+    pub(crate) request_digest: Sha256Hash,
     /// Public keys of the copies as a JSON array of JWKs; only for a deferred request.
     pub(crate) holder_keys: Option<String>,
     /// Status indices of the copies, in order.
-    pub(crate) places: Vec<StatusIndex>,
+    pub(crate) status_indices: Vec<StatusIndex>,
 }
 
-impl SigningWork {
+impl SigningJob {
     /// Returns the validity period of copies signed at `now`. It starts today, or at the offer's start if that is
     /// later, so that the creation date of the offer does not distinguish holders; if such copies would already have
     /// expired, it starts at the offer's start. Start and end are rounded down to `epoch`; if that leaves no validity,
     /// the end is not rounded.
-    pub(crate) fn days(&self, epoch: Epoch, now: Timestamp) -> (Timestamp, Timestamp) {
+    pub(crate) fn validity_period(&self, epoch: Epoch, now: Timestamp) -> (Timestamp, Timestamp) {
         let today = now.start_of_day();
         let first = if today < self.valid_until { self.valid_from.max(today) } else { self.valid_from };
         // If rounding leaves no validity, the end is that of an offer from before epochs existed.
-        epoch.validity(first, self.valid_until, now).unwrap_or((epoch.start(first), self.valid_until))
+        epoch.round_validity(first, self.valid_until, now).unwrap_or((epoch.start(first), self.valid_until))
     }
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct SignedCopies<'a> {
     /// DID URL of the signing key.
     pub(crate) kid: &'a str,
     /// Digest and handle hash of each copy, in order; `None` for formats without them.
-    pub(crate) names: &'a [Option<CopyNames>],
+    pub(crate) identifiers: &'a [Option<CopyIdentifiers>],
 }
 
 /// Response with signed copies, to be stored in case the wallet does not receive it.
@@ -138,16 +138,16 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// [`Error::TokenInvalid`]; another configuration is offered; store errors.
-    pub(crate) async fn check_access(
+    pub(crate) async fn check_access_token(
         &self,
-        token_hash: &SecretHash,
+        token_hash: &Sha256Hash,
         configuration: &str,
-        request_digest: &SecretHash,
+        request_digest: &Sha256Hash,
         now: Timestamp,
     ) -> Result<bool, Error> {
         let mut tx = self.store.read().await?;
-        let (content, _) = offered(&mut tx, token_hash, configuration, now).await?;
-        Ok(tx.collection_of_request(&content.offer.offer_id, request_digest).await?.is_some())
+        let (content, _) = offer_and_format(&mut tx, token_hash, configuration, now).await?;
+        Ok(tx.issuance_by_request(&content.offer.offer_id, request_digest).await?.is_some())
     }
 
     /// Stores the intent to sign and marks the nonce as used. Returns the next step for the request: for a repetition,
@@ -157,26 +157,26 @@ impl<S: Store> Issuer<S> {
     /// The token, the configuration or the nonce is refused; the offer is closed; its copies were issued to or are
     /// deferred for a request with other proofs; [`Error::KeyUsed`]; a repeated request's response was erased; store
     /// errors.
-    pub(crate) async fn store_intent(&self, intent: CollectionIntent) -> Result<CollectionDecision, Error> {
+    pub(crate) async fn store_issuance_intent(&self, intent: IssuanceIntent) -> Result<IssuanceStep, Error> {
         let mut tx = self.store.begin("intend_issuance").await?;
         let now = intent.now;
-        let (content, format) = offered(&mut tx, &intent.token_hash, &intent.configuration_id, now).await?;
+        let (content, format) = offer_and_format(&mut tx, &intent.token_hash, &intent.configuration_id, now).await?;
         let offer_id = content.offer.offer_id.clone();
-        if let Some(known) = tx.collection_of_request(&offer_id, &intent.request_digest).await? {
-            return repeated(&mut tx, content, known, now).await;
+        if let Some(known) = tx.issuance_by_request(&offer_id, &intent.request_digest).await? {
+            return repeated_request_step(&mut tx, content, known, now).await;
         }
-        require_collectable(&mut tx, &content.offer).await?;
+        require_no_other_request(&mut tx, &content.offer).await?;
         // The first intent decides: copies of an earlier one may be about to be signed in the other format.
         if format != content.offer.format && !tx.choose_format(&offer_id, format).await? {
-            return Err(Error::NotOffered);
+            return Err(Error::ConfigurationNotOffered);
         }
         consume_nonce(&mut tx, &intent.nonce.ok_or(Error::NonceInvalid)?).await?;
         let waits = content.offer.deferred && !content.released;
         let collection = tx
-            .insert_collection(&NewCollection {
+            .insert_issuance(&NewIssuance {
                 offer_id: &offer_id,
                 request_digest: &intent.request_digest,
-                state: if waits { CollectionState::Deferred } else { CollectionState::Intended },
+                state: if waits { IssuanceState::Deferred } else { IssuanceState::Intended },
                 transaction_hash: waits.then_some(&intent.transaction_hash),
                 notification_hash: &intent.notification_hash,
                 holder_keys: waits.then_some(&intent.holder_keys),
@@ -188,10 +188,10 @@ impl<S: Store> Issuer<S> {
         // signature, the code can be redeemed again.
         let keep_until = if waits { intent.deferred_until } else { content.offer.expires_at };
         tx.retain_claims_until(&offer_id, keep_until).await?;
-        let work = work_of(&mut tx, content, collection, intent.request_digest, None).await?;
-        let work = SigningWork { format, ..work };
+        let work = signing_job(&mut tx, content, collection, intent.request_digest, None).await?;
+        let work = SigningJob { format, ..work };
         tx.commit().await?;
-        Ok(if waits { CollectionDecision::Deferred } else { CollectionDecision::Sign(work) })
+        Ok(if waits { IssuanceStep::Deferred } else { IssuanceStep::Sign(work) })
     }
 
     /// Returns the next step for a deferred request, with its digest and the format of the copies. It stores nothing:
@@ -200,37 +200,37 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// [`Error::TransactionUnknown`], also after the deadline or if the response was erased; staff rejected the offer;
     /// store errors.
-    pub(crate) async fn store_deferred_intent(
+    pub(crate) async fn deferred_step(
         &self,
-        transaction_hash: &SecretHash,
+        transaction_hash: &Sha256Hash,
         now: Timestamp,
-    ) -> Result<(SecretHash, CredentialFormat, CollectionDecision), Error> {
+    ) -> Result<(Sha256Hash, CredentialFormat, IssuanceStep), Error> {
         // This writes nothing, and waits for no writer: the indices were drawn and stored when the collection was
         // deferred.
         let mut tx = self.store.read().await?;
-        let known = tx.collection_by_transaction(transaction_hash).await?.ok_or(Error::TransactionUnknown)?;
+        let known = tx.issuance_by_transaction(transaction_hash).await?.ok_or(Error::TransactionUnknown)?;
         let content = tx.offer(&known.offer_id).await?.ok_or(Error::Corrupt("collections.offer_id"))?;
         let (digest, format) = (known.request_digest, content.offer.format);
         if content.rejected {
-            return Err(Error::Rejected { reason: content.reason.unwrap_or_default() });
+            return Err(Error::RejectedByStaff { reason: content.reason.unwrap_or_default() });
         }
         let intended = match known.state {
-            CollectionState::Signed => {
-                CollectionDecision::Answered(known.response_at(now).ok_or(Error::TransactionUnknown)?)
+            IssuanceState::Signed => {
+                IssuanceStep::Answered(known.unexpired_response(now).ok_or(Error::TransactionUnknown)?)
             }
-            CollectionState::Deferred => {
-                let waits = content.collect_until.is_some_and(|until| now < until);
+            IssuanceState::Deferred => {
+                let waits = content.keep_claims_until.is_some_and(|until| now < until);
                 if content.offer.state != OfferState::Redeemed || !waits {
                     return Err(Error::TransactionUnknown);
                 }
                 if content.released {
                     let (collection, keys) = (known.collection, known.holder_keys);
-                    CollectionDecision::Sign(work_of(&mut tx, content, collection, digest, keys).await?)
+                    IssuanceStep::Sign(signing_job(&mut tx, content, collection, digest, keys).await?)
                 } else {
-                    CollectionDecision::Deferred
+                    IssuanceStep::Deferred
                 }
             }
-            CollectionState::Intended => return Err(Error::TransactionUnknown),
+            IssuanceState::Intended => return Err(Error::TransactionUnknown),
         };
         Ok((digest, format, intended))
     }
@@ -244,30 +244,35 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// The offer was closed, and there is no response; [`Error::KeyUsed`]; store errors.
-    pub(crate) async fn finish(&self, collection: i64, signed: SignedResponse<'_>) -> Result<FinishOutcome, Error> {
+    pub(crate) async fn store_issuance(
+        &self,
+        collection: i64,
+        signed: SignedResponse<'_>,
+    ) -> Result<StoredIssuance, Error> {
         let SignedResponse { copies, response, validity, voucher, now } = signed;
         let mut tx = self.store.begin("finish_issuance").await?;
-        let known = tx.collection(collection).await?.ok_or(Error::Corrupt("collections"))?;
+        let known = tx.issuance(collection).await?.ok_or(Error::Corrupt("collections"))?;
         let offer_id = known.offer_id.clone();
-        if !tx.collect_offer(&offer_id).await? {
-            return answered_meanwhile(&mut tx, known, now).await.map(FinishOutcome::Answered);
+        if !tx.mark_offer_collected(&offer_id).await? {
+            return concurrent_response(&mut tx, known, now).await.map(StoredIssuance::Answered);
         }
         let content = tx.offer(&offer_id).await?.ok_or(Error::Corrupt("collections.offer_id"))?;
-        let SealedResponse { sealed, mut until } = response;
+        let SealedResponse { ciphertext: sealed, keep_until: mut until } = response;
         if content.is_repeatable {
             until = until.max(content.offer.expires_at);
         }
-        let response = Some(SealedResponse { sealed, until });
-        tx.sign_collection(collection, &NewSignature { kid: copies.kid, response, validity: Some(validity) }).await?;
-        issue_copies(&mut tx, collection, copies.names, now).await?;
+        let response = Some(SealedResponse { ciphertext: sealed, keep_until: until });
+        tx.mark_issuance_signed(collection, &SigningResult { kid: copies.kid, response, validity: Some(validity) })
+            .await?;
+        mark_copies_issued(&mut tx, collection, copies.identifiers, now).await?;
         if let Some(voucher) = &voucher {
-            tx.add_voucher(voucher).await?;
+            tx.add_to_voucher_totals(voucher).await?;
         }
-        tx.delete_unsigned(&offer_id).await?;
+        tx.erase_unsigned_keys(&offer_id).await?;
         tx.commit().await?;
         // Not awaited: the wallet and every collection behind this one would wait for it.
-        self.store.purge_soon();
-        Ok(FinishOutcome::Stored)
+        self.store.schedule_purge();
+        Ok(StoredIssuance::Stored)
     }
 }
 
@@ -275,33 +280,33 @@ impl<S: Store> Issuer<S> {
 ///
 /// # Errors
 /// [`Error::TokenInvalid`]; another configuration is offered; store errors.
-async fn offered<T: StoreTx>(
+async fn offer_and_format<T: StoreTx>(
     tx: &mut T,
-    token_hash: &SecretHash,
+    token_hash: &Sha256Hash,
     configuration: &str,
     now: Timestamp,
-) -> Result<(OfferContent, CredentialFormat), Error> {
+) -> Result<(OfferWithClaims, CredentialFormat), Error> {
     let content = tx.offer_by_token(token_hash, now).await?.ok_or(Error::TokenInvalid)?;
-    let format = chosen_format(&content.offer.credential_type, content.offer.format, configuration)?;
+    let format = requested_format(&content.offer.credential_type, content.offer.format, configuration)?;
     Ok((content, format))
 }
 
 /// Returns the next step for a request that was stored before. Its nonce was marked as used the first time, and is not
 /// checked.
-async fn repeated<T: StoreTx>(
+async fn repeated_request_step<T: StoreTx>(
     tx: &mut T,
-    content: OfferContent,
-    known: CollectionRecord,
+    content: OfferWithClaims,
+    known: IssuanceRecord,
     now: Timestamp,
-) -> Result<CollectionDecision, Error> {
+) -> Result<IssuanceStep, Error> {
     match known.state {
-        CollectionState::Signed => known.response_at(now).map(CollectionDecision::Answered).ok_or(Error::AnswerErased),
-        CollectionState::Deferred => Ok(CollectionDecision::Deferred),
-        CollectionState::Intended if content.offer.state == OfferState::Redeemed => {
+        IssuanceState::Signed => known.unexpired_response(now).map(IssuanceStep::Answered).ok_or(Error::ResponseErased),
+        IssuanceState::Deferred => Ok(IssuanceStep::Deferred),
+        IssuanceState::Intended if content.offer.state == OfferState::Redeemed => {
             let (collection, digest) = (known.collection, known.request_digest);
-            work_of(tx, content, collection, digest, None).await.map(CollectionDecision::Sign)
+            signing_job(tx, content, collection, digest, None).await.map(IssuanceStep::Sign)
         }
-        CollectionState::Intended => Err(Error::TokenInvalid),
+        IssuanceState::Intended => Err(Error::TokenInvalid),
     }
 }
 
@@ -309,32 +314,32 @@ async fn repeated<T: StoreTx>(
 ///
 /// # Errors
 /// The reason why there is no response; store errors.
-async fn answered_meanwhile<T: StoreTx>(tx: &mut T, known: CollectionRecord, now: Timestamp) -> Result<Vec<u8>, Error> {
+async fn concurrent_response<T: StoreTx>(tx: &mut T, known: IssuanceRecord, now: Timestamp) -> Result<Vec<u8>, Error> {
     let (offer_id, has_transaction, state) = (known.offer_id.clone(), known.has_transaction, known.state);
-    if let Some(sealed) = known.response_at(now) {
+    if let Some(sealed) = known.unexpired_response(now) {
         return Ok(sealed);
     }
     if has_transaction {
         return Err(Error::TransactionUnknown);
     }
-    if state == CollectionState::Signed {
-        return Err(Error::AnswerErased);
+    if state == IssuanceState::Signed {
+        return Err(Error::ResponseErased);
     }
     let content = tx.offer(&offer_id).await?.ok_or(Error::Corrupt("collections.offer_id"))?;
-    require_collectable(tx, &content.offer).await?;
-    Err(Error::AlreadyCollected)
+    require_no_other_request(tx, &content.offer).await?;
+    Err(Error::CopiesAlreadyRequested)
 }
 
 /// Refuses an offer that is not redeemed, or whose copies wait for staff under another request.
-async fn require_collectable<T: StoreTx>(tx: &mut T, offer: &OfferRecord) -> Result<(), Error> {
+async fn require_no_other_request<T: StoreTx>(tx: &mut T, offer: &OfferRecord) -> Result<(), Error> {
     match offer.state {
         OfferState::Redeemed => {}
-        OfferState::Collected => return Err(Error::AlreadyCollected),
+        OfferState::Collected => return Err(Error::CopiesAlreadyRequested),
         OfferState::Cancelled => return Err(Error::OfferCancelled),
         OfferState::Open | OfferState::Expired | OfferState::Locked => return Err(Error::TokenInvalid),
     }
-    if tx.has_collection(&offer.offer_id, CollectionState::Deferred).await? {
-        return Err(Error::AlreadyCollected);
+    if tx.has_issuance(&offer.offer_id, IssuanceState::Deferred).await? {
+        return Err(Error::CopiesAlreadyRequested);
     }
     Ok(())
 }
@@ -344,21 +349,21 @@ async fn require_collectable<T: StoreTx>(tx: &mut T, offer: &OfferRecord) -> Res
 /// # Errors
 /// [`Error::NonceInvalid`] if it was used before; store errors.
 pub(crate) async fn consume_nonce<T: StoreTx>(tx: &mut T, nonce: &Nonce) -> Result<(), Error> {
-    if tx.use_nonce(nonce).await? { Ok(()) } else { Err(Error::NonceInvalid) }
+    if tx.store_used_nonce(nonce).await? { Ok(()) } else { Err(Error::NonceInvalid) }
 }
 
 /// Marks the copies of a stored request as issued. `names`: digest and handle hash of each signed copy, in order.
 ///
 /// # Errors
 /// [`Error::KeyUsed`] if a key got another copy in the meantime; store errors.
-pub(crate) async fn issue_copies<T: StoreTx>(
+pub(crate) async fn mark_copies_issued<T: StoreTx>(
     tx: &mut T,
     collection: i64,
-    names: &[Option<CopyNames>],
+    names: &[Option<CopyIdentifiers>],
     now: Timestamp,
 ) -> Result<(), Error> {
     for (number, names) in names.iter().enumerate() {
-        if !tx.issue_copy(collection, number, names.as_ref(), now).await? {
+        if !tx.mark_copy_issued(collection, number, names.as_ref(), now).await? {
             return Err(Error::KeyUsed);
         }
     }
@@ -369,16 +374,16 @@ pub(crate) async fn issue_copies<T: StoreTx>(
 ///
 /// # Errors
 /// [`Error::Corrupt`] if the claims are erased; store errors.
-async fn work_of<T: StoreTx>(
+async fn signing_job<T: StoreTx>(
     tx: &mut T,
-    content: OfferContent,
+    content: OfferWithClaims,
     collection: i64,
-    request_digest: SecretHash,
+    request_digest: Sha256Hash,
     holder_keys: Option<String>,
-) -> Result<SigningWork, Error> {
+) -> Result<SigningJob, Error> {
     let OfferRecord { offer_id, credential_type, format, valid_from, valid_until, .. } = content.offer;
-    Ok(SigningWork {
-        collection,
+    Ok(SigningJob {
+        issuance: collection,
         offer_id,
         credential_type,
         format,
@@ -387,6 +392,6 @@ async fn work_of<T: StoreTx>(
         valid_until,
         request_digest,
         holder_keys,
-        places: tx.places(collection).await?,
+        status_indices: tx.status_indices(collection).await?,
     })
 }

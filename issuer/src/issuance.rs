@@ -17,20 +17,20 @@ use zeroize::Zeroizing;
 use crate::{
     credential::BatchContent,
     error::Error,
-    intent::{CollectionDecision, CollectionIntent, FinishOutcome, SignedCopies, SignedResponse, SigningWork},
-    issuer::{ANSWER_SECONDS, Issuer, NONCE_SECONDS, TOKEN_SECONDS},
+    intent::{IssuanceIntent, IssuanceStep, SignedCopies, SignedResponse, SigningJob, StoredIssuance},
+    issuer::{Issuer, NONCE_SECONDS, RESPONSE_SECONDS, TOKEN_SECONDS},
     proofs,
-    secrets::{self, HashPurpose, SecretHash},
+    secrets::{self, HashPurpose, Sha256Hash},
     store::{
         Store, StoreTx as _,
-        collections::{CollectionRows as _, CopyNames, SealedResponse},
+        issuances::{CopyIdentifiers, IssuanceRows as _, SealedResponse},
         status::StatusIndex,
     },
     vouchers,
 };
 
 /// Result of a credential request, a refill or a renewal.
-pub(crate) enum CollectionOutcome {
+pub(crate) enum IssuanceOutcome {
     /// Signed copies, and the id by which the wallet acknowledges them.
     Issued { format: CredentialFormat, copies: Zeroizing<Vec<String>>, notification_id: Zeroizing<String> },
     /// Deferred until staff decide: id for the next request, and the minimum time before it, in seconds.
@@ -51,7 +51,7 @@ pub(crate) enum NotificationEvent {
 impl<S: Store> Issuer<S> {
     /// Returns a new nonce for proofs of possession, and its expiry. Nothing is stored, so that requests cannot fill
     /// the store.
-    pub(crate) fn give_nonce(&self) -> (Zeroizing<String>, Timestamp) {
+    pub(crate) fn issue_nonce(&self) -> (Zeroizing<String>, Timestamp) {
         let until = self.now().plus(NONCE_SECONDS);
         (self.nonces.issue_nonce(until), until)
     }
@@ -65,31 +65,31 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// The token, the configuration, a proof or the nonce is refused; the offer is closed, or its copies were requested
     /// with other proofs; the response was erased; store errors; signing errors.
-    pub(crate) async fn collect(
+    pub(crate) async fn handle_credential_request(
         self: &Arc<Self>,
         access_token: &str,
         configuration_id: &str,
         proofs: Vec<String>,
         audience: &str,
-    ) -> Result<CollectionOutcome, Error> {
+    ) -> Result<IssuanceOutcome, Error> {
         let now = self.now();
         let token_hash = secrets::purpose_hash(HashPurpose::AccessToken, &[access_token.as_bytes()]);
         // Cheap checks come first: without a valid token no signature is verified.
         let request = request_digest(access_token, configuration_id, &proofs);
-        let repeated = self.check_access(&token_hash, configuration_id, &request, now).await?;
+        let repeated = self.check_access_token(&token_hash, configuration_id, &request, now).await?;
         let configuration = self
-            .configurations()
+            .supported_configurations()
             .find(|known| known.id == configuration_id)
             .ok_or_else(|| Error::invalid("credential_configuration_id", "this issuer has no such configuration"))?;
         let most = self.settings.max_batch_size;
         // The times of repeated proofs were checked in the first call.
         let at = (!repeated).then_some(now);
         let audience = audience.to_owned();
-        let proven = spawn_cpu(move || proofs::verify(&proofs, &audience, most, at)).await??;
+        let proven = spawn_cpu(move || proofs::verify_proofs(&proofs, &audience, most, at)).await??;
         let transaction_id = secrets::derive_secret(HashPurpose::TransactionId, access_token, &request);
         let format = configuration.format;
         let intended = self
-            .store_intent(CollectionIntent {
+            .store_issuance_intent(IssuanceIntent {
                 token_hash,
                 request_digest: request,
                 nonce: self.nonces.verify_nonce(&proven.nonce, now),
@@ -99,16 +99,18 @@ impl<S: Store> Issuer<S> {
                 notification_hash: notification_hash(&notification_id(&transaction_id, &request)),
                 configuration_id: configuration.id,
                 thumbprints: proven.keys.iter().map(PublicKey::thumbprint).collect(),
-                holder_keys: keys_to_text(&proven.keys),
+                holder_keys: jwks_to_text(&proven.keys),
                 now,
-                deferred_until: now.plus(i64::from(self.settings.deferred_ttl)),
+                deferred_until: now.plus(i64::from(self.settings.deferred_ttl_seconds)),
             })
             .await?;
-        let interval = self.settings.deferred_interval;
+        let interval = self.settings.deferred_interval_seconds;
         match intended {
-            CollectionDecision::Deferred => Ok(CollectionOutcome::Deferred { transaction_id, interval }),
-            CollectionDecision::Answered(sealed) => open_answer(format, &transaction_id, &request, &sealed),
-            CollectionDecision::Sign(work) => self.sign(work, proven.keys, &transaction_id, TOKEN_SECONDS, now).await,
+            IssuanceStep::Deferred => Ok(IssuanceOutcome::Deferred { transaction_id, interval }),
+            IssuanceStep::Answered(sealed) => decrypt_stored_response(format, &transaction_id, &request, &sealed),
+            IssuanceStep::Sign(work) => {
+                self.sign_and_store(work, proven.keys, &transaction_id, TOKEN_SECONDS, now).await
+            }
         }
     }
 
@@ -118,22 +120,25 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// [`Error::TransactionUnknown`]; staff rejected the offer or the renewal; for a renewal, a copy of the credential
     /// was revoked or suspended in the meantime; store errors; signing errors.
-    pub(crate) async fn collect_deferred(self: &Arc<Self>, transaction_id: &str) -> Result<CollectionOutcome, Error> {
+    pub(crate) async fn handle_deferred_request(
+        self: &Arc<Self>,
+        transaction_id: &str,
+    ) -> Result<IssuanceOutcome, Error> {
         let now = self.now();
-        if let Some(renewed) = self.collect_renewal(transaction_id, now).await? {
+        if let Some(renewed) = self.handle_deferred_renewal(transaction_id, now).await? {
             return Ok(renewed);
         }
         let hash = secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]);
-        let (request, format, intended) = self.store_deferred_intent(&hash, now).await?;
+        let (request, format, intended) = self.deferred_step(&hash, now).await?;
         match intended {
-            CollectionDecision::Deferred => Ok(CollectionOutcome::Deferred {
+            IssuanceStep::Deferred => Ok(IssuanceOutcome::Deferred {
                 transaction_id: Zeroizing::new(transaction_id.to_owned()),
-                interval: self.settings.deferred_interval,
+                interval: self.settings.deferred_interval_seconds,
             }),
-            CollectionDecision::Answered(sealed) => open_answer(format, transaction_id, &request, &sealed),
-            CollectionDecision::Sign(work) => {
-                let keys = keys_from_text(work.holder_keys.as_deref().unwrap_or_default())?;
-                self.sign(work, keys, transaction_id, ANSWER_SECONDS, now).await
+            IssuanceStep::Answered(sealed) => decrypt_stored_response(format, transaction_id, &request, &sealed),
+            IssuanceStep::Sign(work) => {
+                let keys = holder_keys_from_json(work.holder_keys.as_deref().unwrap_or_default())?;
+                self.sign_and_store(work, keys, transaction_id, RESPONSE_SECONDS, now).await
             }
         }
     }
@@ -143,14 +148,18 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// [`Error::NotificationUnknown`]; store errors.
-    pub(crate) async fn notify(&self, notification_id: &str, event: NotificationEvent) -> Result<(), Error> {
+    pub(crate) async fn record_notification(
+        &self,
+        notification_id: &str,
+        event: NotificationEvent,
+    ) -> Result<(), Error> {
         let hash = notification_hash(notification_id);
         // Anonymous callers can get here, so only somebody who knows an issuance may delay other writers.
-        if self.store.read().await?.digest_of_notification(&hash).await?.is_none() {
+        if self.store.read().await?.request_digest_by_notification(&hash).await?.is_none() {
             return Err(Error::NotificationUnknown);
         }
         let mut tx = self.store.begin("notify").await?;
-        tx.notify(&hash, event as i32).await?;
+        tx.store_notification(&hash, event as i32).await?;
         Ok(tx.commit().await?)
     }
 
@@ -161,7 +170,7 @@ impl<S: Store> Issuer<S> {
     /// [`Error::TransactionUnknown`]; [`Error::TokenInvalid`]; store errors.
     pub(crate) async fn require_token_of_transaction(&self, transaction_id: &str, token: &str) -> Result<(), Error> {
         let hash = secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]);
-        let known = self.store.read().await?.collection_by_transaction(&hash).await?;
+        let known = self.store.read().await?.issuance_by_transaction(&hash).await?;
         let known = known.ok_or(Error::TransactionUnknown)?;
         let derived = secrets::derive_secret(HashPurpose::TransactionId, token, &known.request_digest);
         if *derived == transaction_id { Ok(()) } else { Err(Error::TokenInvalid) }
@@ -174,7 +183,7 @@ impl<S: Store> Issuer<S> {
     /// [`Error::NotificationUnknown`]; [`Error::TokenInvalid`]; store errors.
     pub(crate) async fn require_token_of_notification(&self, notification_id: &str, token: &str) -> Result<(), Error> {
         let hash = notification_hash(notification_id);
-        let digest = self.store.read().await?.digest_of_notification(&hash).await?;
+        let digest = self.store.read().await?.request_digest_by_notification(&hash).await?;
         let digest = digest.ok_or(Error::NotificationUnknown)?;
         let transaction_id = secrets::derive_secret(HashPurpose::TransactionId, token, &digest);
         let derived = self::notification_id(&transaction_id, &digest);
@@ -184,25 +193,25 @@ impl<S: Store> Issuer<S> {
     /// Signs copies whose intent is stored, and stores the result. `handle` is the transaction id, from which the
     /// notification id and the key of the stored response are derived; the response is kept for at least
     /// `keep_seconds`.
-    async fn sign(
+    async fn sign_and_store(
         self: &Arc<Self>,
-        work: SigningWork,
+        work: SigningJob,
         keys: Vec<PublicKey>,
         handle: &str,
         keep_seconds: i64,
         now: Timestamp,
-    ) -> Result<CollectionOutcome, Error> {
-        self.require_published(&work.places).await?;
+    ) -> Result<IssuanceOutcome, Error> {
+        self.ensure_published(&work.status_indices).await?;
         let issuer = self.clone();
-        let days = work.days(self.epoch(&work.credential_type), now);
+        let days = work.validity_period(self.validity_epoch(&work.credential_type), now);
         let voucher = match self.catalogue.credential_type(&work.credential_type) {
             Some(known) if known.serials.is_some() => {
-                vouchers::voucher_total(known, &parse_claims(&work.claims.0)?, now)
+                vouchers::voucher_total_increment(known, &parse_claims(&work.claims.0)?, now)
             }
             _ => None,
         };
         let (work, copies) = spawn_cpu(move || {
-            let copies = issuer.make_offered(&work, &keys, days, now);
+            let copies = issuer.sign_offered_copies(&work, &keys, days, now);
             (work, copies)
         })
         .await?;
@@ -212,21 +221,21 @@ impl<S: Store> Issuer<S> {
         let until = now.plus(keep_seconds);
         // A wallet that lost its connection may repeat its call while the first is still signing: both get the response
         // stored first.
-        let names = copy_names(work.format, &copies);
-        let response = SealedResponse { sealed, until };
-        let signed = SignedResponse { copies: self.signed(&names), response, validity: days, voucher, now };
-        if let FinishOutcome::Answered(first) = self.finish(work.collection, signed).await? {
-            return open_answer(work.format, handle, &work.request_digest, &first);
+        let names = copy_identifiers(work.format, &copies);
+        let response = SealedResponse { ciphertext: sealed, keep_until: until };
+        let signed = SignedResponse { copies: self.with_signing_key(&names), response, validity: days, voucher, now };
+        if let StoredIssuance::Answered(first) = self.store_issuance(work.issuance, signed).await? {
+            return decrypt_stored_response(work.format, handle, &work.request_digest, &first);
         }
         tracing::info!(offer_id = work.offer_id, copies = copies.len(), "credentials issued");
         let notification_id = notification_id(handle, &work.request_digest);
-        Ok(CollectionOutcome::Issued { format: work.format, copies, notification_id })
+        Ok(IssuanceOutcome::Issued { format: work.format, copies, notification_id })
     }
 
     /// Signs the copies of an offer, with its stored claims.
-    fn make_offered(
+    fn sign_offered_copies(
         &self,
-        work: &SigningWork,
+        work: &SigningJob,
         keys: &[PublicKey],
         (valid_from, valid_until): (Timestamp, Timestamp),
         now: Timestamp,
@@ -241,7 +250,7 @@ impl<S: Store> Issuer<S> {
             valid_from,
             valid_until,
         };
-        self.sign_copies(work.format, &content, keys, &work.places, now)
+        self.sign_copies(work.format, &content, keys, &work.status_indices, now)
     }
 
     /// Signs one copy for each key, with the status index at the same position.
@@ -259,7 +268,7 @@ impl<S: Store> Issuer<S> {
         if keys.len() != places.len() {
             return Err(Error::Corrupt("issued.status_index"));
         }
-        let copy = |(key, place): (&PublicKey, &StatusIndex)| self.secure(format, content, key, *place, now);
+        let copy = |(key, place): (&PublicKey, &StatusIndex)| self.sign_copy(format, content, key, *place, now);
         let copies: Result<Vec<String>, _> = keys.iter().zip(places).map(copy).collect();
         Ok(Zeroizing::new(copies.map_err(Error::Signing)?))
     }
@@ -267,21 +276,21 @@ impl<S: Store> Issuer<S> {
 
 impl<S: Store> Issuer<S> {
     /// Combines the digests and handle hashes of signed copies with the DID URL of the signing key.
-    pub(crate) fn signed<'a>(&'a self, names: &'a [Option<CopyNames>]) -> SignedCopies<'a> {
-        SignedCopies { kid: &self.kid, names }
+    pub(crate) fn with_signing_key<'a>(&'a self, names: &'a [Option<CopyIdentifiers>]) -> SignedCopies<'a> {
+        SignedCopies { kid: &self.kid, identifiers: names }
     }
 }
 
 /// Returns the digest that identifies an SD-JWT copy: SHA-256 of its issuer-signed JWT, without the disclosures.
-pub(crate) fn copy_digest(copy: &str) -> SecretHash {
+pub(crate) fn copy_digest(copy: &str) -> Sha256Hash {
     Sha256::digest(copy.split('~').next().unwrap_or_default()).into()
 }
 
 /// Returns the digest and the handle hash of each copy, in order; `None` for formats other than SD-JWT.
-pub(crate) fn copy_names(format: CredentialFormat, copies: &[String]) -> Vec<Option<CopyNames>> {
+pub(crate) fn copy_identifiers(format: CredentialFormat, copies: &[String]) -> Vec<Option<CopyIdentifiers>> {
     let names = |copy: &String| match format {
         CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => {
-            Some(CopyNames { digest: copy_digest(copy), handle_hash: handle_hash(&freshness::copy_handle(copy)) })
+            Some(CopyIdentifiers { digest: copy_digest(copy), handle_hash: handle_hash(&freshness::copy_handle(copy)) })
         }
         CredentialFormat::LdpVc | CredentialFormat::DiVcJcs => None,
     };
@@ -289,7 +298,7 @@ pub(crate) fn copy_names(format: CredentialFormat, copies: &[String]) -> Vec<Opt
 }
 
 /// Returns the hash under which the store keeps a copy's handle.
-pub(crate) fn handle_hash(handle: &[u8]) -> SecretHash {
+pub(crate) fn handle_hash(handle: &[u8]) -> Sha256Hash {
     secrets::purpose_hash(HashPurpose::FreshnessHandle, &[handle])
 }
 
@@ -309,19 +318,19 @@ pub(crate) async fn spawn_cpu<T: Send + 'static>(work: impl FnOnce() -> T + Send
 }
 
 /// Returns the digest of a credential request, by which a repeated one is recognised.
-fn request_digest(access_token: &str, configuration_id: &str, proofs: &[String]) -> SecretHash {
+fn request_digest(access_token: &str, configuration_id: &str, proofs: &[String]) -> Sha256Hash {
     let mut parts = vec![access_token.as_bytes(), configuration_id.as_bytes()];
     parts.extend(proofs.iter().map(String::as_bytes));
-    secrets::purpose_hash(HashPurpose::Request, &parts)
+    secrets::purpose_hash(HashPurpose::RequestDigest, &parts)
 }
 
 /// Derives the notification id of a response from the transaction id (`handle`) and the request's digest.
-pub(crate) fn notification_id(handle: &str, request: &SecretHash) -> Zeroizing<String> {
+pub(crate) fn notification_id(handle: &str, request: &Sha256Hash) -> Zeroizing<String> {
     secrets::derive_secret(HashPurpose::NotificationId, handle, request)
 }
 
 /// Returns the hash under which the store keeps a notification id.
-pub(crate) fn notification_hash(notification_id: &str) -> SecretHash {
+pub(crate) fn notification_hash(notification_id: &str) -> Sha256Hash {
     secrets::purpose_hash(HashPurpose::NotificationHash, &[notification_id.as_bytes()])
 }
 
@@ -329,16 +338,16 @@ pub(crate) fn notification_hash(notification_id: &str) -> SecretHash {
 ///
 /// # Errors
 /// [`Error::Corrupt`]
-pub(crate) fn open_answer(
+pub(crate) fn decrypt_stored_response(
     format: CredentialFormat,
     handle: &str,
-    request: &SecretHash,
+    request: &Sha256Hash,
     sealed: &[u8],
-) -> Result<CollectionOutcome, Error> {
+) -> Result<IssuanceOutcome, Error> {
     let text = secrets::decrypt_response(handle, request, sealed).ok_or(Error::Corrupt("collections.sealed"))?;
     let copies = serde_json::from_slice(&text).map_err(|_| Error::Corrupt("collections.sealed"))?;
     let notification_id = notification_id(handle, request);
-    Ok(CollectionOutcome::Issued { format, copies: Zeroizing::new(copies), notification_id })
+    Ok(IssuanceOutcome::Issued { format, copies: Zeroizing::new(copies), notification_id })
 }
 
 fn parse_claims(text: &str) -> Result<Map<String, Value>, Error> {
@@ -349,7 +358,7 @@ fn parse_claims(text: &str) -> Result<Map<String, Value>, Error> {
 }
 
 /// Formats public keys as a JSON array of JWKs.
-pub(crate) fn keys_to_text(keys: &[PublicKey]) -> String {
+pub(crate) fn jwks_to_text(keys: &[PublicKey]) -> String {
     Value::Array(keys.iter().map(|key| Value::Object(key.to_jwk())).collect()).to_string()
 }
 
@@ -357,7 +366,7 @@ pub(crate) fn keys_to_text(keys: &[PublicKey]) -> String {
 ///
 /// # Errors
 /// [`Error::Corrupt`]
-pub(crate) fn keys_from_text(text: &str) -> Result<Vec<PublicKey>, Error> {
+pub(crate) fn holder_keys_from_json(text: &str) -> Result<Vec<PublicKey>, Error> {
     let corrupt = || Error::Corrupt("collections.holder_keys");
     let keys = json::parse(text.as_bytes(), Limits::DOCUMENT).map_err(|_| corrupt())?;
     let keys = keys.as_array().ok_or_else(corrupt)?;

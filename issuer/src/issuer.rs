@@ -7,18 +7,18 @@ use carnet_core::{
     epoch::Epoch,
     format::CredentialFormat,
     keys::Signer,
-    secure::data_integrity::Suites,
+    secure::data_integrity::Cryptosuites,
     spelling::nearest_name,
     text::quoted,
     time::Timestamp,
 };
-use carnet_service::keys::PublicationFaults;
+use carnet_service::keys::PublicationProblems;
 use carnet_spec::{Catalogue, CredentialType};
 
 use crate::{
     error::Error,
-    format::{configuration_id, require_available},
-    nonces::Nonces,
+    format::{configuration_id, require_supported_format},
+    nonces::NonceIssuer,
     policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
     statements::StatementCache,
     status::StatusPublisher,
@@ -31,11 +31,11 @@ pub(crate) type IssuerClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub(crate) const TOKEN_SECONDS: i64 = 300;
 /// Retention of the encrypted response to a deferred request, in seconds: one day. The wallet needs only the
 /// transaction id to fetch it.
-pub(crate) const ANSWER_SECONDS: i64 = carnet_core::day::SECONDS;
+pub(crate) const RESPONSE_SECONDS: i64 = carnet_core::day::SECONDS;
 /// Lifetime of a nonce, in seconds.
 pub(crate) const NONCE_SECONDS: i64 = 300;
 /// Maximum number of characters of an unknown type name that an error repeats.
-const MOST_SHOWN: usize = 100;
+const MAX_SHOWN_CHARS: usize = 100;
 
 /// Settings from the configuration that the use cases need.
 #[derive(Debug, Clone)]
@@ -45,15 +45,15 @@ pub(crate) struct IssuerSettings {
     /// Maximum number of copies in one batch.
     pub(crate) max_batch_size: usize,
     /// Time during which an offer can be redeemed, in seconds.
-    pub(crate) offer_ttl: u32,
+    pub(crate) offer_ttl_seconds: u32,
     /// Time during which a deferred offer can be released and collected, in seconds.
-    pub(crate) deferred_ttl: u32,
+    pub(crate) deferred_ttl_seconds: u32,
     /// Minimum time between a wallet's requests for a deferred credential, in seconds.
-    pub(crate) deferred_interval: u32,
+    pub(crate) deferred_interval_seconds: u32,
     /// Maximum number of copies that refills and renewals of one offer may issue within 24 hours.
     pub(crate) refill_copies_per_day: u32,
     /// Maximum number of copies that refills of one offer may issue in all; it starts anew with each renewal.
-    pub(crate) refill_copies: u32,
+    pub(crate) refill_copies_in_all: u32,
     /// Number of entries of new status lists.
     pub(crate) list_entries: u64,
     /// Retention period of an offer's record, in days, from the end of its last copy.
@@ -61,40 +61,40 @@ pub(crate) struct IssuerSettings {
     /// Lifetime of a freshness statement, in seconds, from the start of its epoch of six hours.
     pub(crate) freshness_seconds: u32,
     /// Epochs to which the copies' dates are rounded.
-    pub(crate) cohorts: CohortPolicy,
+    pub(crate) cohort_policy: CohortPolicy,
     /// Renewal rules by credential type; a type without rules is not renewable.
-    pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
+    pub(crate) renewal_policies: BTreeMap<String, RenewalPolicy>,
     /// Credential types to issue; empty: all types of the catalogue.
-    pub(crate) types: Vec<String>,
+    pub(crate) issued_types: Vec<String>,
 }
 
 /// Issuer with everything that its use cases need. They are methods, generic over the store.
 pub(crate) struct Issuer<S> {
     pub(crate) store: S,
     pub(crate) signer: Box<dyn Signer>,
-    pub(crate) nonces: Nonces,
+    pub(crate) nonces: NonceIssuer,
     /// Published status lists.
-    pub(crate) status: StatusPublisher,
+    pub(crate) status_publisher: StatusPublisher,
     /// Cached freshness statements.
-    pub(crate) statements: Arc<tokio::sync::Mutex<StatementCache>>,
+    pub(crate) statement_cache: Arc<tokio::sync::Mutex<StatementCache>>,
     pub(crate) did: Did,
     /// DID URL of the signing key.
     pub(crate) kid: String,
     /// DID document with this issuer's keys, to verify its own signatures.
-    pub(crate) own: Arc<DidDocument>,
+    pub(crate) own_document: Arc<DidDocument>,
     pub(crate) catalogue: Catalogue,
     pub(crate) settings: IssuerSettings,
     /// Public URL of this issuer: its credential issuer identifier in OpenID4VCI.
-    pub(crate) endpoint: String,
+    pub(crate) issuer_url: String,
     /// Current problems with the published DID document and status lists, shared with the tasks that check them.
-    pub(crate) faults: PublicationFaults,
+    pub(crate) publication_faults: PublicationProblems,
     pub(crate) clock: IssuerClock,
-    pub(crate) suites: Suites,
+    pub(crate) suites: Cryptosuites,
 }
 
 /// Credential configuration (OpenID4VCI): a credential type in one format, with its id.
 #[derive(Debug)]
-pub(crate) struct IssuerConfiguration<'a> {
+pub(crate) struct SupportedConfiguration<'a> {
     pub(crate) id: String,
     pub(crate) credential_type: &'a CredentialType,
     pub(crate) format: CredentialFormat,
@@ -107,17 +107,17 @@ impl<S> Issuer<S> {
 
     /// Returns a credential configuration for each issued type and each format that this issuer's key and build
     /// support.
-    pub(crate) fn configurations(&self) -> impl Iterator<Item = IssuerConfiguration<'_>> {
+    pub(crate) fn supported_configurations(&self) -> impl Iterator<Item = SupportedConfiguration<'_>> {
         let algorithm = self.signer.algorithm();
         let suites = &self.suites;
         let formats = move || {
             CredentialFormat::ALL
                 .into_iter()
-                .filter(move |format| require_available(*format, algorithm, suites).is_ok())
+                .filter(move |format| require_supported_format(*format, algorithm, suites).is_ok())
         };
-        self.catalogue.types().filter(|known| self.issues(&known.name)).flat_map(move |credential_type| {
+        self.catalogue.types().filter(|known| self.issues_type(&known.name)).flat_map(move |credential_type| {
             formats().filter(|format| credential_type.can_be_issued_as(*format)).map(move |format| {
-                IssuerConfiguration { id: configuration_id(&credential_type.name, format), credential_type, format }
+                SupportedConfiguration { id: configuration_id(&credential_type.name, format), credential_type, format }
             })
         })
     }
@@ -127,19 +127,19 @@ impl<S> Issuer<S> {
     /// # Errors
     /// [`Error::Invalid`] if this issuer does not issue it; the message suggests a similar name.
     pub(crate) fn credential_type(&self, name: &str) -> Result<&CredentialType, Error> {
-        let known = self.catalogue.credential_type(name).filter(|known| self.issues(&known.name));
-        known.ok_or_else(|| self.type_unknown(name))
+        let known = self.catalogue.credential_type(name).filter(|known| self.issues_type(&known.name));
+        known.ok_or_else(|| self.unknown_type_error(name))
     }
 
     /// Creates the error for a type that this issuer does not issue, with the most similar type name, or all of them if
     /// none is similar.
-    fn type_unknown(&self, name: &str) -> Error {
-        let issued = || self.catalogue.types().map(|known| known.name.as_str()).filter(|known| self.issues(known));
+    fn unknown_type_error(&self, name: &str) -> Error {
+        let issued = || self.catalogue.types().map(|known| known.name.as_str()).filter(|known| self.issues_type(known));
         let meant = match nearest_name(name, issued()) {
             Some(meant) => format!("the nearest is {meant}"),
             None => format!("it issues {}", issued().collect::<Vec<_>>().join(", ")),
         };
-        let name: String = name.chars().take(MOST_SHOWN).collect();
+        let name: String = name.chars().take(MAX_SHOWN_CHARS).collect();
         Error::Invalid {
             reason: "TYPE_UNKNOWN",
             field: "credential_type".to_owned(),
@@ -148,11 +148,11 @@ impl<S> Issuer<S> {
     }
 
     /// Returns the epoch to whose start the dates of copies of a type are rounded down.
-    pub(crate) fn epoch(&self, credential_type: &str) -> Epoch {
-        self.settings.cohorts.epoch_of(credential_type)
+    pub(crate) fn validity_epoch(&self, credential_type: &str) -> Epoch {
+        self.settings.cohort_policy.epoch_of(credential_type)
     }
 
-    fn issues(&self, name: &str) -> bool {
-        self.settings.types.is_empty() || self.settings.types.iter().any(|listed| listed == name)
+    fn issues_type(&self, name: &str) -> bool {
+        self.settings.issued_types.is_empty() || self.settings.issued_types.iter().any(|listed| listed == name)
     }
 }

@@ -18,15 +18,15 @@ use rand_core::{OsRng, RngCore as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::secrets::{self, HashPurpose, SecretHash};
+use crate::secrets::{self, HashPurpose, Sha256Hash};
 
 const RANDOM_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
 /// Length of a nonce: 40 bytes in base64url.
 const TEXT_BYTES: usize = 54;
 
-/// Issuer and verifier of nonces, with their key.
-pub(crate) struct Nonces {
+/// Creates and checks nonces for proofs of possession, with an HMAC key.
+pub(crate) struct NonceIssuer {
     /// HMAC key, as long as a block of SHA-256.
     key: Zeroizing<[u8; 64]>,
 }
@@ -35,12 +35,12 @@ pub(crate) struct Nonces {
 /// knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Nonce {
-    pub(crate) hash: SecretHash,
+    pub(crate) hash: Sha256Hash,
     /// Expiry, up to which the store keeps the hash of a used nonce.
-    pub(crate) until: Timestamp,
+    pub(crate) expires_at: Timestamp,
 }
 
-impl Nonces {
+impl NonceIssuer {
     pub(crate) fn new() -> Self {
         let mut key = Zeroizing::new([0; 64]);
         OsRng.fill_bytes(key.as_mut());
@@ -70,7 +70,8 @@ impl Nonces {
         let tag: &[u8; TAG_BYTES] = tag.try_into().ok()?;
         self.mac(until, random).verify_truncated_left(tag).ok()?;
         let until = Timestamp::from_unix(i64::from_be_bytes(*until));
-        (now < until).then(|| Nonce { hash: secrets::purpose_hash(HashPurpose::Nonce, &[nonce.as_bytes()]), until })
+        (now < until)
+            .then(|| Nonce { hash: secrets::purpose_hash(HashPurpose::Nonce, &[nonce.as_bytes()]), expires_at: until })
     }
 
     fn mac(&self, until: &[u8; 8], random: &[u8; RANDOM_BYTES]) -> Hmac<Sha256> {
@@ -88,20 +89,20 @@ mod tests {
 
     #[test]
     fn a_nonce_holds_until_its_end_in_its_own_process() {
-        let nonces = Nonces::new();
+        let nonces = NonceIssuer::new();
         let nonce = nonces.issue_nonce(END);
         assert_eq!(nonce.len(), TEXT_BYTES);
-        assert_eq!(nonces.verify_nonce(&nonce, NOW).unwrap().until, END);
+        assert_eq!(nonces.verify_nonce(&nonce, NOW).unwrap().expires_at, END);
         assert!(nonces.verify_nonce(&nonce, END.plus(-1)).is_some());
         assert!(nonces.verify_nonce(&nonce, END).is_none());
-        assert!(Nonces::new().verify_nonce(&nonce, NOW).is_none());
+        assert!(NonceIssuer::new().verify_nonce(&nonce, NOW).is_none());
         let other = nonces.issue_nonce(END);
         assert_ne!(nonces.verify_nonce(&nonce, NOW), nonces.verify_nonce(&other, NOW));
     }
 
     #[test]
     fn a_nonce_with_any_bit_changed_is_not_known() {
-        let nonces = Nonces::new();
+        let nonces = NonceIssuer::new();
         let nonce = nonces.issue_nonce(END);
         let bytes = URL_SAFE_NO_PAD.decode(nonce.as_bytes()).unwrap();
         for bit in 0..bytes.len() * 8 {
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_nonce_has_one_spelling() {
-        let nonces = Nonces::new();
+        let nonces = NonceIssuer::new();
         let nonce = nonces.issue_nonce(END);
         // With 40 bytes, two bits of the last character are unused.
         let (start, last) = nonce.split_at(TEXT_BYTES - 1);

@@ -7,25 +7,25 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
-    checks::{MOST_ID_BYTES, check_change_ids, check_id},
-    claims::{fill_random_claims, require_visible, unique_claims},
+    checks::{MAX_ID_BYTES, check_change_ids, check_id},
+    claims::{fill_random_claims, refuse_invisible_characters, unique_claims},
     error::Error,
-    format::{alternative_format, configuration_id, require_available},
+    format::{alternative_format, configuration_id, require_supported_format},
     issuer::Issuer,
     secrets::{self, HashPurpose},
     store::{
         PageSlice, RowPage, Store, StoreTx as _, StoredClaims,
-        offers::{NewOffer, OfferContent, OfferFilter, OfferRecord, OfferRows as _, OfferState},
+        offers::{NewOffer, OfferFilter, OfferRecord, OfferRows as _, OfferState, OfferWithClaims},
     },
     warnings::{self, OfferTerms},
 };
 
 /// Path prefix of an offer by reference, below the public URL; the offer's code follows.
-pub(crate) const OFFERS: &str = "/openid/offers";
+pub(crate) const OFFERS_PATH: &str = "/openid/offers";
 /// Maximum size of an offer's claims, in bytes of canonical JSON.
-const MOST_CLAIMS_BYTES: usize = 131_072;
+const MAX_CLAIMS_BYTES: usize = 131_072;
 /// Maximum time during which an offer can be redeemed, in seconds: a year.
-const MOST_TTL: u32 = 31_536_000;
+const MAX_TTL_SECONDS: u32 = 31_536_000;
 
 /// Staff's request for a new offer.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct OfferRequest {
     pub(crate) claims: ReceivedClaims,
     pub(crate) with_pin: bool,
     /// Time during which the offer can be redeemed, in seconds; 0: the configured default.
-    pub(crate) ttl: u32,
+    pub(crate) ttl_seconds: u32,
     pub(crate) valid_from: Option<Timestamp>,
     pub(crate) valid_until: Option<Timestamp>,
     /// `true` if the copies are issued only after staff have released the offer.
@@ -70,10 +70,10 @@ pub(crate) struct CreatedOffer {
 /// Links to a new offer. Both contain its code, so they are secret.
 pub(crate) struct OfferLinks {
     /// Link that contains the offer, for all wallets, including Carnet's.
-    pub(crate) uri: Zeroizing<String>,
+    pub(crate) by_value: Zeroizing<String>,
     /// Shorter link that contains only the offer's URL (`credential_offer_uri`), for OpenID4VCI wallets. The offer at
     /// that URL includes both SD-JWT formats.
-    pub(crate) reference: Zeroizing<String>,
+    pub(crate) by_reference: Zeroizing<String>,
 }
 
 impl<S: Store> Issuer<S> {
@@ -87,12 +87,12 @@ impl<S: Store> Issuer<S> {
         check_id("request_id", &request.request_id)?;
         check_reference(&request.reference)?;
         let credential_type = self.credential_type(&request.credential_type)?;
-        require_available(request.format, self.signer.algorithm(), &self.suites)?;
+        require_supported_format(request.format, self.signer.algorithm(), &self.suites)?;
         if !credential_type.can_be_issued_as(request.format) {
             let why = "the format shows all serials at once; choose vc+sd-jwt or dc+sd-jwt. Nothing was stored";
             return Err(Error::invalid("format", why));
         }
-        if request.ttl > MOST_TTL {
+        if request.ttl_seconds > MAX_TTL_SECONDS {
             return Err(Error::invalid("offer_ttl_seconds", "an offer may wait for a year at most"));
         }
         let refused = |problem: carnet_core::Problem| Error::Invalid {
@@ -100,29 +100,30 @@ impl<S: Store> Issuer<S> {
             field: "claims".to_owned(),
             description: problem.to_string(),
         };
-        require_visible(&request.claims.0)?;
-        let faults = credential_type.claim_faults(&request.claims.0);
+        refuse_invisible_characters(&request.claims.0)?;
+        let faults = credential_type.claim_errors(&request.claims.0);
         if !faults.is_empty() {
             return Err(Error::ClaimsInvalid(faults));
         }
-        let mut claims = credential_type.complete(&request.claims.0).map_err(refused)?;
+        let mut claims = credential_type.add_computed_claims(&request.claims.0).map_err(refused)?;
         let drawn = fill_random_claims(credential_type, &mut claims);
         credential_type.validate_claims(&claims).map_err(refused)?;
-        let unique = unique_claims(&claims, &credential_type.drawn);
+        let unique = unique_claims(&claims, &credential_type.generated_claims);
         let claims = Value::Object(claims);
         let canonical = Zeroizing::new(
             String::from_utf8(json::canonicalize(&claims).map_err(refused)?)
                 .map_err(|_| Error::invalid("claims", "not UTF-8"))?,
         );
-        if canonical.len() > MOST_CLAIMS_BYTES {
-            return Err(Error::invalid("claims", format!("more than {MOST_CLAIMS_BYTES} bytes of JSON")));
+        if canonical.len() > MAX_CLAIMS_BYTES {
+            return Err(Error::invalid("claims", format!("more than {MAX_CLAIMS_BYTES} bytes of JSON")));
         }
 
         let now = self.now();
-        let epoch = self.epoch(&credential_type.name);
-        let ttl = if request.ttl == 0 { self.settings.offer_ttl } else { request.ttl };
+        let epoch = self.validity_epoch(&credential_type.name);
+        let ttl = if request.ttl_seconds == 0 { self.settings.offer_ttl_seconds } else { request.ttl_seconds };
         let expires_at = now.plus(i64::from(ttl));
-        let (valid_from, valid_until) = validity(&request, credential_type.validity_days, epoch, (now, expires_at))?;
+        let (valid_from, valid_until) =
+            validity_period(&request, credential_type.validity_days, epoch, (now, expires_at))?;
         let mut warnings = warnings::offer_warnings(
             credential_type,
             &request.claims.0,
@@ -130,15 +131,15 @@ impl<S: Store> Issuer<S> {
                 reference: &request.reference,
                 valid_from,
                 valid_until,
-                asked_until: request.valid_until,
+                requested_until: request.valid_until,
                 epoch,
                 now,
             },
         );
-        warnings.extend(self.faults.problems());
+        warnings.extend(self.publication_faults.problems());
         let code = secrets::random_secret();
         let pin = request.with_pin.then(secrets::random_pin);
-        let terms = terms(&request);
+        let terms = canonical_terms(&request);
         let new = NewOffer {
             offer_id: secrets::random_id(),
             request_id: request.request_id,
@@ -146,7 +147,7 @@ impl<S: Store> Issuer<S> {
             credential_type: credential_type.name.clone(),
             format: request.format,
             claims: StoredClaims(canonical),
-            unique,
+            unique_claims: unique,
             valid_from,
             valid_until,
             code_hash: secrets::purpose_hash(HashPurpose::Code, &[code.as_bytes()]),
@@ -160,11 +161,11 @@ impl<S: Store> Issuer<S> {
         match store_offer(&self.store, &new, &drawn).await? {
             (offer, true) => {
                 tracing::info!(offer_id = offer.offer_id, credential_type = offer.credential_type, "offer created");
-                let uri = OfferLink::Value(self.offer_message(&offer, &code, pin.is_some())).to_link();
-                let reference = OfferLink::Reference(format!("{}{OFFERS}/{}", self.endpoint, code.as_str()));
+                let uri = OfferLink::Value(self.credential_offer(&offer, &code, pin.is_some())).to_link();
+                let reference = OfferLink::Reference(format!("{}{OFFERS_PATH}/{}", self.issuer_url, code.as_str()));
                 Ok(CreatedOffer {
                     offer,
-                    links: Some(OfferLinks { uri, reference: reference.to_link() }),
+                    links: Some(OfferLinks { by_value: uri, by_reference: reference.to_link() }),
                     pin,
                     warnings,
                 })
@@ -215,12 +216,12 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// [`Error::Corrupt`] for unreadable claims; store errors.
     pub(crate) async fn record_unique_claims(&self) -> Result<(), Error> {
-        for credential_type in self.catalogue.types().filter(|known| !known.drawn.is_empty()) {
+        for credential_type in self.catalogue.types().filter(|known| !known.generated_claims.is_empty()) {
             let offers = self.store.read().await?.offers_without_unique_claims(&credential_type.name).await?;
             for (offer_id, StoredClaims(text)) in offers {
                 let claims = json::parse_object(text.as_bytes(), json::Limits::DOCUMENT);
                 let claims = claims.map_err(|_| Error::Corrupt("offers.claims"))?;
-                let unique = unique_claims(&claims, &credential_type.drawn);
+                let unique = unique_claims(&claims, &credential_type.generated_claims);
                 let mut tx = self.store.begin("keep_unique_claims").await?;
                 if tx.insert_unique_claims(&offer_id, &unique).await?.is_none() {
                     tx.commit().await?;
@@ -238,7 +239,7 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// [`Error::OfferUnknown`], also for an offer that was redeemed, closed or has expired; store errors.
     pub(crate) async fn offer_by_code(&self, code: &str) -> Result<CredentialOffer, Error> {
-        if code.is_empty() || code.len() > MOST_ID_BYTES {
+        if code.is_empty() || code.len() > MAX_ID_BYTES {
             return Err(Error::OfferUnknown);
         }
         let code_hash = secrets::purpose_hash(HashPurpose::Code, &[code.as_bytes()]);
@@ -247,7 +248,7 @@ impl<S: Store> Issuer<S> {
         if offer.state != OfferState::Open || offer.expires_at <= self.now() {
             return Err(Error::OfferUnknown);
         }
-        let mut message = self.offer_message(&offer, code, access.pin_hash.is_some());
+        let mut message = self.credential_offer(&offer, code, access.pin_hash.is_some());
         let other = alternative_format(offer.format).map(|format| configuration_id(&offer.credential_type, format));
         message.configuration_ids.extend(other);
         // Carnet's own wallet reads offers by value alone.
@@ -255,10 +256,10 @@ impl<S: Store> Issuer<S> {
     }
 
     /// Builds the credential offer object (OpenID4VCI 1.0 section 4.1.1) in the offered format.
-    fn offer_message(&self, offer: &OfferRecord, code: &str, with_pin: bool) -> CredentialOffer {
+    fn credential_offer(&self, offer: &OfferRecord, code: &str, with_pin: bool) -> CredentialOffer {
         let pin = TxCode { length: u64::try_from(secrets::PIN_DIGITS).ok(), ..TxCode::default() };
         CredentialOffer {
-            credential_issuer: self.endpoint.clone(),
+            credential_issuer: self.issuer_url.clone(),
             configuration_ids: vec![configuration_id(&offer.credential_type, offer.format)],
             pre_authorized: Some(PreAuthorizedGrant {
                 code: code.into(),
@@ -275,14 +276,14 @@ impl<S: Store> Issuer<S> {
 /// call with the same content stored. `drawn`: names of the generated claims, which are not compared.
 async fn store_offer<S: Store>(store: &S, new: &NewOffer, drawn: &[String]) -> Result<(OfferRecord, bool), Error> {
     let mut tx = store.begin("create_offer").await?;
-    if let Some(OfferContent { offer, terms, claims, .. }) = tx.offer_by_request(&new.request_id).await? {
+    if let Some(OfferWithClaims { offer, terms, claims, .. }) = tx.offer_by_request(&new.request_id).await? {
         // After the claims are erased, nothing is left to compare them with. This is intended: claims could be guessed
         // from a digest.
         let same = terms == new.terms && claims.is_none_or(|known| same_claims(&known.0, &new.claims.0, drawn));
         return if same { Ok((offer, false)) } else { Err(Error::RequestIdReused { what: "an offer" }) };
     }
     tx.insert_offer(new).await?;
-    if let Some(claim) = tx.insert_unique_claims(&new.offer_id, &new.unique).await? {
+    if let Some(claim) = tx.insert_unique_claims(&new.offer_id, &new.unique_claims).await? {
         return Err(Error::ClaimNotUnique { claim });
     }
     let stored = tx.offer(&new.offer_id).await?.ok_or(Error::Corrupt("offers"))?;
@@ -291,7 +292,7 @@ async fn store_offer<S: Store>(store: &S, new: &NewOffer, drawn: &[String]) -> R
 }
 
 /// Returns the stored hash of a PIN, which depends on the offer's code as well.
-pub(crate) fn pin_digest(code: &str, pin: &str) -> secrets::SecretHash {
+pub(crate) fn pin_digest(code: &str, pin: &str) -> secrets::Sha256Hash {
     secrets::purpose_hash(HashPurpose::Pin, &[code.as_bytes(), pin.as_bytes()])
 }
 
@@ -314,7 +315,7 @@ fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
 /// # Errors
 /// [`Error::Invalid`]: a date is out of range, the end is not after the start, a later start is not the start of an
 /// epoch, or rounding would leave no validity, or less than the offer's.
-fn validity(
+fn validity_period(
     request: &OfferRequest,
     default_days: u32,
     epoch: Epoch,
@@ -337,7 +338,7 @@ fn validity(
     }
     // Rounding down would move the start before the requested day.
     if from > today && !epoch.is_start(from) {
-        let (before, after) = (day::format_start(epoch.start(from)), day::format_start(epoch.next(from)));
+        let (before, after) = (day::format_start(epoch.start(from)), day::format_start(epoch.next_start(from)));
         let description = format!(
             "a later start must be the start of a {epoch}, so that the date identifies nobody. Nothing was stored; \
              give {before} or {after}, or issue it on its first day"
@@ -345,8 +346,8 @@ fn validity(
         return Err(Error::invalid("valid_from", description));
     }
     let first = if until > now { from.max(today) } else { from };
-    let (start, end) = epoch.validity(first, until, now).ok_or_else(|| {
-        let least = day::format_end(epoch.next(first.max(now)));
+    let (start, end) = epoch.round_validity(first, until, now).ok_or_else(|| {
+        let least = day::format_end(epoch.next_start(first.max(now)));
         let description = format!(
             "rounded down to the beginning of a {epoch}, so that the date identifies nobody, it would end before it \
              begins. Nothing was stored; give {least} or a later day, or configure a shorter epoch for this type \
@@ -356,7 +357,7 @@ fn validity(
     })?;
     // An end that was asked for as it is, or has passed, is the registrar's decision.
     if until > now && end != until && end < expires_at {
-        let least = if epoch.is_start(expires_at) { expires_at } else { epoch.next(expires_at) };
+        let least = if epoch.is_start(expires_at) { expires_at } else { epoch.next_start(expires_at) };
         let (last, least) = (day::format_end(end), day::format_end(least));
         let description = format!(
             "rounded down to the beginning of a {epoch}, so that the date identifies nobody, the last day is {last}, \
@@ -370,12 +371,12 @@ fn validity(
 }
 
 /// Returns a request without its claims as JSON text, to detect a request_id that is reused with other content.
-fn terms(request: &OfferRequest) -> String {
+fn canonical_terms(request: &OfferRequest) -> String {
     let mut terms = vec![
         json!(request.credential_type),
         json!(request.format.as_str()),
         json!(request.with_pin),
-        json!(request.ttl),
+        json!(request.ttl_seconds),
         json!(request.valid_from.map(Timestamp::unix)),
         json!(request.valid_until.map(Timestamp::unix)),
         json!(request.deferred),
@@ -389,11 +390,11 @@ fn terms(request: &OfferRequest) -> String {
 /// characters. An empty one is allowed.
 fn check_reference(reference: &str) -> Result<(), Error> {
     let is_plain = !reference.chars().any(char::is_control) && text::invisible_characters(reference).next().is_none();
-    if reference.len() <= MOST_ID_BYTES && is_plain && reference.trim() == reference {
+    if reference.len() <= MAX_ID_BYTES && is_plain && reference.trim() == reference {
         return Ok(());
     }
     let description = format!(
-        "must be at most {MOST_ID_BYTES} bytes of visible text on one line, without spaces around it. Nothing was stored"
+        "must be at most {MAX_ID_BYTES} bytes of visible text on one line, without spaces around it. Nothing was stored"
     );
     Err(Error::invalid("reference", description))
 }

@@ -15,9 +15,9 @@ use crate::error::Error;
 
 const TYP: &str = "openid4vci-proof+jwt";
 /// Maximum age of a proof or a key binding, in seconds, by its `iat`.
-pub(crate) const MOST_AGE: i64 = 300;
+pub(crate) const MAX_AGE_SECONDS: i64 = 300;
 /// Maximum size of a proof, in bytes.
-const MOST_BYTES: usize = 8_192;
+const MAX_PROOF_BYTES: usize = 8_192;
 
 /// Result of proof verification: a key for each copy, in the order of the proofs, and their common nonce, which is not
 /// verified yet.
@@ -33,7 +33,7 @@ pub(crate) struct VerifiedProofs {
 ///
 /// # Errors
 /// [`Error::ProofInvalid`] with the index of the first invalid proof; [`Error::Invalid`] for no proofs, or too many.
-pub(crate) fn verify(
+pub(crate) fn verify_proofs(
     proofs: &[String],
     audience: &str,
     most: usize,
@@ -51,7 +51,7 @@ pub(crate) fn verify(
     let mut shared: Option<String> = None;
     for (index, proof) in proofs.iter().enumerate() {
         let refuse = |problem| Error::ProofInvalid { index, problem };
-        let (key, nonce) = verify_one(proof, audience, now).map_err(refuse)?;
+        let (key, nonce) = verify_proof(proof, audience, now).map_err(refuse)?;
         if !thumbprints.insert(key.thumbprint()) {
             return Err(refuse(Problem::new(Code::KeyInvalid, "two copies may not have the same key")));
         }
@@ -64,9 +64,9 @@ pub(crate) fn verify(
 }
 
 /// Verifies one proof, and returns its key and its nonce.
-fn verify_one(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(PublicKey, String), Problem> {
-    if proof.len() > MOST_BYTES {
-        return Err(Problem::new(Code::TooLarge, format!("a proof is at most {MOST_BYTES} bytes")));
+fn verify_proof(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(PublicKey, String), Problem> {
+    if proof.len() > MAX_PROOF_BYTES {
+        return Err(Problem::new(Code::TooLarge, format!("a proof is at most {MAX_PROOF_BYTES} bytes")));
     }
     let jws = Jws::parse(proof)?;
     jws.require_typ(TYP)?;
@@ -97,7 +97,7 @@ fn verify_one(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(Pu
 /// Checks `iat`, which is required and at most five minutes old, and `exp` and `nbf` if they are present.
 fn check_times(payload: &Map<String, Value>, now: Timestamp) -> Result<(), Problem> {
     let issued = numeric_date(payload, "iat")?.ok_or_else(|| Problem::new(Code::ClaimMissing, "iat is missing"))?;
-    if issued > now.plus(CLOCK_SKEW) || issued < now.plus(-MOST_AGE) {
+    if issued > now.plus(CLOCK_SKEW) || issued < now.plus(-MAX_AGE_SECONDS) {
         return Err(Problem::new(Code::KeyBindingStale, "iat must be within the last five minutes"));
     }
     let end = numeric_date(payload, "exp")?;

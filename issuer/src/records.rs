@@ -6,7 +6,7 @@ use crate::{
     store::{
         PageSlice, RowPage, Store,
         records::{IssuedFilter, IssuedRecord, RecordRows as _},
-        status::{ActRecord, ChangedCopy, CopyStatus, StatusRows as _},
+        status::{ChangedCopy, CopyStatus, StatusActRecord, StatusRows as _},
     },
 };
 
@@ -15,20 +15,20 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// Store errors.
-    pub(crate) async fn list_issued(
+    pub(crate) async fn list_issued_copies(
         &self,
         filter: &IssuedFilter,
         slice: PageSlice,
     ) -> Result<RowPage<IssuedRecord>, Error> {
-        Ok(self.store.read().await?.issued(filter, slice).await?)
+        Ok(self.store.read().await?.issued_copies(filter, slice).await?)
     }
 
     /// Returns the record of one issued copy.
     ///
     /// # Errors
     /// [`Error::NotFound`], also if the record is past its retention period; store errors.
-    pub(crate) async fn read_issued(&self, issued_id: &str) -> Result<IssuedRecord, Error> {
-        let record = self.store.read().await?.issued_by_id(issued_id).await?;
+    pub(crate) async fn read_issued_copy(&self, issued_id: &str) -> Result<IssuedRecord, Error> {
+        let record = self.store.read().await?.issued_copy_by_id(issued_id).await?;
         record.ok_or(Error::NotFound { what: "issued credential" })
     }
 
@@ -36,8 +36,8 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// [`Error::NotFound`], also if nothing was issued from the offer; store errors.
-    pub(crate) async fn read_status(&self, id: &str) -> Result<Vec<CopyStatus>, Error> {
-        let copies = self.store.read().await?.status(id).await?;
+    pub(crate) async fn read_copy_statuses(&self, id: &str) -> Result<Vec<CopyStatus>, Error> {
+        let copies = self.store.read().await?.copy_statuses(id).await?;
         if copies.is_empty() { Err(Error::NotFound { what: "issued credential" }) } else { Ok(copies) }
     }
 
@@ -46,19 +46,19 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// Store errors.
-    pub(crate) async fn list_acts(&self, id: &str, slice: PageSlice) -> Result<Vec<ActRecord>, Error> {
-        Ok(self.store.read().await?.acts(id, slice).await?)
+    pub(crate) async fn list_status_acts(&self, id: &str, slice: PageSlice) -> Result<Vec<StatusActRecord>, Error> {
+        Ok(self.store.read().await?.status_acts(id, slice).await?)
     }
 
     /// Returns the copies whose status or message an act changed, newest first. `act`: number of the act.
     ///
     /// # Errors
     /// [`Error::NotFound`]; store errors.
-    pub(crate) async fn list_changes(&self, act: i64, slice: PageSlice) -> Result<Vec<ChangedCopy>, Error> {
+    pub(crate) async fn list_status_changes(&self, act: i64, slice: PageSlice) -> Result<Vec<ChangedCopy>, Error> {
         let mut tx = self.store.read().await?;
         if !tx.has_act(act).await? {
             return Err(Error::NotFound { what: "act" });
         }
-        Ok(tx.changed_by(act, slice).await?)
+        Ok(tx.copies_changed_by(act, slice).await?)
     }
 }

@@ -6,20 +6,20 @@
 //! redeem. The access token is the same each time, because the key of the stored response to a credential request is
 //! derived from it.
 
-use carnet_core::{input::numeric_pin, time::Timestamp};
+use carnet_core::{input::parse_numeric_pin, time::Timestamp};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    checks::MOST_ID_BYTES,
+    checks::MAX_ID_BYTES,
     error::Error,
     issuer::{Issuer, TOKEN_SECONDS},
     offers::pin_digest,
-    secrets::{self, HashPurpose, PIN_DIGITS, SecretHash},
+    secrets::{self, HashPurpose, PIN_DIGITS, Sha256Hash},
     store::{
         Store, StoreTx,
-        collections::CollectionState,
-        offers::{NewAccessToken, OfferAccess, OfferRecord, OfferRows as _, OfferState, PIN_TRIES},
+        issuances::IssuanceState,
+        offers::{MAX_PIN_FAILURES, NewAccessToken, OfferRecord, OfferRows as _, OfferSecretHashes, OfferState},
     },
 };
 
@@ -45,37 +45,37 @@ pub(crate) struct TokenGrant {
 
 /// Redemption request with its secrets hashed, and a new access token in case it is granted.
 #[derive(Debug)]
-struct Redeeming {
-    code_hash: SecretHash,
-    pin_hash: Option<SecretHash>,
+struct HashedRedemption {
+    code_hash: Sha256Hash,
+    pin_hash: Option<Sha256Hash>,
     /// Hash of the challenge; without one the redemption cannot be repeated.
-    challenge_hash: Option<SecretHash>,
+    challenge_hash: Option<Sha256Hash>,
     /// `true` if the request contains the challenge's verifier, which has been checked.
     is_verified: bool,
     /// Hash of the new token, used for a first redemption.
-    token_hash: SecretHash,
+    token_hash: Sha256Hash,
     /// Salt from which the token is derived, if there is a challenge.
-    token_salt: SecretHash,
+    token_salt: Sha256Hash,
     token_until: Timestamp,
     now: Timestamp,
 }
 
 /// Result of a redemption that is not refused.
-enum Redemption {
+enum RedemptionOutcome {
     /// First redemption: the new token is valid.
     Granted(OfferRecord),
     /// Repetition by the wallet that redeemed the offer: its earlier token, derived from this salt, remains valid.
-    Repeated { offer: OfferRecord, token_salt: SecretHash },
+    Repeated { offer: OfferRecord, token_salt: Sha256Hash },
 }
 
 /// Parses a PIN of six digits, in any script. A malformed PIN is refused and does not count as an attempt.
-fn pin_of(text: &str) -> Result<Zeroizing<String>, Error> {
+fn parse_pin(text: &str) -> Result<Zeroizing<String>, Error> {
     let malformed =
         || Error::invalid("tx_code", format!("not a PIN of {PIN_DIGITS} digits; this was not counted as an attempt"));
-    if text.len() > MOST_ID_BYTES {
+    if text.len() > MAX_ID_BYTES {
         return Err(malformed());
     }
-    numeric_pin(text).filter(|pin| pin.len() == PIN_DIGITS).ok_or_else(malformed)
+    parse_numeric_pin(text).filter(|pin| pin.len() == PIN_DIGITS).ok_or_else(malformed)
 }
 
 impl<S: Store> Issuer<S> {
@@ -86,17 +86,17 @@ impl<S: Store> Issuer<S> {
     /// missing, unexpected or malformed; the challenge or the verifier is malformed; store errors.
     pub(crate) async fn redeem_offer(&self, request: &RedemptionRequest) -> Result<TokenGrant, Error> {
         let (code, pin) = (request.code.as_str(), request.pin.as_ref());
-        let challenge = challenge_of(request)?;
-        if code.is_empty() || code.len() > MOST_ID_BYTES {
+        let challenge = checked_challenge(request)?;
+        if code.is_empty() || code.len() > MAX_ID_BYTES {
             return Err(Error::OfferUnknown);
         }
-        let pin = pin.map(|pin| pin_of(pin)).transpose()?;
+        let pin = pin.map(|pin| parse_pin(pin)).transpose()?;
         let now = self.now();
         let token_salt = secrets::random_salt();
-        let token = |salt| challenge.as_ref().map(|challenge| secrets::repeatable_token(code, challenge, salt));
+        let token = |salt| challenge.as_ref().map(|challenge| secrets::derive_repeatable_token(code, challenge, salt));
         let first = token(&token_salt).unwrap_or_else(secrets::random_secret);
         let expires_at = now.plus(TOKEN_SECONDS);
-        let redeeming = Redeeming {
+        let redeeming = HashedRedemption {
             code_hash: secrets::purpose_hash(HashPurpose::Code, &[code.as_bytes()]),
             pin_hash: pin.map(|pin| pin_digest(code, &pin)),
             challenge_hash: challenge
@@ -108,9 +108,9 @@ impl<S: Store> Issuer<S> {
             token_until: expires_at,
             now,
         };
-        let (offer, access_token) = match redeem(&self.store, &redeeming).await? {
-            Redemption::Granted(offer) => (offer, first),
-            Redemption::Repeated { offer, token_salt } => {
+        let (offer, access_token) = match redeem_code(&self.store, &redeeming).await? {
+            RedemptionOutcome::Granted(offer) => (offer, first),
+            RedemptionOutcome::Repeated { offer, token_salt } => {
                 tracing::info!(offer_id = offer.offer_id, "offer redeemed again by its wallet");
                 (offer, token(&token_salt).ok_or(Error::Corrupt("offers.token_salt"))?)
             }
@@ -123,7 +123,7 @@ impl<S: Store> Issuer<S> {
 ///
 /// # Errors
 /// [`Error::Invalid`]
-fn challenge_of(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]>>, Error> {
+fn checked_challenge(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]>>, Error> {
     let challenge = request
         .challenge
         .as_ref()
@@ -145,7 +145,7 @@ fn challenge_of(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]
 /// Redeems an offer's code, and counts wrong PINs. A code works once, and again for the owner of the verifier if it was
 /// redeemed with a challenge. Without a challenge, it works again if an intent to sign was stored, nothing was signed,
 /// and the token has expired.
-async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption, Error> {
+async fn redeem_code<S: Store>(store: &S, redeeming: &HashedRedemption) -> Result<RedemptionOutcome, Error> {
     // Anonymous callers can get here, so only somebody with a valid code may delay other writers.
     if store.read().await?.offer_by_code(&redeeming.code_hash).await?.is_none() {
         return Err(Error::OfferUnknown);
@@ -154,7 +154,7 @@ async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption
     let access = tx.offer_by_code(&redeeming.code_hash).await?.ok_or(Error::OfferUnknown)?;
     if let (OfferState::Redeemed | OfferState::Collected, Some(challenge)) = (access.offer.state, access.challenge_hash)
     {
-        return repeat::<S>(tx, access, &challenge, redeeming).await;
+        return repeat_redemption::<S>(tx, access, &challenge, redeeming).await;
     }
     let now = redeeming.now;
     require_redeemable(&mut tx, &access, now).await?;
@@ -165,10 +165,10 @@ async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption
         store.purge_erased_data().await;
         return Err(Error::OfferExpired);
     }
-    if !is_right_pin(&access, redeeming)? {
+    if !is_pin_correct(&access, redeeming)? {
         let failures = access.pin_failures.saturating_add(1);
         tx.set_pin_failures(offer_id, failures).await?;
-        let locked = failures >= PIN_TRIES;
+        let locked = failures >= MAX_PIN_FAILURES;
         if locked {
             tx.close_offer(offer_id, OfferState::Locked).await?;
         }
@@ -178,7 +178,7 @@ async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption
             store.purge_erased_data().await;
             return Err(Error::OfferLocked);
         }
-        return Err(Error::PinWrong { left: PIN_TRIES.saturating_sub(failures) });
+        return Err(Error::PinWrong { left: MAX_PIN_FAILURES.saturating_sub(failures) });
     }
     let repeatable = redeeming.challenge_hash.map(|challenge| (challenge, redeeming.token_salt));
     // A wallet that can repeat the redemption has until the offer's end; any other until the token's end.
@@ -186,25 +186,25 @@ async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption
     let token = NewAccessToken {
         token_hash: redeeming.token_hash,
         token_until: redeeming.token_until,
-        repeatable,
-        collect_until: end.max(redeeming.token_until),
+        challenge_and_salt: repeatable,
+        keep_claims_until: end.max(redeeming.token_until),
     };
-    tx.redeem_offer(offer_id, &token).await?;
+    tx.mark_offer_redeemed(offer_id, &token).await?;
     tx.commit().await?;
-    Ok(Redemption::Granted(OfferRecord { state: OfferState::Redeemed, ..access.offer }))
+    Ok(RedemptionOutcome::Granted(OfferRecord { state: OfferState::Redeemed, ..access.offer }))
 }
 
 /// Repeats a redemption for the owner of the challenge's verifier, and extends the expiry of its token. Without the
 /// right verifier, the error is that of a used offer, whatever else is right or wrong. Wrong verifiers and wrong PINs
 /// are counted together; after five, the redemption cannot be repeated, and the earlier token remains valid.
-async fn repeat<S: Store>(
+async fn repeat_redemption<S: Store>(
     mut tx: S::Tx,
-    access: OfferAccess,
-    challenge: &SecretHash,
-    redeeming: &Redeeming,
-) -> Result<Redemption, Error> {
+    access: OfferSecretHashes,
+    challenge: &Sha256Hash,
+    redeeming: &HashedRedemption,
+) -> Result<RedemptionOutcome, Error> {
     let shown = redeeming.challenge_hash.filter(|_| redeeming.is_verified).ok_or(Error::OfferUsed)?;
-    if access.repeat_failures >= PIN_TRIES {
+    if access.repeat_failures >= MAX_PIN_FAILURES {
         return Err(Error::OfferUsed);
     }
     let failures = access.repeat_failures.saturating_add(1);
@@ -217,22 +217,22 @@ async fn repeat<S: Store>(
     if access.offer.expires_at <= redeeming.now {
         return Err(Error::OfferExpired);
     }
-    if !is_right_pin(&access, redeeming)? {
+    if !is_pin_correct(&access, redeeming)? {
         tx.set_repeat_failures(offer_id, failures).await?;
         tx.commit().await?;
-        return Err(Error::PinWrong { left: PIN_TRIES.saturating_sub(failures) });
+        return Err(Error::PinWrong { left: MAX_PIN_FAILURES.saturating_sub(failures) });
     }
     let token_salt = access.token_salt.ok_or(Error::Corrupt("offers.token_salt"))?;
     tx.extend_token(offer_id, redeeming.token_until).await?;
     tx.commit().await?;
-    Ok(Redemption::Repeated { offer: access.offer, token_salt })
+    Ok(RedemptionOutcome::Repeated { offer: access.offer, token_salt })
 }
 
 /// Returns whether the PIN is that of the offer; `true` if the offer has none and none was sent.
 ///
 /// # Errors
 /// [`Error::PinMissing`] and [`Error::PinUnexpected`], which do not count as attempts.
-fn is_right_pin(access: &OfferAccess, redeeming: &Redeeming) -> Result<bool, Error> {
+fn is_pin_correct(access: &OfferSecretHashes, redeeming: &HashedRedemption) -> Result<bool, Error> {
     match (access.pin_hash, redeeming.pin_hash) {
         (None, None) => Ok(true),
         (Some(_), None) => Err(Error::PinMissing),
@@ -242,17 +242,17 @@ fn is_right_pin(access: &OfferAccess, redeeming: &Redeeming) -> Result<bool, Err
 }
 
 /// Refuses a code in an offer state in which it cannot be redeemed for the first time, or without a challenge again.
-async fn require_redeemable<T: StoreTx>(tx: &mut T, access: &OfferAccess, now: Timestamp) -> Result<(), Error> {
+async fn require_redeemable<T: StoreTx>(tx: &mut T, access: &OfferSecretHashes, now: Timestamp) -> Result<(), Error> {
     let offer = &access.offer;
     match offer.state {
         OfferState::Open => Ok(()),
         // An intent to sign was not completed: by a power cut, or a signing error.
-        OfferState::Redeemed if tx.has_collection(&offer.offer_id, CollectionState::Intended).await? => {
+        OfferState::Redeemed if tx.has_issuance(&offer.offer_id, IssuanceState::Intended).await? => {
             let left = access.token_until.map_or(0, |until| until.unix().saturating_sub(now.unix()));
             // The token's owner has precedence; after its end, a wallet that lost it may start again.
             match u32::try_from(left) {
                 Ok(0) | Err(_) => Ok(()),
-                Ok(seconds) => Err(Error::OfferHeld { seconds }),
+                Ok(seconds) => Err(Error::RedemptionInProgress { seconds }),
             }
         }
         OfferState::Redeemed | OfferState::Collected => Err(Error::OfferUsed),

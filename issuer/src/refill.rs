@@ -13,7 +13,7 @@ use carnet_core::{
     format::CredentialFormat,
     keys::PublicKey,
     secure::{
-        data_integrity::Suites,
+        data_integrity::Cryptosuites,
         sd_jwt::{KeyBindingRequirements, SdJwt},
     },
     time::{CLOCK_SKEW, Timestamp},
@@ -26,16 +26,16 @@ use crate::{
     credential::BatchContent,
     error::Error,
     indices::insert_copies,
-    intent::{SignedCopies, consume_nonce, issue_copies},
-    issuance::{CollectionOutcome, copy_digest, copy_names, notification_hash, spawn_cpu},
+    intent::{SignedCopies, consume_nonce, mark_copies_issued},
+    issuance::{IssuanceOutcome, copy_digest, copy_identifiers, notification_hash, spawn_cpu},
     issuer::Issuer,
     nonces::Nonce,
-    proofs::{self, MOST_AGE},
-    reissue::{Reissue, require_copy, require_daily_refill_capacity, require_refill_capacity},
-    secrets::{self, HashPurpose, SecretHash},
+    proofs::{self, MAX_AGE_SECONDS},
+    reissue::{ReissueIntent, require_daily_refill_capacity, require_total_refill_capacity, require_valid_copy},
+    secrets::{self, HashPurpose, Sha256Hash},
     store::{
         Store, StoreTx as _,
-        collections::{CollectionRows as _, CollectionState, NewCollection, NewSignature, ReissueTerms},
+        issuances::{IssuanceRows as _, IssuanceState, NewIssuance, ReissueTerms, SigningResult},
         renewal::RenewalRows as _,
     },
 };
@@ -43,13 +43,13 @@ use crate::{
 /// Copy that its holder presented in full, with verified signature and key binding.
 pub(crate) struct PresentedCopy {
     /// Digest of the copy.
-    pub(crate) copy: SecretHash,
+    pub(crate) copy: Sha256Hash,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
     /// Claims of the subject, without its id and without commitments of threshold proofs.
     pub(crate) claims: Map<String, Value>,
     /// Thumbprints of the new copies' keys, as listed in the key binding.
-    keys: Vec<String>,
+    new_key_thumbprints: Vec<String>,
     /// Nonce of the key binding, verified, and its text.
     pub(crate) nonce: (Nonce, String),
 }
@@ -58,10 +58,10 @@ pub(crate) struct PresentedCopy {
 #[derive(Debug)]
 pub(crate) struct RefillIntent {
     /// Digest of the presented copy.
-    pub(crate) copy: SecretHash,
+    pub(crate) copy: Sha256Hash,
     pub(crate) nonce: Nonce,
-    pub(crate) request_digest: SecretHash,
-    pub(crate) notification_hash: SecretHash,
+    pub(crate) request_digest: Sha256Hash,
+    pub(crate) notification_hash: Sha256Hash,
     /// Thumbprints of the new copies' keys.
     pub(crate) thumbprints: Vec<String>,
     /// Epoch to whose start the dates of copies of the type are rounded.
@@ -81,7 +81,7 @@ impl<S: Store> Issuer<S> {
         self: &Arc<Self>,
         presentation: Zeroizing<String>,
         proofs: Vec<String>,
-    ) -> Result<CollectionOutcome, Error> {
+    ) -> Result<IssuanceOutcome, Error> {
         let now = self.now();
         let (shown, keys, request_digest) = self.verify_refill_request(presentation, proofs, now).await?;
         let notification_id = secrets::random_secret();
@@ -92,11 +92,11 @@ impl<S: Store> Issuer<S> {
                 request_digest,
                 notification_hash: notification_hash(&notification_id),
                 thumbprints: keys.iter().map(PublicKey::thumbprint).collect(),
-                epoch: self.epoch(&shown.credential_type),
+                epoch: self.validity_epoch(&shown.credential_type),
                 now,
             })
             .await?;
-        self.require_published(&refill.places).await?;
+        self.ensure_published(&refill.status_indices).await?;
         let issuer = self.clone();
         let format = shown.format;
         let copies = spawn_cpu(move || {
@@ -106,12 +106,12 @@ impl<S: Store> Issuer<S> {
                 valid_from: refill.valid_from,
                 valid_until: refill.valid_until,
             };
-            issuer.sign_copies(format, &content, &keys, &refill.places, now)
+            issuer.sign_copies(format, &content, &keys, &refill.status_indices, now)
         })
         .await??;
-        self.complete_refill(refill.collection, self.signed(&copy_names(format, &copies)), now).await?;
+        self.complete_refill(refill.issuance, self.with_signing_key(&copy_identifiers(format, &copies)), now).await?;
         tracing::info!(offer_id = refill.offer_id, copies = copies.len(), "credentials refilled");
-        Ok(CollectionOutcome::Issued { format, copies, notification_id })
+        Ok(IssuanceOutcome::Issued { format, copies, notification_id })
     }
 
     /// Stores the intent to sign for the offer of the presented copy, and marks the nonce as used. The dates of the new
@@ -120,23 +120,24 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// The copy is unknown, revoked or suspended; [`Error::NonceInvalid`]; the daily limit or the limit of all refills
     /// is reached; [`Error::KeyUsed`]; store errors.
-    pub(crate) async fn store_refill_intent(&self, intent: RefillIntent) -> Result<Reissue, Error> {
+    pub(crate) async fn store_refill_intent(&self, intent: RefillIntent) -> Result<ReissueIntent, Error> {
         let RefillIntent { copy, nonce, request_digest, notification_hash, thumbprints, epoch, now } = intent;
         let mut tx = self.store.begin("intend_refill").await?;
-        let known = require_copy(&mut tx, &copy).await?;
+        let known = require_valid_copy(&mut tx, &copy).await?;
         let offer_id = known.offer_id;
         consume_nonce(&mut tx, &nonce).await?;
         let copies = thumbprints.len();
         require_daily_refill_capacity(&mut tx, &offer_id, copies, self.settings.refill_copies_per_day, now).await?;
-        require_refill_capacity(&mut tx, &offer_id, known.generation, copies, self.settings.refill_copies).await?;
+        require_total_refill_capacity(&mut tx, &offer_id, known.generation, copies, self.settings.refill_copies_in_all)
+            .await?;
         let (from, until) = (known.valid_from, known.valid_until);
         // Copies from before epochs get the dates of their epoch, unless no validity would be left.
-        let (valid_from, valid_until) = epoch.validity(from, until, now).unwrap_or((from, until));
+        let (valid_from, valid_until) = epoch.round_validity(from, until, now).unwrap_or((from, until));
         let collection = tx
-            .insert_collection(&NewCollection {
+            .insert_issuance(&NewIssuance {
                 offer_id: &offer_id,
                 request_digest: &request_digest,
-                state: CollectionState::Intended,
+                state: IssuanceState::Intended,
                 transaction_hash: None,
                 notification_hash: &notification_hash,
                 holder_keys: None,
@@ -146,7 +147,7 @@ impl<S: Store> Issuer<S> {
         let entries = self.settings.list_entries;
         let places = insert_copies(&mut tx, entries, (collection, &offer_id), &thumbprints, now).await?;
         tx.commit().await?;
-        Ok(Reissue { collection, offer_id, places, valid_from, valid_until })
+        Ok(ReissueIntent { issuance: collection, offer_id, status_indices: places, valid_from, valid_until })
     }
 
     /// Records the signed copies of a refill, or of a renewal that needed no approval: marks them as issued. The
@@ -161,10 +162,10 @@ impl<S: Store> Issuer<S> {
         now: Timestamp,
     ) -> Result<(), Error> {
         let mut tx = self.store.begin("finish_refill").await?;
-        let signature = NewSignature { kid: copies.kid, response: None, validity: None };
-        tx.sign_collection(collection, &signature).await?;
-        tx.issue_renewal_of(collection).await?;
-        issue_copies(&mut tx, collection, copies.names, now).await?;
+        let signature = SigningResult { kid: copies.kid, response: None, validity: None };
+        tx.mark_issuance_signed(collection, &signature).await?;
+        tx.mark_renewal_of_issuance(collection).await?;
+        mark_copies_issued(&mut tx, collection, copies.identifiers, now).await?;
         Ok(tx.commit().await?)
     }
 
@@ -180,25 +181,25 @@ impl<S: Store> Issuer<S> {
         presentation: Zeroizing<String>,
         proofs: Vec<String>,
         now: Timestamp,
-    ) -> Result<(PresentedCopy, Vec<PublicKey>, SecretHash), Error> {
+    ) -> Result<(PresentedCopy, Vec<PublicKey>, Sha256Hash), Error> {
         let mut parts = vec![presentation.as_bytes()];
         parts.extend(proofs.iter().map(String::as_bytes));
-        let request_digest = secrets::purpose_hash(HashPurpose::Request, &parts);
+        let request_digest = secrets::purpose_hash(HashPurpose::RequestDigest, &parts);
         let issuer = self.clone();
-        let shown = spawn_cpu(move || issuer.shown(&presentation, now)).await??;
+        let shown = spawn_cpu(move || issuer.verify_presented_copy(&presentation, now)).await??;
         // Proofs are verified only for the holder of a copy by this issuer.
-        require_copy(&mut self.store.read().await?, &shown.copy).await?;
+        require_valid_copy(&mut self.store.read().await?, &shown.copy).await?;
         let issuer = self.clone();
         let per_day = usize::try_from(self.settings.refill_copies_per_day).unwrap_or(usize::MAX);
         let most = self.settings.max_batch_size.min(per_day);
         let (shown, keys) = spawn_cpu(move || {
-            let proven = proofs::verify(&proofs, issuer.did.as_str(), most, Some(now))?;
+            let proven = proofs::verify_proofs(&proofs, issuer.did.as_str(), most, Some(now))?;
             if proven.nonce != shown.nonce.1 {
                 let what = "the key binding and the proofs must have the same nonce";
                 return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));
             }
             // Otherwise an intermediary could replace the holder's keys with its own.
-            if shown.keys != proven.keys.iter().map(PublicKey::thumbprint).collect::<Vec<_>>() {
+            if shown.new_key_thumbprints != proven.keys.iter().map(PublicKey::thumbprint).collect::<Vec<_>>() {
                 let what = "the key binding is for other keys than those of the proofs";
                 return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));
             }
@@ -209,7 +210,7 @@ impl<S: Store> Issuer<S> {
     }
 
     /// Verifies a presented copy, and its key binding to one of this issuer's nonces. Its status is not checked.
-    fn shown(&self, presentation: &str, now: Timestamp) -> Result<PresentedCopy, Error> {
+    fn verify_presented_copy(&self, presentation: &str, now: Timestamp) -> Result<PresentedCopy, Error> {
         let refuse = Error::PresentationInvalid;
         if presentation.trim_start().starts_with('{') {
             return Err(Error::RefillUnsupported);
@@ -221,52 +222,52 @@ impl<S: Store> Issuer<S> {
             _ => return Err(refuse(Code::ChallengeMissing.into())),
         };
         let nonce = self.nonces.verify_nonce(&nonce_text, now).ok_or(Error::NonceInvalid)?;
-        let held = self.held(presentation, now).map_err(refuse)?;
+        let held = self.verify_copy(presentation, now).map_err(refuse)?;
         let expected = KeyBindingRequirements {
             nonce: &nonce_text,
             audience: self.did.as_str(),
             now,
-            max_age: MOST_AGE,
+            max_age: MAX_AGE_SECONDS,
             skew: CLOCK_SKEW,
         };
         token.verify_key_binding(&expected).map_err(refuse)?;
-        let claims = self.subject(&held).map_err(refuse)?;
+        let claims = self.subject_claims(&held).map_err(refuse)?;
         if self.credential_type(&held.type_name)?.is_former_version(&claims) {
             return Err(Error::RefillUnsupported);
         }
-        let claims = self.checked(&held.type_name, claims).map_err(refuse)?;
+        let claims = self.checked_claims(&held.type_name, claims).map_err(refuse)?;
         Ok(PresentedCopy {
             copy: copy_digest(presentation),
             format: held.format,
             credential_type: held.type_name,
             claims,
-            keys: token.exchange_thumbprints().map_err(refuse)?.into_iter().map(str::to_owned).collect(),
+            new_key_thumbprints: token.exchange_thumbprints().map_err(refuse)?.into_iter().map(str::to_owned).collect(),
             nonce: (nonce, nonce_text),
         })
     }
 
     /// Verifies a copy (signature, issuer, type, dates) with the common pipeline, without its key binding and its
     /// status.
-    fn held(&self, presentation: &str, now: Timestamp) -> Result<VerifiedCredential, Problem> {
+    fn verify_copy(&self, presentation: &str, now: Timestamp) -> Result<VerifiedCredential, Problem> {
         let copy = presentation.rfind('~').and_then(|end| presentation.get(..=end)).unwrap_or_default();
         let own = OwnIssuerPolicy(self);
         let environment = VerificationEnvironment {
             now,
             skew: CLOCK_SKEW,
             resolver: &own,
-            suites: &Suites::none(),
-            issuers: &own,
+            suites: &Cryptosuites::empty(),
+            issuer_policy: &own,
             types: &self.catalogue,
-            status: StatusPolicy::NotChecked("the issuer's own store says it"),
+            status_policy: StatusPolicy::NotChecked("the issuer's own store says it"),
         };
         let (report, verified) = verify::verify_credential(copy.as_bytes(), &environment);
         verified.map(verify::Verified::into_inner).ok_or_else(|| {
-            report.failure().cloned().unwrap_or_else(|| Problem::new(Code::ProofMissing, "nothing was checked"))
+            report.first_failure().cloned().unwrap_or_else(|| Problem::new(Code::ProofMissing, "nothing was checked"))
         })
     }
 
     /// Returns the members of `credentialSubject`, without its id.
-    fn subject(&self, held: &VerifiedCredential) -> Result<Map<String, Value>, Problem> {
+    fn subject_claims(&self, held: &VerifiedCredential) -> Result<Map<String, Value>, Problem> {
         let subject = held.credential.document().get("credentialSubject").and_then(Value::as_object);
         let mut claims =
             subject.cloned().ok_or_else(|| Problem::new(Code::MalformedValue, "the copy needs exactly one subject"))?;
@@ -276,7 +277,7 @@ impl<S: Store> Issuer<S> {
 
     /// Returns the claims without commitments of threshold proofs, as staff provide them, after checking them against
     /// the type.
-    fn checked(&self, type_name: &str, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+    fn checked_claims(&self, type_name: &str, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Problem> {
         let known = self.catalogue.credential_type(type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
         claims.retain(|name, _| !known.is_commitments(name));
         known.validate_claims(&claims)?;
@@ -291,16 +292,16 @@ impl<S: Send + Sync> Resolve for OwnIssuerPolicy<'_, S> {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let issuer = self.0;
         if *did != issuer.did {
-            return Err(not_ours());
+            return Err(foreign_issuer_problem());
         }
-        Ok(Arc::clone(&issuer.own))
+        Ok(Arc::clone(&issuer.own_document))
     }
 }
 
 impl<S: Send + Sync> IssuerPolicy for OwnIssuerPolicy<'_, S> {
-    fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem> {
+    fn check_issuer(&self, held: &VerifiedCredential) -> Result<(), Problem> {
         if held.credential.issuer() != self.0.did.as_str() {
-            return Err(not_ours());
+            return Err(foreign_issuer_problem());
         }
         self.0
             .credential_type(&held.type_name)
@@ -310,6 +311,6 @@ impl<S: Send + Sync> IssuerPolicy for OwnIssuerPolicy<'_, S> {
 }
 
 /// Returns the error for a copy of another issuer.
-fn not_ours() -> Problem {
+fn foreign_issuer_problem() -> Problem {
     Problem::new(Code::IssuerUntrusted, "another issuer issued the copy; ask that one")
 }

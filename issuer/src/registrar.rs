@@ -7,16 +7,16 @@ use std::path::Path;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem, day,
-    did::{Did, DidDocument, DidMethod, DidUrl, Resolve, SelfContained, web},
+    did::{Did, DidDocument, DidMethod, DidUrl, Resolve, SelfContainedResolver, web},
     json::{self, Limits},
-    keys::{Algorithm, Signer as _},
+    keys::{SignatureAlgorithm, Signer as _},
     time::{CLOCK_SKEW, Timestamp},
     trust::registration::{Registration, RegistrationRequest},
 };
 use carnet_service::{
     config::{self, StartError},
     disk,
-    keys::{KeyPlace, Keyring, KeysConfig},
+    keys::{KeyStorageArgs, Keyring, KeysConfig},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -25,11 +25,11 @@ use std::sync::Arc;
 
 use crate::setup::{create_directory, toml_string, write_new};
 
-const FILE: &str = "registrar.toml";
+const REGISTRAR_FILE: &str = "registrar.toml";
 /// Maximum length of a registrar's name, in characters.
-const MOST_NAME: usize = 200;
+const MAX_NAME_CHARS: usize = 200;
 /// Maximum validity period of a registration, in days (spec/registration.md).
-pub(crate) const MOST_DAYS: u32 = 366;
+pub(crate) const MAX_REGISTRATION_DAYS: u32 = 366;
 
 /// Error of the registrar's commands.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +37,13 @@ pub(crate) enum RegistrarError {
     #[error("{path} cannot be read: {error}")]
     Unreadable { path: String, error: std::io::Error },
     #[error("The request is refused: {0}")]
-    Request(Problem),
+    RequestInvalid(Problem),
     #[error("{did} publishes its keys at {url}, and a registrar does not fetch")]
     DocumentMissing { did: String, url: String },
     #[error("The DID document is refused: {0}")]
-    Document(Problem),
-    #[error("A registration is valid for 1 to {MOST_DAYS} days, and not for {0}")]
-    Days(u32),
+    DocumentInvalid(Problem),
+    #[error("A registration is valid for 1 to {MAX_REGISTRATION_DAYS} days, and not for {0}")]
+    DaysOutOfRange(u32),
     #[error("Signing this needs an approval, and there is no terminal to ask on")]
     ApprovalNeeded { digest: String },
     #[error("The approval is for another request")]
@@ -63,9 +63,11 @@ impl RegistrarError {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "file_unreadable",
-            Self::Request(problem) | Self::Document(problem) | Self::Signing(problem) => problem.code.as_str(),
+            Self::RequestInvalid(problem) | Self::DocumentInvalid(problem) | Self::Signing(problem) => {
+                problem.code.as_str()
+            }
             Self::DocumentMissing { .. } => "did_document_needed",
-            Self::Days(_) => "days_out_of_range",
+            Self::DaysOutOfRange(_) => "days_out_of_range",
             Self::ApprovalNeeded { .. } => "approval_needed",
             Self::ApprovalMismatch { .. } => "approval_mismatch",
             Self::Declined => "declined",
@@ -78,10 +80,10 @@ impl RegistrarError {
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::Unreadable { .. } => "check the path, and that the file is text in UTF-8".to_owned(),
-            Self::Request(_) => "ask the verifier for a new request".to_owned(),
+            Self::RequestInvalid(_) => "ask the verifier for a new request".to_owned(),
             Self::DocumentMissing { url, .. } => format!("get {url} yourself, and name the file with --did-document"),
-            Self::Document(_) => "get the document again from the verifier's web site".to_owned(),
-            Self::Days(_) => format!("give --days from 1 to {MOST_DAYS}"),
+            Self::DocumentInvalid(_) => "get the document again from the verifier's web site".to_owned(),
+            Self::DaysOutOfRange(_) => format!("give --days from 1 to {MAX_REGISTRATION_DAYS}"),
             Self::ApprovalNeeded { digest } | Self::ApprovalMismatch { digest } => {
                 format!("read what it would allow, and if you agree: --yes {digest}")
             }
@@ -126,19 +128,20 @@ impl Registrar {
     /// # Errors
     /// The name is not a text of 1 to 200 characters, the directory is not empty, the key cannot be created, or a file
     /// cannot be written.
-    pub(crate) fn init(data: &Path, name: &str, place: &KeyPlace) -> Result<Self, StartError> {
-        if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
+    pub(crate) fn init(data: &Path, name: &str, place: &KeyStorageArgs) -> Result<Self, StartError> {
+        if name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
             return Err(StartError::new(
-                format!("The name is refused: it is not a text of 1 to {MOST_NAME} characters. Nothing was made."),
+                format!("The name is refused: it is not a text of 1 to {MAX_NAME_CHARS} characters. Nothing was made."),
                 "Give the name by which people know the registrar.",
             ));
         }
         let directory = create_directory(data)?;
-        Keyring::create(data, Algorithm::EdDsa, &place.config())?;
+        Keyring::create_register(data, SignatureAlgorithm::EdDsa, &place.to_config())?;
         // The name is written last: a directory without it is not taken for a registrar's.
-        let text = format!("# Made by `carnet-issuer registrar init`.\nname = {}\n{}", toml_string(name), place.toml());
-        write_new(&data.join(FILE), text.as_bytes(), 0o600)?;
-        let made = Self::of_key(name.to_owned(), Keyring::open(data, &place.config())?)?;
+        let text =
+            format!("# Made by `carnet-issuer registrar init`.\nname = {}\n{}", toml_string(name), place.to_toml());
+        write_new(&data.join(REGISTRAR_FILE), text.as_bytes(), 0o600)?;
+        let made = Self::from_key(name.to_owned(), Keyring::open(data, &place.to_config())?)?;
         directory.keep();
         Ok(made)
     }
@@ -148,23 +151,26 @@ impl Registrar {
     /// # Errors
     /// It is not a registrar's directory, or its key is unusable.
     pub(crate) fn open(data: &Path) -> Result<Self, StartError> {
-        let path = data.join(FILE);
+        let path = data.join(REGISTRAR_FILE);
         if !path.is_file() {
             return Err(StartError::new(
-                format!("{} is not a registrar's directory: {FILE} is missing. Nothing was changed.", data.display()),
+                format!(
+                    "{} is not a registrar's directory: {REGISTRAR_FILE} is missing. Nothing was changed.",
+                    data.display()
+                ),
                 "Run `carnet-issuer registrar init --data DIR --name NAME` first.",
             )
-            .absent());
+            .input_missing());
         }
-        let RegistrarConfig { name, keys } = config::read(&path)?;
-        Self::of_key(name, Keyring::open(data, &keys)?)
+        let RegistrarConfig { name, keys } = config::read_toml(&path)?;
+        Self::from_key(name, Keyring::open(data, &keys)?)
     }
 
     /// Derives the registrar's DID from its key.
-    fn of_key(name: String, key: Keyring) -> Result<Self, StartError> {
-        let did = Did::key(&key.public_key());
+    fn from_key(name: String, key: Keyring) -> Result<Self, StartError> {
+        let did = Did::did_key(&key.public_key());
         // The only verification method of a did:key is named after the key.
-        let kid = did.with_fragment(did.id()).map_err(|problem| {
+        let kid = did.with_fragment(did.method_specific_id()).map_err(|problem| {
             StartError::new(format!("The key gives no DID: {problem}."), "Restore the key from a backup.")
         })?;
         Ok(Self { name, did, kid, key })
@@ -182,15 +188,19 @@ impl Registrar {
         days: u32,
         now: Timestamp,
     ) -> Result<RegistrationApplication, RegistrarError> {
-        if days == 0 || days > MOST_DAYS {
-            return Err(RegistrarError::Days(days));
+        if days == 0 || days > MAX_REGISTRATION_DAYS {
+            return Err(RegistrarError::DaysOutOfRange(days));
         }
-        let request = json::parse(bytes, Limits::DOCUMENT).map_err(RegistrarError::Request)?;
+        let request = json::parse(bytes, Limits::DOCUMENT).map_err(RegistrarError::RequestInvalid)?;
         let request = request.as_object().ok_or_else(|| {
-            RegistrarError::Request(Problem::new(carnet_core::Code::RegistrationInvalid, "it is not a JSON object"))
+            RegistrarError::RequestInvalid(Problem::new(
+                carnet_core::Code::RegistrationInvalid,
+                "it is not a JSON object",
+            ))
         })?;
-        let given = SuppliedDocument::of(request, document)?;
-        let request = RegistrationRequest::verify(request, now, CLOCK_SKEW, &given).map_err(RegistrarError::Request)?;
+        let given = SuppliedDocumentResolver::for_request(request, document)?;
+        let request =
+            RegistrationRequest::verify(request, now, CLOCK_SKEW, &given).map_err(RegistrarError::RequestInvalid)?;
         let valid_from = now.start_of_day();
         Ok(RegistrationApplication {
             request,
@@ -216,7 +226,7 @@ impl RegistrationApplication {
     ///
     /// # Errors
     /// [`RegistrarError::ApprovalMismatch`] for the digest of another request.
-    pub(crate) fn approved_by(&self, yes: Option<&str>) -> Result<bool, RegistrarError> {
+    pub(crate) fn check_approval(&self, yes: Option<&str>) -> Result<bool, RegistrarError> {
         match yes {
             Some(digest) if digest == self.digest => Ok(true),
             Some(_) => Err(RegistrarError::ApprovalMismatch { digest: self.digest.clone() }),
@@ -226,23 +236,23 @@ impl RegistrationApplication {
 }
 
 /// Resolver for DIDs that contain their own document, and for the did:web whose document was supplied.
-struct SuppliedDocument(Option<Arc<DidDocument>>);
+struct SuppliedDocumentResolver(Option<Arc<DidDocument>>);
 
-impl SuppliedDocument {
+impl SuppliedDocumentResolver {
     /// Parses the supplied document for the issuer of the request. A malformed request yields a resolver without
     /// document, and its verification reports the fault.
     ///
     /// # Errors
     /// [`RegistrarError::DocumentMissing`] if the issuer's DID needs one; the document is invalid.
-    fn of(request: &Map<String, Value>, document: Option<&[u8]>) -> Result<Self, RegistrarError> {
+    fn for_request(request: &Map<String, Value>, document: Option<&[u8]>) -> Result<Self, RegistrarError> {
         let Some(did) = request.get("issuer").and_then(Value::as_str).and_then(|did| Did::parse(did).ok()) else {
             // The verification reports the fault.
             return Ok(Self(None));
         };
         match document {
             Some(bytes) => {
-                let document = json::parse(bytes, Limits::DOCUMENT).map_err(RegistrarError::Document)?;
-                let document = DidDocument::parse(&did, &document).map_err(RegistrarError::Document)?;
+                let document = json::parse(bytes, Limits::DOCUMENT).map_err(RegistrarError::DocumentInvalid)?;
+                let document = DidDocument::parse(&did, &document).map_err(RegistrarError::DocumentInvalid)?;
                 Ok(Self(Some(Arc::new(document))))
             }
             None => match web::document_url(&did) {
@@ -253,11 +263,11 @@ impl SuppliedDocument {
     }
 }
 
-impl Resolve for SuppliedDocument {
+impl Resolve for SuppliedDocumentResolver {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         match &self.0 {
             Some(document) if document.did() == did && did.method() == DidMethod::Web => Ok(document.clone()),
-            _ => SelfContained.resolve(did),
+            _ => SelfContainedResolver.resolve(did),
         }
     }
 }
@@ -266,8 +276,8 @@ impl Resolve for SuppliedDocument {
 ///
 /// # Errors
 /// [`RegistrarError::Unreadable`]
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, RegistrarError> {
-    disk::read_given(path)
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, RegistrarError> {
+    disk::read_user_file(path)
         .map(|content| content.to_vec())
         .map_err(|error| RegistrarError::Unreadable { path: path.display().to_string(), error })
 }

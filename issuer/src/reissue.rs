@@ -4,10 +4,10 @@ use carnet_core::{Code, Problem, day, time::Timestamp};
 
 use crate::{
     error::Error,
-    secrets::SecretHash,
+    secrets::Sha256Hash,
     store::{
         StoreTx,
-        collections::KnownCopy,
+        issuances::SignedCopyRecord,
         status::{StatusIndex, StatusState},
     },
 };
@@ -15,12 +15,12 @@ use crate::{
 /// Stored intent to sign the copies of a refill or a renewal. The claims are not stored: they come from the presented
 /// copy.
 #[derive(Debug)]
-pub(crate) struct Reissue {
+pub(crate) struct ReissueIntent {
     /// Number of the stored request.
-    pub(crate) collection: i64,
+    pub(crate) issuance: i64,
     pub(crate) offer_id: String,
     /// Status indices of the new copies, in order.
-    pub(crate) places: Vec<StatusIndex>,
+    pub(crate) status_indices: Vec<StatusIndex>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Reissue {
 /// # Errors
 /// [`Error::CopyUnknown`] if this issuer has no record of it; [`Error::PresentationInvalid`] if it was revoked or
 /// suspended; store errors.
-pub(crate) async fn require_copy<T: StoreTx>(tx: &mut T, copy: &SecretHash) -> Result<KnownCopy, Error> {
+pub(crate) async fn require_valid_copy<T: StoreTx>(tx: &mut T, copy: &Sha256Hash) -> Result<SignedCopyRecord, Error> {
     // A valid signature is not enough: with a leaked key, anybody could sign claims for their own key.
     let known = tx.copy_by_digest(copy).await?.ok_or(Error::CopyUnknown)?;
     require_valid(known.state)?;
@@ -64,7 +64,7 @@ pub(crate) async fn require_daily_refill_capacity<T: StoreTx>(
 ) -> Result<(), Error> {
     // Copies issued before the wallet had to discard its copies do not count: their holder did not ask for that.
     let yesterday = now.plus(-day::SECONDS);
-    let since = tx.last_replacement_act(offer_id).await?.map_or(yesterday, |mark| mark.max(yesterday));
+    let since = tx.last_replacement_time(offer_id).await?.map_or(yesterday, |mark| mark.max(yesterday));
     // Intended copies count, too: their indices are used up.
     let times = tx.refill_times(offer_id, since).await?;
     let most = usize::try_from(per_day).unwrap_or(usize::MAX);
@@ -81,15 +81,15 @@ pub(crate) async fn require_daily_refill_capacity<T: StoreTx>(
 ///
 /// # Errors
 /// The limit is reached; store errors.
-pub(crate) async fn require_refill_capacity<T: StoreTx>(
+pub(crate) async fn require_total_refill_capacity<T: StoreTx>(
     tx: &mut T,
     offer_id: &str,
     generation: i64,
     copies: usize,
     most: u32,
 ) -> Result<(), Error> {
-    let since = tx.last_replacement_act(offer_id).await?;
+    let since = tx.last_replacement_time(offer_id).await?;
     let had = tx.refill_count(offer_id, generation, since).await?;
     let all = had.saturating_add(i64::try_from(copies).unwrap_or(i64::MAX));
-    if all > i64::from(most) { Err(Error::RefillSpent { most }) } else { Ok(()) }
+    if all > i64::from(most) { Err(Error::RefillTotalReached { most }) } else { Ok(()) }
 }

@@ -17,15 +17,15 @@ use zeroize::Zeroizing;
 use crate::{
     credential::BatchContent,
     error::Error,
-    intent::FinishOutcome,
+    intent::StoredIssuance,
     issuance::{
-        CollectionOutcome, copy_names, keys_from_text, keys_to_text, notification_hash, notification_id, open_answer,
-        spawn_cpu,
+        IssuanceOutcome, copy_identifiers, decrypt_stored_response, holder_keys_from_json, jwks_to_text,
+        notification_hash, notification_id, spawn_cpu,
     },
-    issuer::{ANSWER_SECONDS, Issuer},
-    renewal_intent::{ApprovedRenewal, PendingRenewalOutcome, RenewalIntent},
+    issuer::{Issuer, RESPONSE_SECONDS},
+    renewal_intent::{ApprovedRenewal, DeferredRenewalStep, RenewalIntent},
     secrets::{self, HashPurpose},
-    store::{Store, collections::SealedResponse, renewal::NewPendingRenewal},
+    store::{Store, issuances::SealedResponse, renewal::NewPendingRenewal},
 };
 
 impl<S: Store> Issuer<S> {
@@ -41,11 +41,11 @@ impl<S: Store> Issuer<S> {
         self: &Arc<Self>,
         presentation: Zeroizing<String>,
         proofs: Vec<String>,
-    ) -> Result<CollectionOutcome, Error> {
+    ) -> Result<IssuanceOutcome, Error> {
         let now = self.now();
         let (shown, keys, request_digest) = self.verify_refill_request(presentation, proofs, now).await?;
-        let policy = self.settings.renewal.get(&shown.credential_type).ok_or(Error::RenewalUnavailable)?;
-        let claims = policy.move_dates(shown.claims)?;
+        let policy = self.settings.renewal_policies.get(&shown.credential_type).ok_or(Error::RenewalUnavailable)?;
+        let claims = policy.extend_dates(shown.claims)?;
         self.credential_type(&shown.credential_type)?.validate_claims(&claims).map_err(Error::PresentationInvalid)?;
         // A pending renewal is acknowledged by a handle derived from the transaction id, which the wallet has by then.
         let transaction_id = policy.approval.then(secrets::random_secret);
@@ -54,7 +54,7 @@ impl<S: Store> Issuer<S> {
             None => secrets::random_secret(),
         };
         let waiting = match &transaction_id {
-            Some(id) => Some(self.waiting(id, &request_digest, &claims, &keys, now)?),
+            Some(id) => Some(self.new_pending_renewal(id, &request_digest, &claims, &keys, now)?),
             None => None,
         };
         let intended = self
@@ -64,8 +64,8 @@ impl<S: Store> Issuer<S> {
                 request_digest,
                 notification_hash: notification_hash(&notification_id),
                 thumbprints: keys.iter().map(carnet_core::keys::PublicKey::thumbprint).collect(),
-                terms: policy.terms(self.epoch(&shown.credential_type)),
-                waiting,
+                terms: policy.terms(self.validity_epoch(&shown.credential_type)),
+                pending: waiting,
                 now,
             })
             .await?;
@@ -73,14 +73,17 @@ impl<S: Store> Issuer<S> {
             (Some(refill), _) => (refill, shown.format),
             (None, Some(transaction_id)) => {
                 tracing::info!(credential_type = shown.credential_type, "a renewal waits for staff");
-                return Ok(CollectionOutcome::Deferred { transaction_id, interval: self.settings.deferred_interval });
+                return Ok(IssuanceOutcome::Deferred {
+                    transaction_id,
+                    interval: self.settings.deferred_interval_seconds,
+                });
             }
             (None, None) => return Err(Error::Corrupt("renewals")),
         };
-        self.require_published(&refill.places).await?;
+        self.ensure_published(&refill.status_indices).await?;
         let issuer = self.clone();
         let offer_id = refill.offer_id.clone();
-        let collection = refill.collection;
+        let collection = refill.issuance;
         let copies = spawn_cpu(move || {
             let content = BatchContent {
                 credential_type: issuer.credential_type(&shown.credential_type)?,
@@ -88,19 +91,19 @@ impl<S: Store> Issuer<S> {
                 valid_from: refill.valid_from,
                 valid_until: refill.valid_until,
             };
-            issuer.sign_copies(format, &content, &keys, &refill.places, now)
+            issuer.sign_copies(format, &content, &keys, &refill.status_indices, now)
         })
         .await??;
-        self.complete_refill(collection, self.signed(&copy_names(format, &copies)), now).await?;
+        self.complete_refill(collection, self.with_signing_key(&copy_identifiers(format, &copies)), now).await?;
         tracing::info!(offer_id, copies = copies.len(), "credentials renewed");
-        Ok(CollectionOutcome::Issued { format, copies, notification_id })
+        Ok(IssuanceOutcome::Issued { format, copies, notification_id })
     }
 
     /// Builds the data that is kept until staff decide, with encrypted claims.
-    fn waiting(
+    fn new_pending_renewal(
         &self,
         transaction_id: &str,
-        request_digest: &secrets::SecretHash,
+        request_digest: &secrets::Sha256Hash,
         claims: &Map<String, Value>,
         keys: &[carnet_core::keys::PublicKey],
         now: Timestamp,
@@ -109,8 +112,8 @@ impl<S: Store> Issuer<S> {
         Ok(NewPendingRenewal {
             transaction_hash: secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]),
             claims: secrets::encrypt_response(transaction_id, request_digest, &text).ok_or(Error::Corrupt("claims"))?,
-            holder_keys: keys_to_text(keys),
-            until: now.plus(i64::from(self.settings.deferred_ttl)),
+            holder_keys: jwks_to_text(keys),
+            wait_until: now.plus(i64::from(self.settings.deferred_ttl_seconds)),
         })
     }
 
@@ -120,25 +123,32 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// Staff rejected the renewal; [`Error::TransactionUnknown`] if it lapsed or its deadline is over; the credential
     /// was revoked or suspended in the meantime; store errors; signing errors.
-    pub(crate) async fn collect_renewal(
+    pub(crate) async fn handle_deferred_renewal(
         self: &Arc<Self>,
         transaction_id: &str,
         now: Timestamp,
-    ) -> Result<Option<CollectionOutcome>, Error> {
+    ) -> Result<Option<IssuanceOutcome>, Error> {
         let hash = secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]);
-        let approved = match self.store_approved_intent(&hash, now).await? {
+        let approved = match self.store_approved_renewal_intent(&hash, now).await? {
             None => return Ok(None),
-            Some(PendingRenewalOutcome::Pending) => {
-                return Ok(Some(CollectionOutcome::Deferred {
+            Some(DeferredRenewalStep::Pending) => {
+                return Ok(Some(IssuanceOutcome::Deferred {
                     transaction_id: Zeroizing::new(transaction_id.to_owned()),
-                    interval: self.settings.deferred_interval,
+                    interval: self.settings.deferred_interval_seconds,
                 }));
             }
-            Some(PendingRenewalOutcome::Sign(approved)) => *approved,
+            Some(DeferredRenewalStep::Sign(approved)) => *approved,
         };
-        self.require_published(&approved.refill.places).await?;
-        let ApprovedRenewal { renewal_id, refill, credential_type, format, request_digest, claims, holder_keys } =
-            approved;
+        self.ensure_published(&approved.reissue.status_indices).await?;
+        let ApprovedRenewal {
+            renewal_id,
+            reissue: refill,
+            credential_type,
+            format,
+            request_digest,
+            claims,
+            holder_keys,
+        } = approved;
         let issuer = self.clone();
         let handle = Zeroizing::new(transaction_id.to_owned());
         let offer_id = refill.offer_id.clone();
@@ -152,21 +162,22 @@ impl<S: Store> Issuer<S> {
                 valid_from: refill.valid_from,
                 valid_until: refill.valid_until,
             };
-            issuer.sign_copies(format, &content, &keys_from_text(&holder_keys)?, &refill.places, now)
+            issuer.sign_copies(format, &content, &holder_keys_from_json(&holder_keys)?, &refill.status_indices, now)
         })
         .await??;
         let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
         let sealed =
             secrets::encrypt_response(transaction_id, &request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         // The wallet may have lost its connection, and has nothing else to ask with.
-        let until = now.plus(ANSWER_SECONDS);
-        let (names, response) = (copy_names(format, &copies), SealedResponse { sealed, until });
-        let finished = self.complete_renewal(&renewal_id, self.signed(&names), response, now).await?;
-        if let FinishOutcome::Answered(first) = finished {
-            return open_answer(format, transaction_id, &request_digest, &first).map(Some);
+        let until = now.plus(RESPONSE_SECONDS);
+        let (names, response) =
+            (copy_identifiers(format, &copies), SealedResponse { ciphertext: sealed, keep_until: until });
+        let finished = self.complete_renewal(&renewal_id, self.with_signing_key(&names), response, now).await?;
+        if let StoredIssuance::Answered(first) = finished {
+            return decrypt_stored_response(format, transaction_id, &request_digest, &first).map(Some);
         }
         tracing::info!(offer_id, renewal_id, copies = copies.len(), "credentials renewed");
         let notification_id = notification_id(transaction_id, &request_digest);
-        Ok(Some(CollectionOutcome::Issued { format, copies, notification_id }))
+        Ok(Some(IssuanceOutcome::Issued { format, copies, notification_id }))
     }
 }

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// SHA-256 hash, mostly of a secret that the store must not contain.
-pub(crate) type SecretHash = [u8; 32];
+pub(crate) type Sha256Hash = [u8; 32];
 
 const NONCE_BYTES: usize = 24;
 
@@ -22,12 +22,12 @@ pub(crate) enum HashPurpose {
     Pin,
     AccessToken,
     Nonce,
-    Request,
+    RequestDigest,
     TransactionId,
     TransactionHash,
     NotificationId,
     NotificationHash,
-    Answer,
+    ResponseKey,
     StatusAct,
     RedemptionChallenge,
     RepeatableToken,
@@ -43,12 +43,12 @@ impl HashPurpose {
             Self::Pin => "carnet-issuer-pin/1",
             Self::AccessToken => "carnet-issuer-access-token/1",
             Self::Nonce => "carnet-issuer-nonce/1",
-            Self::Request => "carnet-issuer-request/1",
+            Self::RequestDigest => "carnet-issuer-request/1",
             Self::TransactionId => "carnet-issuer-transaction-id/1",
             Self::TransactionHash => "carnet-issuer-transaction-hash/1",
             Self::NotificationId => "carnet-issuer-notification-id/1",
             Self::NotificationHash => "carnet-issuer-notification-hash/1",
-            Self::Answer => "carnet-issuer-answer/1",
+            Self::ResponseKey => "carnet-issuer-answer/1",
             Self::StatusAct => "carnet-issuer-status-act/1",
             Self::RedemptionChallenge => "carnet-issuer-redemption-challenge/1",
             Self::RepeatableToken => "carnet-issuer-repeatable-token/1",
@@ -62,7 +62,7 @@ impl HashPurpose {
 ///
 /// The hashed secrets have 256 bits of entropy, so that a fast hash suffices. A PIN has 20 bits; it is hashed together
 /// with its offer's code, which is not stored.
-pub(crate) fn purpose_hash(what: HashPurpose, parts: &[&[u8]]) -> SecretHash {
+pub(crate) fn purpose_hash(what: HashPurpose, parts: &[&[u8]]) -> Sha256Hash {
     let mut hasher = Sha256::new();
     hasher.update(what.tag());
     for part in parts {
@@ -80,7 +80,7 @@ pub(crate) fn random_secret() -> Zeroizing<String> {
 }
 
 /// Generates 256 random bits that are not secret.
-pub(crate) fn random_salt() -> SecretHash {
+pub(crate) fn random_salt() -> Sha256Hash {
     let mut salt = [0u8; 32];
     OsRng.fill_bytes(&mut salt);
     salt
@@ -88,7 +88,7 @@ pub(crate) fn random_salt() -> SecretHash {
 
 /// Derives the access token of a repeatable redemption from the offer's code, the wallet's challenge and the stored
 /// salt. The store has only hashes of code and challenge, so it cannot derive the token.
-pub(crate) fn repeatable_token(code: &str, challenge: &[u8; 32], salt: &SecretHash) -> Zeroizing<String> {
+pub(crate) fn derive_repeatable_token(code: &str, challenge: &[u8; 32], salt: &Sha256Hash) -> Zeroizing<String> {
     let token = Zeroizing::new(purpose_hash(HashPurpose::RepeatableToken, &[code.as_bytes(), challenge, salt]));
     Zeroizing::new(URL_SAFE_NO_PAD.encode(token.as_slice()))
 }
@@ -140,28 +140,28 @@ pub(crate) fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
 
 /// Derives a secret, in base64url, from another secret and a request's digest, so that a repeated request yields the
 /// same secret.
-pub(crate) fn derive_secret(what: HashPurpose, secret: &str, request: &SecretHash) -> Zeroizing<String> {
+pub(crate) fn derive_secret(what: HashPurpose, secret: &str, request: &Sha256Hash) -> Zeroizing<String> {
     Zeroizing::new(URL_SAFE_NO_PAD.encode(purpose_hash(what, &[secret.as_bytes(), request])))
 }
 
 /// Encrypts a response (XChaCha20-Poly1305) with a key derived from a secret of the wallet and the request's digest:
 /// the store alone cannot decrypt it. The nonce precedes the ciphertext. `None` if the encryption fails.
-pub(crate) fn encrypt_response(secret: &str, request: &SecretHash, answer: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn encrypt_response(secret: &str, request: &Sha256Hash, answer: &[u8]) -> Option<Vec<u8>> {
     let mut nonce = [0u8; NONCE_BYTES];
     OsRng.fill_bytes(&mut nonce);
-    let sealed = answer_cipher(secret, request).encrypt(&XNonce::from(nonce), answer).ok()?;
+    let sealed = response_cipher(secret, request).encrypt(&XNonce::from(nonce), answer).ok()?;
     Some([nonce.as_slice(), &sealed].concat())
 }
 
 /// Decrypts the output of [`encrypt_response`]; `None` for another secret or request, or altered data.
-pub(crate) fn decrypt_response(secret: &str, request: &SecretHash, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn decrypt_response(secret: &str, request: &Sha256Hash, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, body) = sealed.split_at_checked(NONCE_BYTES)?;
     let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
-    answer_cipher(secret, request).decrypt(&XNonce::from(nonce), body).ok().map(Zeroizing::new)
+    response_cipher(secret, request).decrypt(&XNonce::from(nonce), body).ok().map(Zeroizing::new)
 }
 
-fn answer_cipher(secret: &str, request: &SecretHash) -> XChaCha20Poly1305 {
-    let key = Zeroizing::new(purpose_hash(HashPurpose::Answer, &[secret.as_bytes(), request]));
+fn response_cipher(secret: &str, request: &Sha256Hash) -> XChaCha20Poly1305 {
+    let key = Zeroizing::new(purpose_hash(HashPurpose::ResponseKey, &[secret.as_bytes(), request]));
     XChaCha20Poly1305::new(key.as_slice().into())
 }
 

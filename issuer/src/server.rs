@@ -11,10 +11,10 @@ use carnet_proto::issuer::v1::{
 use carnet_service::{
     config::{StartError, invalid_field},
     fetcher::create_fetcher,
-    keys::{self, Keyring, PublicationFaults, PublishedKeysWatch},
+    keys::{self, Keyring, PublicationProblems, PublishedKeysWatch},
     local,
-    serve::{self, BoundAddress, Services},
-    staff::StaffOnly,
+    serve::{self, BoundAddress, ServerContent},
+    staff::StaffAuthenticator,
     store::{self as ground, OpenStore},
     time,
 };
@@ -32,7 +32,7 @@ use crate::{
     },
     http,
     issuer::{Issuer, IssuerSettings},
-    nonces::Nonces,
+    nonces::NonceIssuer,
     policy::renewal,
     sqlite::{MIGRATIONS, SqliteStore},
     status::{self, PublicationWatch, StatusPublisher},
@@ -40,16 +40,16 @@ use crate::{
 };
 
 /// Default port of the service, which is also the default of the staff commands.
-const PORT: u16 = 7401;
+const DEFAULT_PORT: u16 = 7401;
 /// Interval between publications of the status lists: of pending changes, and of lists that are due for a new
 /// signature.
-const PUBLISH: Duration = Duration::from_secs(10);
+const PUBLISH_INTERVAL: Duration = Duration::from_secs(10);
 /// Interval between searches for lists whose credentials have all expired.
-const RETIRE: Duration = Duration::from_secs(3_600);
+const RETIRE_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Interval between erasures of expired data.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Full names of the gRPC services, for health checks.
-const NAMES: [&str; 5] = [
+const SERVICE_NAMES: [&str; 5] = [
     "carnet.issuer.v1.IssuanceService",
     "carnet.issuer.v1.OfferService",
     "carnet.issuer.v1.RenewalService",
@@ -73,17 +73,18 @@ pub(crate) async fn serve(
         config.serve.listen = Some(listen);
     }
     local::warn_local_mode(&config.serve);
-    let staff = StaffOnly::of(data)?;
+    let staff = StaffAuthenticator::for_directory(data)?;
     let key = Keyring::open(data, &config.keys)?;
-    let (ground, _alone) = ground::open_store_to_serve(data, &MIGRATIONS).await?;
-    let bound = serve::bind(&config.serve, PORT)?;
-    let faults = PublicationFaults::default();
+    let (ground, _alone) = ground::open_store_for_service(data, &MIGRATIONS).await?;
+    let bound = serve::bind(&config.serve, DEFAULT_PORT)?;
+    let faults = PublicationProblems::default();
     let watch = PublishedKeysWatch::new(data, create_fetcher(&config.serve)?, &key, faults.clone());
-    let published =
-        PublicationWatch::of(&config, &key, &SqliteStore(ground.clone())).map_err(|error| config.files.place(error))?;
-    let issuer = Arc::new(assemble(data, &config, &bound, key, ground.clone(), faults)?);
+    let published = PublicationWatch::from_config(&config, &key, &SqliteStore(ground.clone()))
+        .map_err(|error| config.files.add_location(error))?;
+    let issuer = Arc::new(create_issuer(data, &config, &bound, key, ground.clone(), faults)?);
     // Before the first look at what is published, which it may be that serves it.
-    let _site = local::serve_site(data, &config.serve, &issuer.did, Some(http::lists::router(issuer.clone()))).await?;
+    let _site =
+        local::serve_site(data, &config.serve, &issuer.did, Some(http::status_lists::router(issuer.clone()))).await?;
     // Before the service listens: a web site that forwards to it would wait for an answer, and the check for the site.
     if let Some(published) = &published {
         published.compare_at_start().await?;
@@ -106,14 +107,14 @@ pub(crate) async fn serve(
         other => unpublished(other),
     })?;
     issuer.publish().await.map_err(unpublished)?;
-    let older = watch.until_outdated(issuer.did.clone());
-    let marker = tokio::spawn(ground.clone().keep_mark());
-    let sweeper = tokio::spawn(sweep(issuer.clone()));
-    let publisher = tokio::spawn(keep_published(issuer.clone()));
-    let retirer = tokio::spawn(retire(issuer.clone()));
-    let newer = PublicationWatch::newer(published, issuer.clone());
-    let services = Services {
-        names: &NAMES,
+    let older = watch.watch_until_outdated(issuer.did.clone());
+    let marker = tokio::spawn(ground.clone().update_mark_regularly());
+    let sweeper = tokio::spawn(erase_periodically(issuer.clone()));
+    let publisher = tokio::spawn(publish_periodically(issuer.clone()));
+    let retirer = tokio::spawn(retire_lists_periodically(issuer.clone()));
+    let newer = PublicationWatch::watch_if_published(published, issuer.clone());
+    let services = ServerContent {
+        names: &SERVICE_NAMES,
         descriptors: carnet_proto::issuer::v1::DESCRIPTORS,
         routes: routes(issuer, staff, config.serve.max_message_bytes),
     };
@@ -131,8 +132,8 @@ pub(crate) async fn serve(
 }
 
 /// Returns the routes of the gRPC services, of OpenID4VCI and of the status lists. Calls of the three staff services
-/// are authenticated first. `most_bytes`: maximum size of a request.
-pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_bytes: usize) -> Routes {
+/// are authenticated first. `max_body_bytes`: maximum size of a request.
+pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffAuthenticator, most_bytes: usize) -> Routes {
     let offers = OfferServiceServer::new(OfferGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
     let statuses = StatusServiceServer::new(StatusGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
     let renewals = RenewalServiceServer::new(RenewalGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
@@ -144,53 +145,55 @@ pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_by
         .add_service(InterceptedService::new(renewals, staff.clone()))
         .add_service(InterceptedService::new(statuses, staff));
     let openid = http::openid::router(issuer.clone(), most_bytes);
-    Routes::from(grpc.into_axum_router().merge(http::lists::router(issuer)).merge(openid))
+    Routes::from(grpc.into_axum_router().merge(http::status_lists::router(issuer)).merge(openid))
 }
 
 /// Creates the issuer from its configuration, after checking the DID, the key, the catalogue and the policies.
-fn assemble(
+fn create_issuer(
     data: &Path,
     config: &IssuerConfig,
     bound: &BoundAddress,
     key: Keyring,
     ground: OpenStore,
-    faults: PublicationFaults,
+    faults: PublicationProblems,
 ) -> Result<Issuer<SqliteStore>, StartError> {
-    let did = Did::parse(&config.did)
-        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
+    let did = Did::parse(&config.did).map_err(|problem| {
+        config.files.add_location(invalid_field("did", format!("did is {}: {problem}", config.did)))
+    })?;
     keys::require_listed(data, &did, &key)?;
-    let own = key
-        .own_document(&did)
-        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
+    let own = key.own_document(&did).map_err(|problem| {
+        config.files.add_location(invalid_field("did", format!("did is {}: {problem}", config.did)))
+    })?;
     let catalogue = check_against_catalogue(config)?;
     Ok(Issuer {
         store: SqliteStore(ground),
-        kid: format!("{did}#{}", key.name()),
-        own: Arc::new(own),
+        kid: format!("{did}#{}", key.active_fragment()),
+        own_document: Arc::new(own),
         signer: Box::new(key),
-        nonces: Nonces::new(),
-        status: StatusPublisher::new(&config.status, &did).map_err(|error| config.files.place(error))?,
-        statements: Arc::default(),
+        nonces: NonceIssuer::new(),
+        status_publisher: StatusPublisher::new(&config.status, &did)
+            .map_err(|error| config.files.add_location(error))?,
+        statement_cache: Arc::default(),
         did,
         suites: crate::suites::supported_suites(&catalogue)?,
         catalogue,
         settings: IssuerSettings {
             display_name: config.name.clone(),
             max_batch_size: config.max_batch_size,
-            offer_ttl: config.offer_ttl(),
-            deferred_ttl: config.deferred_ttl(),
-            deferred_interval: config.deferred_interval_seconds,
+            offer_ttl_seconds: config.offer_ttl_seconds(),
+            deferred_ttl_seconds: config.deferred_ttl_seconds(),
+            deferred_interval_seconds: config.deferred_interval_seconds,
             refill_copies_per_day: config.refill_copies_per_day,
-            refill_copies: config.refill_copies_in_all,
+            refill_copies_in_all: config.refill_copies_in_all,
             list_entries: config.status.entries,
             record_days: config.record_days,
             freshness_seconds: config.freshness_seconds,
-            cohorts: config.cohorts.clone(),
-            renewal: config.renewal.clone(),
-            types: config.types.clone(),
+            cohort_policy: config.cohorts.clone(),
+            renewal_policies: config.renewal.clone(),
+            issued_types: config.types.clone(),
         },
-        endpoint: bound.public_url.clone(),
-        faults,
+        issuer_url: bound.public_url.clone(),
+        publication_faults: faults,
         clock: Arc::new(time::now),
     })
 }
@@ -207,21 +210,21 @@ pub(crate) fn check_against_catalogue(config: &IssuerConfig) -> Result<Catalogue
     }
     .map_err(|error| refused(format!("the catalogue is refused: {error}")))?;
     if let Some(unknown) = config.types.iter().find(|name| catalogue.credential_type(name).is_none()) {
-        return Err(config.files.place(invalid_field(
+        return Err(config.files.add_location(invalid_field(
             "types",
-            format!("types names {unknown}, which the catalogue does not have{}", meant(unknown, &catalogue)),
+            format!("types names {unknown}, which the catalogue does not have{}", type_suggestion(unknown, &catalogue)),
         )));
     }
-    let fault = || renewal::fault(&config.renewal, &config.cohorts, &catalogue);
+    let fault = || renewal::first_fault(&config.renewal, &config.cohorts, &catalogue);
     if let Some(fault) = config.cohorts.fault(&catalogue).or_else(fault) {
-        return Err(config.files.place(fault));
+        return Err(config.files.add_location(fault));
     }
     Ok(catalogue)
 }
 
 /// Returns a phrase for an error with the type that was probably meant, or with all types of the catalogue if none is
 /// similar.
-fn meant(unknown: &str, catalogue: &Catalogue) -> String {
+fn type_suggestion(unknown: &str, catalogue: &Catalogue) -> String {
     let known = || catalogue.types().map(|known| known.name.as_str());
     match nearest_name(unknown, known()) {
         Some(name) => format!("; the nearest is {name}"),
@@ -230,8 +233,8 @@ fn meant(unknown: &str, catalogue: &Catalogue) -> String {
 }
 
 /// Erases expired data every minute, first at the start.
-async fn sweep<S: Store>(issuer: Arc<Issuer<S>>) {
-    let mut ticks = tokio::time::interval(SWEEP);
+async fn erase_periodically<S: Store>(issuer: Arc<Issuer<S>>) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         ticks.tick().await;
         match issuer.erase_expired(issuer.now()).await {
@@ -244,8 +247,8 @@ async fn sweep<S: Store>(issuer: Arc<Issuer<S>>) {
 
 /// Publishes pending changes, and signs lists again before they expire. Failures are logged and retried after ten
 /// seconds.
-async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
-    let mut ticks = tokio::time::interval(PUBLISH);
+async fn publish_periodically<S: Store>(issuer: Arc<Issuer<S>>) {
+    let mut ticks = tokio::time::interval(PUBLISH_INTERVAL);
     loop {
         ticks.tick().await;
         if let Err(error) = status::raise_publication_daily(&issuer.store, issuer.now()).await {
@@ -258,8 +261,8 @@ async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
 }
 
 /// Unpublishes lists whose credentials have all expired, every hour.
-async fn retire<S: Store>(issuer: Arc<Issuer<S>>) {
-    let mut ticks = tokio::time::interval(RETIRE);
+async fn retire_lists_periodically<S: Store>(issuer: Arc<Issuer<S>>) {
+    let mut ticks = tokio::time::interval(RETIRE_INTERVAL);
     loop {
         ticks.tick().await;
         if let Err(error) = issuer.retire_lists().await {

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use carnet_core::{
     Problem,
     did::{Did, DidDocument, web, webvh},
-    keys::{Algorithm, PublicKey},
+    keys::{PublicKey, SignatureAlgorithm},
 };
 use carnet_fetch::local::LocalSite;
 use carnet_service::{
     config::StartError,
     disk::{self, NewDirectory},
-    keys::{self, KeyPlace, Keyring},
+    keys::{self, KeyStorageArgs, Keyring},
     local, staff, store, time,
 };
 use rand_core::OsRng;
@@ -28,7 +28,7 @@ pub(crate) struct InitializedIssuer {
     /// File to be published: the DID document, or the did:webvh log that contains it.
     pub(crate) document: PathBuf,
     /// URL at which it must be published.
-    pub(crate) publish_at: String,
+    pub(crate) publication_url: String,
     /// Staff token, displayed once; only its hash is stored. In local mode, it is also in a file.
     pub(crate) staff_token: Zeroizing<String>,
 }
@@ -39,9 +39,9 @@ pub(crate) struct NewIssuer<'a> {
     pub(crate) did: &'a str,
     /// Display name in English.
     pub(crate) name: Option<&'a str>,
-    pub(crate) algorithm: Algorithm,
+    pub(crate) algorithm: SignatureAlgorithm,
     /// Location of the secret that decrypts the signing key.
-    pub(crate) place: &'a KeyPlace,
+    pub(crate) key_storage: &'a KeyStorageArgs,
     pub(crate) staff_name: &'a str,
     /// `true` for a trial on one machine: the service serves its own web site on `localhost`, with a certificate made
     /// for it.
@@ -53,8 +53,8 @@ pub(crate) struct NewIssuer<'a> {
 /// # Errors
 /// The DID is not a did:web or the host of a new did:webvh; the directory is not empty; the key, the store or a file
 /// cannot be created.
-pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<InitializedIssuer, StartError> {
-    let NewIssuer { did, name, algorithm, place, staff_name, is_local } = *new;
+pub(crate) async fn init_issuer(data: &Path, new: &NewIssuer<'_>) -> Result<InitializedIssuer, StartError> {
+    let NewIssuer { did, name, algorithm, key_storage: place, staff_name, is_local } = *new;
     let refused = |problem: Problem| {
         StartError::new(
             format!("the DID is refused: {problem}"),
@@ -62,10 +62,10 @@ pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<Initialized
              and its identifier is added",
         )
     };
-    let config = place.config();
+    let config = place.to_config();
     // Verifiers find the status lists through the DID document, and through nothing that a credential contains.
     let render = |did: &Did, key: &PublicKey| {
-        let document = DidDocument::render(did, &[(keys::FIRST.to_owned(), key.clone())]);
+        let document = DidDocument::json_for_keys(did, &[(keys::FIRST_KEY_NAME.to_owned(), key.clone())]);
         match default_status_url(did) {
             Some(base) => DidDocument::with_status_lists(did, document, &format!("{base}/lists")),
             None => document,
@@ -82,7 +82,7 @@ pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<Initialized
             let did = Did::parse(did).map_err(refused)?;
             let publish_at = web::document_url(&did).map_err(refused)?;
             let directory = create_directory(data)?;
-            let key = Keyring::create(data, algorithm, &config)?;
+            let key = Keyring::create_register(data, algorithm, &config)?;
             let rendered = render(&did, &key);
             (directory, did, rendered, data.join(DOCUMENT_FILE), publish_at)
         }
@@ -90,18 +90,18 @@ pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<Initialized
     write_new(&data.join(DOCUMENT_FILE), format!("{rendered:#}\n").as_bytes(), 0o644)?;
     let staff_token = staff::create_staff_register(data, staff_name, time::now(), &mut OsRng)?;
     store::create_store(data, &MIGRATIONS).await?;
-    let mut text = config_text(&did, name) + &place.toml();
+    let mut text = config_text(&did, name) + &place.to_toml();
     if is_local {
-        let certificate_sha256 = local::make_certificate(data, time::now())?;
-        text.push_str(&local::config_text(&[&certificate_sha256]));
+        let certificate_sha256 = local::create_certificate(data, time::now())?;
+        text.push_str(&local::config_section(&[&certificate_sha256]));
         let name = name.unwrap_or(did.as_str()).to_owned();
         let site = LocalSite { did: did.to_string(), name, certificate_sha256, registrar: None };
-        local::write_site(data, &site, &staff_token)?;
+        local::write_site_files(data, &site, &staff_token)?;
     }
     // The configuration is written last: a directory without it is not taken for an issuer's.
     write_new(&data.join("config.toml"), text.as_bytes(), 0o600)?;
     directory.keep();
-    Ok(InitializedIssuer { did, document, publish_at, staff_token })
+    Ok(InitializedIssuer { did, document, publication_url: publish_at, staff_token })
 }
 
 /// Creates a new directory, or takes an empty one. Unless it is kept, its files are removed on drop.
@@ -109,7 +109,7 @@ pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<Initialized
 /// # Errors
 /// The directory is not empty, or cannot be created.
 pub(crate) fn create_directory(data: &Path) -> Result<NewDirectory, StartError> {
-    NewDirectory::take(data).map_err(|error| match error.kind() {
+    NewDirectory::prepare(data).map_err(|error| match error.kind() {
         std::io::ErrorKind::DirectoryNotEmpty => StartError::new(
             format!("{} is not empty; nothing was changed", data.display()),
             "name a new directory: init never overwrites a key",

@@ -25,7 +25,7 @@ pub(crate) fn permuted_entry(seed: &PermutationKey, entries: u64, draw: u64) -> 
     loop {
         let (mut left, mut right) = (number.checked_shr(bits)?, number & mask);
         for round in 0..ROUNDS {
-            (left, right) = (right, left ^ (function(seed, round, right) & mask));
+            (left, right) = (right, left ^ (round_function(seed, round, right) & mask));
         }
         number = left.checked_shl(bits)? | right;
         // A result outside is permuted again: that yields a permutation of the entries, and takes at most four
@@ -37,7 +37,7 @@ pub(crate) fn permuted_entry(seed: &PermutationKey, entries: u64, draw: u64) -> 
 }
 
 /// Round function: SHA-256 of key, round and half, cut to 64 bits.
-fn function(seed: &PermutationKey, round: u8, half: u64) -> u64 {
+fn round_function(seed: &PermutationKey, round: u8, half: u64) -> u64 {
     let digest = Sha256::new().chain_update(seed).chain_update([round]).chain_update(half.to_be_bytes()).finalize();
     digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }

@@ -1,6 +1,6 @@
 //! Cryptosuites of this issuer.
 
-use carnet_core::secure::data_integrity::Suites;
+use carnet_core::secure::data_integrity::Cryptosuites;
 use carnet_service::config::StartError;
 use carnet_spec::Catalogue;
 
@@ -10,13 +10,14 @@ use carnet_spec::Catalogue;
 /// # Errors
 /// A context of the catalogue is missing or differs from its pinned digest.
 #[cfg_attr(not(feature = "jsonld"), allow(clippy::unnecessary_wraps))]
-pub(crate) fn supported_suites(_catalogue: &Catalogue) -> Result<Suites, StartError> {
-    let suites = Suites::jcs();
+pub(crate) fn supported_suites(_catalogue: &Catalogue) -> Result<Cryptosuites, StartError> {
+    let suites = Cryptosuites::jcs();
     #[cfg(feature = "jsonld")]
-    let suites =
-        _catalogue.contexts().and_then(|contexts| carnet_jsonld::register(suites, contexts)).map_err(|problem| {
+    let suites = _catalogue.contexts().and_then(|contexts| carnet_jsonld::register_suites(suites, contexts)).map_err(
+        |problem| {
             let what = format!("the catalogue's contexts are refused: {problem}");
             StartError::new(what, "restore the catalogue's files and start again")
-        })?;
+        },
+    )?;
     Ok(suites)
 }

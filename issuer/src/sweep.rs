@@ -18,11 +18,11 @@ use crate::{
 };
 
 /// Maximum number of rows of one kind that one transaction erases.
-const STEP: i64 = 100;
+const MAX_ROWS_PER_STEP: i64 = 100;
 
 /// Kind of expired data, erased in transactions of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sweep {
+enum ExpiringData {
     /// Offers that were not redeemed or collected in time, with their claims.
     Offers,
     Rows(ExpiringRows),
@@ -30,7 +30,7 @@ enum Sweep {
     Records,
 }
 
-impl Sweep {
+impl ExpiringData {
     const ALL: [Self; 7] = [
         Self::Offers,
         Self::Rows(ExpiringRows::Nonces),
@@ -55,25 +55,25 @@ impl Sweep {
     }
 
     /// Erases the next rows of this kind in one transaction, and returns their number. Fewer than 100: nothing is left.
-    async fn step<T: StoreTx>(self, tx: &mut T, now: Timestamp, record_days: u32) -> Result<u64, Error> {
+    async fn erase_step<T: StoreTx>(self, tx: &mut T, now: Timestamp, record_days: u32) -> Result<u64, Error> {
         match self {
             Self::Offers => close_expired(tx, now).await,
             Self::Records => {
                 let kept = i64::from(record_days).saturating_mul(day::SECONDS);
-                forget_ended(tx, now, now.plus(kept.saturating_neg())).await
+                delete_due_records(tx, now, now.plus(kept.saturating_neg())).await
             }
             // A copy is known for as long as another clock may still consider it valid.
             Self::Rows(rows @ (ExpiringRows::Copies | ExpiringRows::Cohorts)) => {
-                Ok(tx.erase(rows, now.plus(-CLOCK_SKEW), STEP).await?)
+                Ok(tx.erase(rows, now.plus(-CLOCK_SKEW), MAX_ROWS_PER_STEP).await?)
             }
-            Self::Rows(rows) => Ok(tx.erase(rows, now, STEP).await?),
+            Self::Rows(rows) => Ok(tx.erase(rows, now, MAX_ROWS_PER_STEP).await?),
         }
     }
 }
 
 /// Closes the next expired offers, and returns their number.
 async fn close_expired<T: StoreTx>(tx: &mut T, now: Timestamp) -> Result<u64, Error> {
-    let expired = tx.expired_offers(now, STEP).await?;
+    let expired = tx.expired_offers(now, MAX_ROWS_PER_STEP).await?;
     for offer_id in &expired {
         tx.close_offer(offer_id, OfferState::Expired).await?;
     }
@@ -94,39 +94,40 @@ fn latest_end(ends: &OfferEnds, now: Timestamp) -> Timestamp {
 
 /// Deletes the next records of offers that ended by `before`, and returns the number of records that it examined. A
 /// record whose copies or renewals end later is examined again at the end of their retention period.
-async fn forget_ended<T: StoreTx>(tx: &mut T, now: Timestamp, before: Timestamp) -> Result<u64, Error> {
-    let ended = tx.records_due(before, STEP).await?;
+async fn delete_due_records<T: StoreTx>(tx: &mut T, now: Timestamp, before: Timestamp) -> Result<u64, Error> {
+    let ended = tx.expired_records(before, MAX_ROWS_PER_STEP).await?;
     for offer_id in &ended {
         let last = latest_end(&tx.offer_ends(offer_id).await?, now);
         if last > before {
             // Its copies end later than was known, or it is not closed: it is checked again the same number of days
             // later.
-            tx.set_record_from(offer_id, last).await?;
+            tx.set_retention_start(offer_id, last).await?;
         } else {
-            tx.delete_record(offer_id).await?;
+            tx.erase_record(offer_id).await?;
         }
     }
     Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
 }
 
 /// Erases all expired data: claims of expired offers, used nonces, encrypted responses, pending renewals, digests and
-/// keys of expired copies, counters of expired cohorts, and records of offers that ended more than `record_days` days
-/// ago. Returns the number of closed offers.
+/// keys of expired copies, counters of expired cohorts, and records of offers whose last copy ended more than
+/// `record_days` days ago (of offers without copies: the offer itself). Returns the number of offers that it closed as
+/// expired.
 ///
 /// # Errors
 /// Store errors.
 pub(crate) async fn erase_expired<S: Store>(store: &S, now: Timestamp, record_days: u32) -> Result<u64, Error> {
     let mut closed = 0_u64;
-    for part in Sweep::ALL {
+    for part in ExpiringData::ALL {
         loop {
             // Each step queues again, behind writers that came in the meantime.
             let mut tx = store.begin(part.name()).await?;
-            let rows = part.step(&mut tx, now, record_days).await?;
+            let rows = part.erase_step(&mut tx, now, record_days).await?;
             tx.commit().await?;
-            if part == Sweep::Offers {
+            if part == ExpiringData::Offers {
                 closed = closed.saturating_add(rows);
             }
-            if rows < STEP.unsigned_abs() {
+            if rows < MAX_ROWS_PER_STEP.unsigned_abs() {
                 break;
             }
         }

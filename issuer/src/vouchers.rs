@@ -8,7 +8,7 @@ use crate::store::records::VoucherTotal;
 
 /// Returns the increment of the totals for one voucher with these claims, issued at `now`. `None` for a type without
 /// serials, or if a claim that the totals need is missing or malformed.
-pub(crate) fn voucher_total(
+pub(crate) fn voucher_total_increment(
     known: &CredentialType,
     claims: &Map<String, Value>,
     now: Timestamp,

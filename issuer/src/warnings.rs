@@ -6,7 +6,7 @@ use carnet_spec::CredentialType;
 use serde_json::{Map, Value};
 
 /// Minimum length of a claim's value to search for in a reference, in characters; shorter ones may match by chance.
-const SHORTEST: usize = 4;
+const MIN_SEARCHED_CHARS: usize = 4;
 
 /// Properties of an offer, besides its type and claims, that warnings depend on.
 pub(crate) struct OfferTerms<'a> {
@@ -17,7 +17,7 @@ pub(crate) struct OfferTerms<'a> {
     /// Effective end of the credential's validity.
     pub(crate) valid_until: Timestamp,
     /// End requested by staff; `None`: not requested.
-    pub(crate) asked_until: Option<Timestamp>,
+    pub(crate) requested_until: Option<Timestamp>,
     /// Epoch to whose start the credential's validity dates were rounded down.
     pub(crate) epoch: Epoch,
     pub(crate) now: Timestamp,
@@ -38,23 +38,23 @@ pub(crate) fn offer_warnings(
             day::format_end(offer.valid_until)
         ));
     }
-    warnings.extend(of_rounded_end(offer));
-    warnings.extend(of_its_own_end(claims, offer.valid_until));
-    warnings.extend(of_given_away(known, claims, offer));
+    warnings.extend(rounded_end_warning(offer));
+    warnings.extend(valid_until_warning(claims, offer.valid_until));
+    warnings.extend(inferable_date_warnings(known, claims, offer));
     for (name, value) in claims {
-        of_texts(name, value, &mut warnings);
-        let Some(text) = value.as_str().filter(|_| known.is_day(name)) else { continue };
-        if day::parse_from(text).is_ok_and(|at| at > offer.now) {
+        add_text_warnings(name, value, &mut warnings);
+        let Some(text) = value.as_str().filter(|_| known.is_date(name)) else { continue };
+        if day::parse_start(text).is_ok_and(|at| at > offer.now) {
             warnings.push(format!("{name} is in the future."));
         }
     }
-    warnings.extend(of_reference(offer.reference, claims));
+    warnings.extend(reference_warning(offer.reference, claims));
     warnings
 }
 
 /// Returns a warning if the end differs from the requested one (spec/credential-types.md 3.6).
-fn of_rounded_end(offer: &OfferTerms<'_>) -> Option<String> {
-    let asked = offer.asked_until.filter(|asked| *asked != offer.valid_until)?;
+fn rounded_end_warning(offer: &OfferTerms<'_>) -> Option<String> {
+    let asked = offer.requested_until.filter(|asked| *asked != offer.valid_until)?;
     Some(format!(
         "The credential is valid until {}, not until {}: an end is rounded down to the beginning of a {}, so that \
          the date identifies nobody.",
@@ -66,8 +66,8 @@ fn of_rounded_end(offer: &OfferTerms<'_>) -> Option<String> {
 
 /// Returns a warning for each ordered date that verifiers could infer from the credential's visible end or beginning
 /// (spec/credential-types.md 3.8).
-fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &OfferTerms<'_>) -> Vec<String> {
-    let ordered = known.ordered.iter().filter_map(|ordered| match ordered.path.last() {
+fn inferable_date_warnings(known: &CredentialType, claims: &Map<String, Value>, offer: &OfferTerms<'_>) -> Vec<String> {
+    let ordered = known.ordered_claims.iter().filter_map(|ordered| match ordered.path.last() {
         Some(Step::Name(name)) => Some(name.as_str()),
         _ => None,
     });
@@ -75,7 +75,7 @@ fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &Of
     names.dedup();
     let sentence = |name: &str| {
         let date = claims.get(name)?.as_str().and_then(day::instant_of_claim)?;
-        let distance = offer.epoch.hiding_distance();
+        let distance = offer.epoch.hiding_epoch();
         if offer.epoch.reveals(offer.valid_until, date) {
             return Some(format!(
                 "Every verifier sees that the credential ends on {}, and can infer its claim {name}, which is close to \
@@ -96,10 +96,10 @@ fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &Of
 }
 
 /// Returns a warning if the credential ends after its claim `validUntil` (spec/credential-types.md 3.3).
-fn of_its_own_end(claims: &Map<String, Value>, end: Timestamp) -> Option<String> {
+fn valid_until_warning(claims: &Map<String, Value>, end: Timestamp) -> Option<String> {
     let text = claims.get("validUntil")?.as_str()?;
     // Up to the end of that day; the time of day is ignored.
-    let own = day::parse_until(text).ok()?.plus(day::SECONDS.saturating_sub(1)).start_of_day();
+    let own = day::parse_end(text).ok()?.plus(day::SECONDS.saturating_sub(1)).start_of_day();
     (own < end).then(|| {
         format!(
             "The credential is valid until {}, which is after its claim validUntil: --valid-until shortens it.",
@@ -109,7 +109,7 @@ fn of_its_own_end(claims: &Map<String, Value>, end: Timestamp) -> Option<String>
 }
 
 /// Adds a warning for each text, at any depth, that is blank or has white space at its ends.
-fn of_texts(path: &str, value: &Value, warnings: &mut Vec<String>) {
+fn add_text_warnings(path: &str, value: &Value, warnings: &mut Vec<String>) {
     match value {
         Value::String(text) if text.trim().is_empty() => warnings.push(format!("{path} has nothing but spaces.")),
         Value::String(text) if text.trim() != text => {
@@ -117,20 +117,20 @@ fn of_texts(path: &str, value: &Value, warnings: &mut Vec<String>) {
         }
         Value::Array(items) => {
             let numbered = items.iter().enumerate();
-            numbered.for_each(|(number, item)| of_texts(&format!("{path}[{number}]"), item, warnings));
+            numbered.for_each(|(number, item)| add_text_warnings(&format!("{path}[{number}]"), item, warnings));
         }
         Value::Object(members) => {
-            members.iter().for_each(|(name, value)| of_texts(&format!("{path}.{name}"), value, warnings));
+            members.iter().for_each(|(name, value)| add_text_warnings(&format!("{path}.{name}"), value, warnings));
         }
         _ => {}
     }
 }
 
 /// Returns a warning if the reference contains a claim's value, since the reference is kept longer than the claims.
-fn of_reference(reference: &str, claims: &Map<String, Value>) -> Option<String> {
+fn reference_warning(reference: &str, claims: &Map<String, Value>) -> Option<String> {
     let reference = reference.to_lowercase();
     let repeats = |value: &Value| match value {
-        Value::String(text) => text.chars().count() >= SHORTEST && reference.contains(&text.to_lowercase()),
+        Value::String(text) => text.chars().count() >= MIN_SEARCHED_CHARS && reference.contains(&text.to_lowercase()),
         _ => false,
     };
     claims.iter().find(|(_, value)| repeats(value)).map(|(name, _)| {
@@ -157,10 +157,16 @@ mod tests {
         let known = catalogue.credential_type(type_name).unwrap();
         let mut claims = known.example_claims();
         claims.extend(change.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        let valid_until = day::parse_until(until).unwrap();
+        let valid_until = day::parse_end(until).unwrap();
         let (now, valid_from) = (at("2026-11-22T12:00:00Z"), at("2026-11-01T00:00:00Z"));
-        let circumstances =
-            OfferTerms { reference, valid_from, valid_until, asked_until: Some(valid_until), epoch: Epoch::Month, now };
+        let circumstances = OfferTerms {
+            reference,
+            valid_from,
+            valid_until,
+            requested_until: Some(valid_until),
+            epoch: Epoch::Month,
+            now,
+        };
         offer_warnings(known, &claims, &circumstances)
     }
 
@@ -225,13 +231,13 @@ mod tests {
     #[test]
     fn an_end_that_was_rounded_is_said() {
         let said = |asked: &str| {
-            let (valid_until, asked) = (day::parse_until("2028-01-31").unwrap(), day::parse_until(asked).unwrap());
+            let (valid_until, asked) = (day::parse_end("2028-01-31").unwrap(), day::parse_end(asked).unwrap());
             let now = at("2026-11-22T12:00:00Z");
-            of_rounded_end(&OfferTerms {
+            rounded_end_warning(&OfferTerms {
                 reference: "",
                 valid_from: Epoch::Month.start(now),
                 valid_until,
-                asked_until: Some(asked),
+                requested_until: Some(asked),
                 epoch: Epoch::Month,
                 now,
             })
@@ -245,7 +251,7 @@ mod tests {
     #[test]
     fn a_reference_that_repeats_a_claim_is_warned_of() {
         let claims = json!({"familyName": "Haddad", "title": "BSc", "credits": 180});
-        let warned = |reference: &str| of_reference(reference, claims.as_object().unwrap());
+        let warned = |reference: &str| reference_warning(reference, claims.as_object().unwrap());
         assert!(warned("haddad-2026").unwrap().contains("the value of familyName"));
         for fine in ["", "2026/0113", "bsc-180", "H-1"] {
             assert_eq!(warned(fine), None, "{fine}");

@@ -8,8 +8,8 @@ use std::{
 };
 
 use carnet_core::{
-    did::{Did, SelfContained},
-    keys::{Algorithm, SecretKey, Signer as _},
+    did::{Did, SelfContainedResolver},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     trust::registration::{ExpectedRegistration, Registration, RegistrationRequest},
 };
 use serde_json::{Value, json};
@@ -40,8 +40,8 @@ fn run(data: &Path, verb: &str, arguments: &[&str]) -> Ran {
 
 /// Returns a verifier's request, and the verifier's DID.
 fn request() -> (String, Did) {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
-    let did = Did::key(&key.public_key());
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
+    let did = Did::did_key(&key.public_key());
     let wants = serde_json::from_value(json!({
         "id": did.as_str(), "name": "City Job Centre", "country": "DE",
         "privacy_policy": "https://jobs.example/privacy", "support_uri": "https://jobs.example/erasure",
@@ -54,8 +54,8 @@ fn request() -> (String, Did) {
         }],
     }))
     .unwrap();
-    let kid = did.with_fragment(did.id()).unwrap();
-    let made = RegistrationRequest::make(&wants, &kid, &key, carnet_service::time::now().plus(-5)).unwrap();
+    let kid = did.with_fragment(did.method_specific_id()).unwrap();
+    let made = RegistrationRequest::sign(&wants, &kid, &key, carnet_service::time::now().plus(-5)).unwrap();
     (Value::Object(made).to_string(), did)
 }
 
@@ -91,8 +91,10 @@ fn a_script_signs_what_was_looked_at_and_nothing_else() {
     assert_eq!(signed.code, Some(0), "{}", signed.err);
     assert!(signed.err.contains("To see that you may work"));
     let now = carnet_service::time::now();
-    let expected = ExpectedRegistration { asker: asker.as_str(), registrars: &|pinned| pinned == did, now, skew: 60 };
-    let registration = Registration::verify(signed.json().as_object().unwrap(), &expected, &SelfContained).unwrap();
+    let expected =
+        ExpectedRegistration { verifier: asker.as_str(), is_trusted_registrar: &|pinned| pinned == did, now, skew: 60 };
+    let registration =
+        Registration::verify(signed.json().as_object().unwrap(), &expected, &SelfContainedResolver).unwrap();
     assert_eq!(registration.valid_until(), registration.valid_from().plus(30 * 86_400));
     assert!(registration.valid_from() <= now && now < registration.valid_from().plus(2 * 86_400));
 

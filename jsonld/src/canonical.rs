@@ -25,34 +25,34 @@ pub enum Term {
     /// Label of a blank node, without `_:`.
     Blank(String),
     /// IRI or literal, in its canonical N-Quads form.
-    Ground(String),
+    IriOrLiteral(String),
 }
 
 impl Term {
     /// Creates an IRI, given without angle brackets.
     #[must_use]
     pub fn iri(iri: &str) -> Self {
-        Self::Ground(format!("<{iri}>"))
+        Self::IriOrLiteral(format!("<{iri}>"))
     }
 
     /// Creates a literal with a datatype, given as an IRI; `xsd:string` is omitted.
     #[must_use]
-    pub fn typed(value: &str, datatype: &str) -> Self {
+    pub fn typed_literal(value: &str, datatype: &str) -> Self {
         const XSD_STRING: &str = "http://www.w3.org/2001/XMLSchema#string";
-        let literal = quoted(value);
-        Self::Ground(if datatype == XSD_STRING { literal } else { format!("{literal}^^<{datatype}>") })
+        let literal = canonical_literal(value);
+        Self::IriOrLiteral(if datatype == XSD_STRING { literal } else { format!("{literal}^^<{datatype}>") })
     }
 
     /// Creates a language-tagged string.
     #[must_use]
-    pub fn in_language(value: &str, tag: &str) -> Self {
-        Self::Ground(format!("{}@{tag}", quoted(value)))
+    pub fn language_string(value: &str, tag: &str) -> Self {
+        Self::IriOrLiteral(format!("{}@{tag}", canonical_literal(value)))
     }
 
     fn blank(&self) -> Option<&str> {
         match self {
             Self::Blank(label) => Some(label),
-            Self::Ground(_) => None,
+            Self::IriOrLiteral(_) => None,
         }
     }
 }
@@ -80,10 +80,10 @@ impl Quad {
     }
 
     /// Returns the canonical N-Quads line; `name` returns the label of a blank node.
-    fn line<'a>(&'a self, name: impl Fn(&'a str) -> String) -> String {
+    fn n_quads_line<'a>(&'a self, name: impl Fn(&'a str) -> String) -> String {
         let term = |term: &'a Term| match term {
             Term::Blank(label) => format!("_:{}", name(label)),
-            Term::Ground(text) => text.clone(),
+            Term::IriOrLiteral(text) => text.clone(),
         };
         let (subject, object) = (term(&self.subject), term(&self.object));
         match &self.graph {
@@ -94,7 +94,7 @@ impl Quad {
 }
 
 /// Returns the canonical form of a string literal (RDF 1.2 N-Quads, "Canonical N-Quads").
-fn quoted(value: &str) -> String {
+fn canonical_literal(value: &str) -> String {
     let mut text = String::with_capacity(value.len().saturating_add(2));
     text.push('"');
     for character in value.chars() {
@@ -122,9 +122,9 @@ fn quoted(value: &str) -> String {
 /// # Errors
 /// `transformation` if the work exceeds [`WORK_LIMIT`] or [`DEPTH_LIMIT`].
 pub fn canonicalize(quads: &[Quad]) -> Result<String, Problem> {
-    let issued = CanonicalizationState::new(quads).run()?;
+    let issued = CanonicalizationState::new(quads).issue_labels()?;
     let lines: BTreeSet<String> =
-        quads.iter().map(|quad| quad.line(|label| issued.get(label).unwrap_or_default().to_owned())).collect();
+        quads.iter().map(|quad| quad.n_quads_line(|label| issued.get(label).unwrap_or_default().to_owned())).collect();
     Ok(lines.into_iter().collect())
 }
 
@@ -133,7 +133,7 @@ pub fn canonicalize(quads: &[Quad]) -> Result<String, Problem> {
 /// # Errors
 /// As [`canonicalize`].
 pub fn canonical_labels(quads: &[Quad]) -> Result<BTreeMap<String, String>, Problem> {
-    let issued = CanonicalizationState::new(quads).run()?;
+    let issued = CanonicalizationState::new(quads).issue_labels()?;
     Ok(issued.labels.into_iter().map(|(old, new)| (old.to_owned(), new)).collect())
 }
 
@@ -177,7 +177,7 @@ impl<'a> CanonicalizationState<'a> {
         let mut quads_of: BTreeMap<&str, Vec<&Quad>> = BTreeMap::new();
         let distinct: std::collections::HashSet<&Quad> = quads.iter().collect();
         let mut distinct: Vec<&Quad> = distinct.into_iter().collect();
-        distinct.sort_by_cached_key(|quad| quad.line(str::to_owned));
+        distinct.sort_by_cached_key(|quad| quad.n_quads_line(str::to_owned));
         for quad in distinct {
             let labels: BTreeSet<&str> = quad.blanks().map(|(label, _)| label).collect();
             for label in labels {
@@ -188,7 +188,7 @@ impl<'a> CanonicalizationState<'a> {
         Self { quads_of, first_degree, canonical: IdentifierIssuer::new("c14n"), work_left: WORK_LIMIT }
     }
 
-    fn run(mut self) -> Result<IdentifierIssuer<'a>, Problem> {
+    fn issue_labels(mut self) -> Result<IdentifierIssuer<'a>, Problem> {
         let mut by_hash: BTreeMap<String, Vec<&'a str>> = BTreeMap::new();
         for label in self.quads_of.keys() {
             let hash = self.first_degree.get(label).cloned().unwrap_or_default();
@@ -221,7 +221,7 @@ impl<'a> CanonicalizationState<'a> {
         Ok(self.canonical)
     }
 
-    fn spend(&mut self, work: usize) -> Result<(), Problem> {
+    fn spend_work(&mut self, work: usize) -> Result<(), Problem> {
         let left = u32::try_from(work).ok().and_then(|work| self.work_left.checked_sub(work));
         self.work_left = left.ok_or_else(too_complex)?;
         Ok(())
@@ -254,7 +254,7 @@ impl<'a> CanonicalizationState<'a> {
         }
         let mut related_by_hash: BTreeMap<String, Vec<&'a str>> = BTreeMap::new();
         let quads = self.quads_of.get(label).cloned().unwrap_or_default();
-        self.spend(quads.len().saturating_add(1))?;
+        self.spend_work(quads.len().saturating_add(1))?;
         for quad in quads {
             for (related, position) in quad.blanks() {
                 if related != label {
@@ -269,10 +269,10 @@ impl<'a> CanonicalizationState<'a> {
             let mut chosen: Option<(String, IdentifierIssuer<'a>)> = None;
             let mut order: Vec<usize> = (0..related.len()).collect();
             loop {
-                self.spend(order.len())?;
+                self.spend_work(order.len())?;
                 let permutation = order.iter().filter_map(|index| related.get(*index).copied());
                 let best = chosen.as_ref().map(|(path, _)| path.as_str());
-                if let Some(better) = self.path(permutation, &issuer, best, depth)? {
+                if let Some(better) = self.permutation_path(permutation, &issuer, best, depth)? {
                     chosen = Some(better);
                 }
                 if !next_permutation(&mut order) {
@@ -289,7 +289,7 @@ impl<'a> CanonicalizationState<'a> {
 
     /// Performs steps 5.4.1 to 5.4.6 of section 4.8: returns the path of one permutation; `None` if it is no better
     /// than the best.
-    fn path(
+    fn permutation_path(
         &mut self,
         permutation: impl Iterator<Item = &'a str>,
         issuer: &IdentifierIssuer<'a>,
@@ -334,7 +334,7 @@ fn too_complex() -> Problem {
 /// Computes the first-degree hash of a blank node (section 4.6).
 fn hash_first_degree(label: &str, quads: &[&Quad]) -> String {
     let mut lines: Vec<String> =
-        quads.iter().map(|quad| quad.line(|other| if other == label { "a" } else { "z" }.to_owned())).collect();
+        quads.iter().map(|quad| quad.n_quads_line(|other| if other == label { "a" } else { "z" }.to_owned())).collect();
     lines.sort();
     hex(&Sha256::digest(lines.concat()))
 }

@@ -42,14 +42,14 @@ impl Contexts {
     /// `context_unknown`: a URL is malformed.
     pub(crate) fn new(others: &[(String, String, String)]) -> Result<Self, Problem> {
         let mut contexts = Self(HashMap::new());
-        contexts.add(VCDM_V2, ssi_contexts::CREDENTIALS_V2, VCDM_V2_SHA256)?;
+        contexts.insert_verified(VCDM_V2, ssi_contexts::CREDENTIALS_V2, VCDM_V2_SHA256)?;
         for (url, text, sha256) in others {
-            contexts.add(url, text, sha256)?;
+            contexts.insert_verified(url, text, sha256)?;
         }
         Ok(contexts)
     }
 
-    fn add(&mut self, url: &str, text: &str, sha256: &str) -> Result<(), Problem> {
+    fn insert_verified(&mut self, url: &str, text: &str, sha256: &str) -> Result<(), Problem> {
         let tampered = |what: &str| Problem::new(Code::ContextTampered, format!("the bundled context {url} {what}"));
         if !hex(&Sha256::digest(text.as_bytes())).eq_ignore_ascii_case(sha256) {
             return Err(tampered("does not have its pinned digest"));
@@ -67,7 +67,7 @@ impl Contexts {
         Ok(())
     }
 
-    pub(crate) fn has(&self, url: &str) -> bool {
+    pub(crate) fn contains(&self, url: &str) -> bool {
         Iri::new(url).is_ok_and(|iri| self.0.contains_key(iri))
     }
 }

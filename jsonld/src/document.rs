@@ -24,11 +24,11 @@ use crate::contexts::Contexts;
 ///
 /// # Errors
 /// `context_missing`, `context_unknown`, `context_nested`, `transformation`, `too_large`, `too_deep`
-pub(crate) fn checked_json(document: &Map<String, Value>, contexts: &Contexts) -> Result<String, Problem> {
+pub(crate) fn check_and_serialize(document: &Map<String, Value>, contexts: &Contexts) -> Result<String, Problem> {
     if !document.contains_key("@context") {
         return Err(Code::ContextMissing.into());
     }
-    let plain = Checker::default().object(document, Place { depth: 1, contexts: Some(contexts) })?;
+    let plain = Checker::default().object(document, Position { depth: 1, contexts: Some(contexts) })?;
     let text = serde_json::to_string(&plain)
         .map_err(|_| Problem::new(Code::Transformation, "the document cannot be written as JSON"))?;
     if text.len() > Limits::DOCUMENT.max_bytes {
@@ -37,7 +37,7 @@ pub(crate) fn checked_json(document: &Map<String, Value>, contexts: &Contexts) -
     Ok(text)
 }
 
-fn top_context(document: &Map<String, Value>, contexts: &Contexts) -> Result<(), Problem> {
+fn check_top_context(document: &Map<String, Value>, contexts: &Contexts) -> Result<(), Problem> {
     let urls = match document.get("@context") {
         Some(Value::Array(urls)) if !urls.is_empty() => urls.as_slice(),
         Some(url @ Value::String(_)) => std::slice::from_ref(url),
@@ -51,31 +51,31 @@ fn top_context(document: &Map<String, Value>, contexts: &Contexts) -> Result<(),
                 "a context in @context is given by value; only bundled ones, named by URL, are accepted",
             ));
         };
-        if !contexts.has(url) {
+        if !contexts.contains(url) {
             return Err(Problem::new(
                 Code::ContextUnknown,
                 format!("the context {url} is not bundled, and contexts are never fetched"),
             ));
         }
         if !seen.insert(url) {
-            return Err(shape("@context", "names a context twice"));
+            return Err(unsigned_syntax("@context", "names a context twice"));
         }
     }
     Ok(())
 }
 
-fn shape(name: &str, what: &str) -> Problem {
+fn unsigned_syntax(name: &str, what: &str) -> Problem {
     Problem::new(Code::Transformation, format!("`{name}` {what}, which the signature would not cover"))
 }
 
 /// Position of a value. `contexts` is set only at the top of a document, where `@context` is allowed.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct Position<'a> {
     depth: usize,
     contexts: Option<&'a Contexts>,
 }
 
-impl Place<'_> {
+impl Position<'_> {
     fn below(self) -> Self {
         Self { depth: self.depth.saturating_add(1), contexts: None }
     }
@@ -88,7 +88,7 @@ struct Checker {
 }
 
 impl Checker {
-    fn object(&mut self, object: &Map<String, Value>, place: Place<'_>) -> Result<Map<String, Value>, Problem> {
+    fn object(&mut self, object: &Map<String, Value>, place: Position<'_>) -> Result<Map<String, Value>, Problem> {
         if place.depth > Limits::DOCUMENT.max_depth {
             return Err(Code::TooDeep.into());
         }
@@ -98,29 +98,29 @@ impl Checker {
         if let Some(Value::String(id)) = object.get("id") {
             let only_a_reference = object.len() == 1;
             if !only_a_reference && !self.described.insert(id.clone()) {
-                return Err(shape("id", "describes the same thing in two places"));
+                return Err(unsigned_syntax("id", "describes the same thing in two places"));
             }
         }
         let mut plain = Map::new();
         for (name, value) in object {
             if name == "@context" {
                 let contexts = place.contexts.ok_or(Code::ContextNested)?;
-                top_context(object, contexts)?;
+                check_top_context(object, contexts)?;
                 plain.insert(name.clone(), value.clone());
                 continue;
             }
             if name.starts_with('@') || name.contains(':') {
-                return Err(shape(name, "is a keyword or an IRI where a term belongs"));
+                return Err(unsigned_syntax(name, "is a keyword or an IRI where a term belongs"));
             }
             if name == "type" {
-                types(value)?;
+                check_types(value)?;
             }
             let value = match (name.as_str(), place.contexts) {
-                ("verifiableCredential", Some(_)) => each(name, value, |credential| {
-                    let place = Place { contexts: place.contexts, ..place.below() };
+                ("verifiableCredential", Some(_)) => check_each(name, value, |credential| {
+                    let place = Position { contexts: place.contexts, ..place.below() };
                     Self::default().value(name, credential, place)
                 })?,
-                ("proof", _) => each(name, value, |proof| Self::default().value(name, proof, place.below()))?,
+                ("proof", _) => check_each(name, value, |proof| Self::default().value(name, proof, place.below()))?,
                 _ => self.value(name, value, place.below())?,
             };
             plain.insert(name.clone(), value);
@@ -128,44 +128,48 @@ impl Checker {
         Ok(plain)
     }
 
-    fn value(&mut self, name: &str, value: &Value, place: Place<'_>) -> Result<Value, Problem> {
+    fn value(&mut self, name: &str, value: &Value, place: Position<'_>) -> Result<Value, Problem> {
         match value {
-            Value::Null => Err(shape(name, "is null")),
+            Value::Null => Err(unsigned_syntax(name, "is null")),
             Value::Bool(_) => Ok(value.clone()),
             Value::Number(number) => plain_number(name, number),
-            Value::String(text) if text.starts_with("_:") => Err(shape(name, "is a blank node label")),
+            Value::String(text) if text.starts_with("_:") => Err(unsigned_syntax(name, "is a blank node label")),
             Value::String(_) => Ok(value.clone()),
             Value::Object(object) => self.object(object, place).map(Value::Object),
-            Value::Array(items) => list(name, items, |item| self.value(name, item, place.below())),
+            Value::Array(items) => check_array(name, items, |item| self.value(name, item, place.below())),
         }
     }
 }
 
 /// Checks a value, or each element of an array.
-fn each(name: &str, value: &Value, mut check: impl FnMut(&Value) -> Result<Value, Problem>) -> Result<Value, Problem> {
+fn check_each(
+    name: &str,
+    value: &Value,
+    mut check: impl FnMut(&Value) -> Result<Value, Problem>,
+) -> Result<Value, Problem> {
     match value {
-        Value::Array(items) => list(name, items, check),
+        Value::Array(items) => check_array(name, items, check),
         one => check(one),
     }
 }
 
-fn list(
+fn check_array(
     name: &str,
     items: &[Value],
     mut check: impl FnMut(&Value) -> Result<Value, Problem>,
 ) -> Result<Value, Problem> {
     if items.is_empty() {
-        return Err(shape(name, "is an empty list"));
+        return Err(unsigned_syntax(name, "is an empty list"));
     }
     let mut seen = HashSet::new();
     let mut plain = Vec::with_capacity(items.len());
     for item in items {
         if item.is_array() {
-            return Err(shape(name, "has a list in a list"));
+            return Err(unsigned_syntax(name, "has a list in a list"));
         }
         let item = check(item)?;
         if !seen.insert(item.to_string()) {
-            return Err(shape(name, "has the same value twice"));
+            return Err(unsigned_syntax(name, "has the same value twice"));
         }
         plain.push(item);
     }
@@ -182,13 +186,13 @@ fn language_string(object: &Map<String, Value>) -> Result<Map<String, Value>, Pr
     if object.contains_key("@context") {
         return Err(Code::ContextNested.into());
     }
-    Err(shape("@value", "has a member besides @language"))
+    Err(unsigned_syntax("@value", "has a member besides @language"))
 }
 
-fn types(value: &Value) -> Result<(), Problem> {
+fn check_types(value: &Value) -> Result<(), Problem> {
     let one = |value: &Value| match value {
         Value::String(name) if !name.contains(':') && !name.starts_with('@') => Ok(()),
-        _ => Err(shape("type", "is an IRI instead of its term")),
+        _ => Err(unsigned_syntax("type", "is an IRI instead of its term")),
     };
     match value {
         Value::Array(names) => names.iter().try_for_each(one),

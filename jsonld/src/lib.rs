@@ -46,7 +46,7 @@ mod suite;
 #[cfg(feature = "ssi")]
 pub use contexts::{VCDM_V2, VCDM_V2_SHA256};
 #[cfg(feature = "ssi")]
-pub use suite::{EddsaRdfc2022, register};
+pub use suite::{EddsaRdfc2022, register_suites};
 
 /// `true` if this build has the JSON-LD suites (feature `ssi`).
 pub const AVAILABLE: bool = cfg!(feature = "ssi");

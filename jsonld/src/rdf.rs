@@ -20,7 +20,7 @@ use ssi_json_ld::{
 use crate::{
     canonical::{Quad, Term},
     contexts::Contexts,
-    document::checked_json,
+    document::check_and_serialize,
 };
 
 /// Stack size of the expansion thread. JSON-LD expansion takes more than 100 KiB of stack for each level of nesting, so
@@ -31,10 +31,10 @@ const STACK_BYTES: usize = 32 << 20;
 /// Returns the RDF dataset of a JSON-LD document.
 ///
 /// # Errors
-/// Those of [`checked_json`]; `term_undefined`: a term is not defined by a context, or an IRI or language tag is
+/// Those of [`check_and_serialize`]; `term_undefined`: a term is not defined by a context, or an IRI or language tag is
 /// malformed; `transformation`: expansion failed.
-pub(crate) fn quads(document: &Map<String, Value>, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
-    let text = checked_json(document, contexts)?;
+pub(crate) fn to_quads(document: &Map<String, Value>, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
+    let text = check_and_serialize(document, contexts)?;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("jsonld-expansion".to_owned())
@@ -63,15 +63,20 @@ fn quads_of_text(text: &str, contexts: &Contexts) -> Result<Vec<Quad>, Problem> 
     for quad in expanded.rdf_quads(&mut generator, None).cloned() {
         let predicate = match quad.1 {
             ValidId::Iri(iri) => iri.into_string(),
-            ValidId::Blank(_) => return Err(dropped()),
+            ValidId::Blank(_) => return Err(statement_dropped()),
         };
         if predicate == RDF_FIRST || predicate == RDF_REST {
             list_cells = list_cells.saturating_add(1);
         }
-        quads.push(Quad { subject: node(quad.0), predicate, object: object(quad.2), graph: quad.3.map(node) });
+        quads.push(Quad {
+            subject: term_of_id(quad.0),
+            predicate,
+            object: term_of_value(quad.2),
+            graph: quad.3.map(term_of_id),
+        });
     }
     if quads.len() != statements.saturating_add(list_cells) {
-        return Err(dropped());
+        return Err(statement_dropped());
     }
     Ok(quads)
 }
@@ -79,7 +84,7 @@ fn quads_of_text(text: &str, contexts: &Contexts) -> Result<Vec<Quad>, Problem> 
 const RDF_FIRST: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#first";
 const RDF_REST: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#rest";
 
-fn dropped() -> Problem {
+fn statement_dropped() -> Problem {
     Problem::new(
         Code::TermUndefined,
         "a reference or language tag is relative or malformed, so the signature would not cover it",
@@ -99,7 +104,8 @@ fn expand(value: &SyntaxValue, contexts: &Contexts) -> Result<ExpandedDocument, 
         options,
         (),
     );
-    let expanded = ready(expansion).ok_or_else(|| Problem::new(Code::Transformation, "expansion did not finish"))?;
+    let expanded =
+        poll_once(expansion).ok_or_else(|| Problem::new(Code::Transformation, "expansion did not finish"))?;
     expanded.map_err(|error| match error {
         expansion::Error::KeyExpansionFailed(name) => {
             Problem::new(Code::TermUndefined, format!("the term `{name}` is not defined by any context"))
@@ -110,26 +116,26 @@ fn expand(value: &SyntaxValue, contexts: &Contexts) -> Result<ExpandedDocument, 
 }
 
 /// Returns the value of a future that needs only one poll, since the contexts are in memory; `None` if it is pending.
-fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
     }
 }
 
-fn node(id: ValidId<IriBuf, BlankIdBuf>) -> Term {
+fn term_of_id(id: ValidId<IriBuf, BlankIdBuf>) -> Term {
     match id {
         ValidId::Iri(iri) => Term::iri(iri.as_str()),
         ValidId::Blank(label) => Term::Blank(label.suffix().to_owned()),
     }
 }
 
-fn object(value: RdfValue<IriBuf, BlankIdBuf, ssi_json_ld::json_ld::rdf_types::Literal>) -> Term {
+fn term_of_value(value: RdfValue<IriBuf, BlankIdBuf, ssi_json_ld::json_ld::rdf_types::Literal>) -> Term {
     match value {
-        RdfValue::Id(id) => node(id),
+        RdfValue::Id(id) => term_of_id(id),
         RdfValue::Literal(literal) => match &literal.type_ {
-            LiteralType::Any(datatype) => Term::typed(&literal.value, datatype.as_str()),
-            LiteralType::LangString(tag) => Term::in_language(&literal.value, tag.as_str()),
+            LiteralType::Any(datatype) => Term::typed_literal(&literal.value, datatype.as_str()),
+            LiteralType::LangString(tag) => Term::language_string(&literal.value, tag.as_str()),
         },
     }
 }

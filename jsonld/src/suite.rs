@@ -3,13 +3,13 @@
 use carnet_core::{
     Code, Problem,
     format::CredentialFormat,
-    keys::{Algorithm, PublicKey, Signer},
-    secure::data_integrity::{Cryptosuite, Suites},
+    keys::{PublicKey, SignatureAlgorithm, Signer},
+    secure::data_integrity::{Cryptosuite, Cryptosuites},
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::{canonical::canonicalize, contexts::Contexts, rdf::quads};
+use crate::{canonical::canonicalize, contexts::Contexts, rdf::to_quads};
 
 const NAME: &str = "eddsa-rdfc-2022";
 const PROOF_TYPE: &str = "DataIntegrityProof";
@@ -21,7 +21,7 @@ const LONGEST_PROOF_VALUE: usize = 89;
 ///
 /// # Errors
 /// Those of [`EddsaRdfc2022::new`].
-pub fn register(suites: Suites, contexts: Vec<(String, String, String)>) -> Result<Suites, Problem> {
+pub fn register_suites(suites: Cryptosuites, contexts: Vec<(String, String, String)>) -> Result<Cryptosuites, Problem> {
     Ok(suites.with(EddsaRdfc2022::new(contexts)?))
 }
 
@@ -57,8 +57,8 @@ impl EddsaRdfc2022 {
     /// # Errors
     /// `context_missing`, `context_unknown`, `context_nested`, `term_undefined`, `transformation`, `too_large`,
     /// `too_deep`
-    pub fn canonical_form(&self, document: &Map<String, Value>) -> Result<String, Problem> {
-        canonicalize(&quads(document, &self.contexts)?)
+    pub fn canonical_n_quads(&self, document: &Map<String, Value>) -> Result<String, Problem> {
+        canonicalize(&to_quads(document, &self.contexts)?)
     }
 
     /// Returns the bytes to sign: SHA256(canonical proof options) || SHA256(canonical document), sections 3.2.4 and
@@ -74,8 +74,8 @@ impl EddsaRdfc2022 {
             }
             (_, None) => return Err(Code::ContextMissing.into()),
         }
-        let options_hash = Sha256::digest(self.canonical_form(&config)?);
-        let document_hash = Sha256::digest(self.canonical_form(document)?);
+        let options_hash = Sha256::digest(self.canonical_n_quads(&config)?);
+        let document_hash = Sha256::digest(self.canonical_n_quads(document)?);
         let mut data = [0; 64];
         let (first, second) = data.split_at_mut(32);
         first.copy_from_slice(&options_hash);
@@ -93,17 +93,17 @@ impl Cryptosuite for EddsaRdfc2022 {
         CredentialFormat::LdpVc
     }
 
-    fn supports_algorithm(&self, algorithm: Algorithm) -> bool {
-        algorithm == Algorithm::EdDsa
+    fn supports_algorithm(&self, algorithm: SignatureAlgorithm) -> bool {
+        algorithm == SignatureAlgorithm::EdDsa
     }
 
-    fn create(
+    fn create_proof(
         &self,
         document: &Map<String, Value>,
         options: Map<String, Value>,
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem> {
-        if signer.algorithm() != Algorithm::EdDsa {
+        if signer.algorithm() != SignatureAlgorithm::EdDsa {
             return Err(Problem::new(Code::AlgorithmMismatch, "eddsa-rdfc-2022 needs an Ed25519 key"));
         }
         let mut proof = options;
@@ -115,7 +115,7 @@ impl Cryptosuite for EddsaRdfc2022 {
         Ok(proof)
     }
 
-    fn verify(
+    fn verify_proof(
         &self,
         document: &Map<String, Value>,
         proof: &Map<String, Value>,
@@ -126,7 +126,7 @@ impl Cryptosuite for EddsaRdfc2022 {
             return Err(Problem::new(Code::ProofMalformed, "the proof is not an eddsa-rdfc-2022 DataIntegrityProof"));
         }
         let signature = signature(proof)?;
-        if key.algorithm() != Algorithm::EdDsa {
+        if key.algorithm() != SignatureAlgorithm::EdDsa {
             return Err(Problem::new(Code::AlgorithmMismatch, "eddsa-rdfc-2022 needs an Ed25519 key"));
         }
         key.verify(&self.hash_data(document, proof)?, &signature)?;

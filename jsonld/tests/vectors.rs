@@ -12,7 +12,7 @@ mod nquads;
 
 use carnet_core::{
     Code,
-    keys::{Algorithm, PublicKey, SecretKey, Signer},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer},
     secure::data_integrity::Cryptosuite,
 };
 use carnet_jsonld::{EddsaRdfc2022, canonical};
@@ -34,7 +34,7 @@ fn official_key() -> SecretKey {
     let secret = pair["privateKeyMultibase"].as_str().unwrap().strip_prefix('z').unwrap();
     let bytes = bs58::decode(secret).into_vec().unwrap();
     assert_eq!(bytes[..2], [0x80, 0x26], "ed25519-priv");
-    let key = SecretKey::from_bytes(Algorithm::EdDsa, &bytes[2..]).unwrap();
+    let key = SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &bytes[2..]).unwrap();
     assert_eq!(key.public_key().to_multikey(), pair["publicKeyMultibase"].as_str().unwrap());
     key
 }
@@ -47,19 +47,19 @@ fn reproduces(unsigned: &str, folder: &str) {
     let config = object(&vector(&format!("{FOLDER}/{folder}/proofConfigDataInt.json")));
     let lines = |name: &str| vector(&format!("{FOLDER}/{folder}/{name}"));
 
-    assert_eq!(suite.canonical_form(&document).unwrap(), lines("canonDocDataInt.txt"));
-    assert_eq!(suite.canonical_form(&config).unwrap(), lines("proofCanonDataInt.txt"));
+    assert_eq!(suite.canonical_n_quads(&document).unwrap(), lines("canonDocDataInt.txt"));
+    assert_eq!(suite.canonical_n_quads(&config).unwrap(), lines("proofCanonDataInt.txt"));
 
     let Some(Value::Object(expected)) = signed.remove("proof") else { panic!("no proof") };
     let mut options = expected.clone();
     options.remove("proofValue");
-    let proof = suite.create(&document, options, &key).unwrap();
+    let proof = suite.create_proof(&document, options, &key).unwrap();
     assert_eq!(proof, expected);
 
     let public = PublicKey::from_multikey(&key.public_key().to_multikey()).unwrap();
-    assert_eq!(suite.verify(&signed, &expected, &public).unwrap(), signed);
+    assert_eq!(suite.verify_proof(&signed, &expected, &public).unwrap(), signed);
     signed.insert("description".to_owned(), "Something else.".into());
-    assert_eq!(common::code(suite.verify(&signed, &expected, &public)), Code::SignatureInvalid);
+    assert_eq!(common::code(suite.verify_proof(&signed, &expected, &public)), Code::SignatureInvalid);
 }
 
 #[test]

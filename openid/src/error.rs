@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// Endpoint of a credential issuer or its authorization server that has its own set of error codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenIdEndpoint {
+pub enum IssuerEndpoint {
     /// Token endpoint.
     Token,
     /// Credential endpoint.
@@ -46,8 +46,8 @@ macro_rules! codes {
 
             /// Returns whether the specifications define the code for an endpoint.
             #[must_use]
-            pub fn applies_to(self, endpoint: OpenIdEndpoint) -> bool {
-                match self { $(Self::$variant => [$(OpenIdEndpoint::$endpoint),*].contains(&endpoint),)* }
+            pub fn applies_to(self, endpoint: IssuerEndpoint) -> bool {
+                match self { $(Self::$variant => [$(IssuerEndpoint::$endpoint),*].contains(&endpoint),)* }
             }
         }
     };
@@ -103,7 +103,7 @@ impl ErrorResponse {
         let mut members = Map::new();
         members.insert("error".to_owned(), self.code.as_str().into());
         if !self.description.is_empty() {
-            members.insert("error_description".to_owned(), described(&self.description).into());
+            members.insert("error_description".to_owned(), permitted_description(&self.description).into());
         }
         Value::Object(members).to_string()
     }
@@ -122,7 +122,7 @@ impl ErrorResponse {
 }
 
 /// Replaces the characters that RFC 6749 section 5.2 does not permit in a description.
-fn described(text: &str) -> String {
+fn permitted_description(text: &str) -> String {
     let allowed = |c: char| match c {
         '"' => '\'',
         '\\' => '/',
@@ -145,15 +145,15 @@ mod tests {
         let names: HashSet<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(names.len(), ErrorCode::ALL.len());
         let endpoints =
-            [OpenIdEndpoint::Token, OpenIdEndpoint::Credential, OpenIdEndpoint::Deferred, OpenIdEndpoint::Notification];
+            [IssuerEndpoint::Token, IssuerEndpoint::Credential, IssuerEndpoint::Deferred, IssuerEndpoint::Notification];
         for code in ErrorCode::ALL {
             assert!(endpoints.iter().any(|endpoint| code.applies_to(*endpoint)), "{}", code.as_str());
             assert_eq!(ErrorCode::parse(code.as_str()), Some(*code));
             assert!(matches!(code.http_status(), 400 | 401));
         }
         assert_eq!(ErrorCode::parse("invalid"), None);
-        assert!(!ErrorCode::InvalidNonce.applies_to(OpenIdEndpoint::Token));
-        assert!(!ErrorCode::InvalidGrant.applies_to(OpenIdEndpoint::Credential));
+        assert!(!ErrorCode::InvalidNonce.applies_to(IssuerEndpoint::Token));
+        assert!(!ErrorCode::InvalidGrant.applies_to(IssuerEndpoint::Credential));
     }
 
     #[test]

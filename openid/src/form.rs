@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 use crate::SecretText;
 
 /// Characters that are percent-encoded: all except the unreserved ones of RFC 3986 section 2.3.
-pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const PERCENT_ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Maximum number of parameters.
-const MOST_PARAMETERS: usize = 64;
+const MAX_PARAMETERS: usize = 64;
 
 /// Parameters of a form or a query string, each with one value.
 #[derive(Debug)]
@@ -27,13 +27,13 @@ impl FormParameters {
         for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
             let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
             let (name, value) = pair.split_at_checked(equals).unwrap_or((pair, &[]));
-            let name = decode(name)?.to_string();
-            let value = decode(value.strip_prefix(b"=").unwrap_or(value))?;
+            let name = decode_component(name)?.to_string();
+            let value = decode_component(value.strip_prefix(b"=").unwrap_or(value))?;
             if parameters.iter().any(|(known, _)| *known == name) {
                 return Err(Problem::new(Code::DuplicateKey, "a parameter is there twice"));
             }
-            if parameters.len() >= MOST_PARAMETERS {
-                return Err(Problem::new(Code::TooLarge, format!("more than {MOST_PARAMETERS} parameters")));
+            if parameters.len() >= MAX_PARAMETERS {
+                return Err(Problem::new(Code::TooLarge, format!("more than {MAX_PARAMETERS} parameters")));
             }
             parameters.push((name, value.into()));
         }
@@ -56,7 +56,7 @@ impl FormParameters {
 
 /// Serialises parameters as a form body, in the given order.
 #[must_use]
-pub fn write(parameters: &[(&str, &str)]) -> Zeroizing<String> {
+pub fn encode_form(parameters: &[(&str, &str)]) -> Zeroizing<String> {
     let length = parameters.iter().map(|(name, value)| name.len().saturating_add(value.len()));
     // Capacity for the whole body, which may be secret: reallocation would leave copies in memory.
     let most = length.fold(0_usize, usize::saturating_add).saturating_add(parameters.len()).saturating_mul(3);
@@ -65,9 +65,9 @@ pub fn write(parameters: &[(&str, &str)]) -> Zeroizing<String> {
         if !body.is_empty() {
             body.push('&');
         }
-        body.extend(utf8_percent_encode(name, RESERVED));
+        body.extend(utf8_percent_encode(name, PERCENT_ENCODED));
         body.push('=');
-        body.extend(utf8_percent_encode(value, RESERVED));
+        body.extend(utf8_percent_encode(value, PERCENT_ENCODED));
     }
     body
 }
@@ -75,12 +75,12 @@ pub fn write(parameters: &[(&str, &str)]) -> Zeroizing<String> {
 /// Returns whether a query string contains a parameter, in any percent-encoding. Query strings that
 /// [`FormParameters::parse`] refuses are searched too.
 #[must_use]
-pub fn names_parameter(query: &str, name: &str) -> bool {
+pub fn query_has_parameter(query: &str, name: &str) -> bool {
     let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
     names.map(percent_decode_str).any(|known| known.decode_utf8().is_ok_and(|known| known == name))
 }
 
-fn decode(text: &[u8]) -> Result<Zeroizing<String>, Problem> {
+fn decode_component(text: &[u8]) -> Result<Zeroizing<String>, Problem> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
@@ -131,8 +131,8 @@ mod tests {
         assert_eq!(fault(b"a=%ff"), Code::InvalidUnicode);
         assert_eq!(fault(b"a=\xff"), Code::InvalidUnicode);
         let many = |count: usize| (0..count).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
-        assert!(FormParameters::parse(many(MOST_PARAMETERS).as_bytes()).is_ok());
-        assert_eq!(fault(many(MOST_PARAMETERS + 1).as_bytes()), Code::TooLarge);
+        assert!(FormParameters::parse(many(MAX_PARAMETERS).as_bytes()).is_ok());
+        assert_eq!(fault(many(MAX_PARAMETERS + 1).as_bytes()), Code::TooLarge);
     }
 
     proptest! {
@@ -143,7 +143,7 @@ mod tests {
 
         #[test]
         fn any_text_comes_back(name in ".{1,20}", value in ".{1,40}") {
-            let form = FormParameters::parse(write(&[(&name, &value), ("", "&=")]).as_bytes()).unwrap();
+            let form = FormParameters::parse(encode_form(&[(&name, &value), ("", "&=")]).as_bytes()).unwrap();
             prop_assert_eq!(form.get(&name).map(SecretText::expose), Some(value.as_str()));
         }
     }

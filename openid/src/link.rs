@@ -11,15 +11,15 @@ use crate::form::FormParameters;
 /// parameters of its query.
 ///
 /// # Errors
-/// `too_large`; `unknown_format` (no URL, another scheme, or an https URL that [`https_url`] refuses); those of
+/// `too_large`; `unknown_format` (no URL, another scheme, or an https URL that [`parse_https_url`] refuses); those of
 /// [`FormParameters::parse`].
-pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, FormParameters), Problem> {
+pub(crate) fn parse_link(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, FormParameters), Problem> {
     if link.len() > most_bytes {
         return Err(Problem::new(Code::TooLarge, format!("a link is at most {most_bytes} bytes")));
     }
     let url = Url::parse(link).map_err(|_| Problem::new(Code::UnknownFormat, "not a link"))?;
     if url.scheme() != scheme {
-        https_url("the link", link).map_err(|problem| Problem::new(Code::UnknownFormat, problem.detail))?;
+        parse_https_url("the link", link).map_err(|problem| Problem::new(Code::UnknownFormat, problem.detail))?;
     }
     let form = FormParameters::parse(url.query().unwrap_or_default().as_bytes())?;
     Ok((url, form))
@@ -30,7 +30,7 @@ pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, 
 ///
 /// # Errors
 /// `malformed_value`
-pub fn https_url(member: &str, text: &str) -> Result<Url, Problem> {
+pub fn parse_https_url(member: &str, text: &str) -> Result<Url, Problem> {
     let refuse = |why: &dyn Display| Problem::new(Code::MalformedValue, format!("{member} {why}"));
     let url = parse_endpoint(text).map_err(|error| refuse(&error))?;
     if url.fragment().is_some() {
@@ -45,11 +45,11 @@ mod tests {
 
     #[test]
     fn a_url_in_a_message_is_visible_ascii() {
-        assert!(https_url("token_endpoint", "https://a.example/t%1B").is_ok());
+        assert!(parse_https_url("token_endpoint", "https://a.example/t%1B").is_ok());
         for hidden in
             ["https://a.example/\u{1b}[2J", "https://a.exa\nmple/", "\thttps://a.example", "https://ä.example"]
         {
-            assert_eq!(https_url("token_endpoint", hidden).unwrap_err().code, Code::MalformedValue, "{hidden:?}");
+            assert_eq!(parse_https_url("token_endpoint", hidden).unwrap_err().code, Code::MalformedValue, "{hidden:?}");
         }
     }
 }

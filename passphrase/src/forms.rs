@@ -5,7 +5,7 @@
 //! with every space character replaced with U+0020.
 
 use age_core::secrecy::{ExposeSecret as _, SecretString};
-use carnet_core::{input::text_without_mark, text::invisible_characters};
+use carnet_core::{input::text_without_bom, text::invisible_characters};
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{DefaultIgnorableCodePoint, GeneralCategory, HangulSyllableType},
@@ -15,25 +15,25 @@ use zeroize::Zeroizing;
 
 /// Maximum factor by which normalisation to NFC or NFD lengthens a text in UTF-8 (Unicode Technical Report 15, section
 /// 10).
-const MOST_GROWTH: usize = 3;
+const MAX_GROWTH: usize = 3;
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
 
 /// Returns the normal form of a passphrase, with which files are encrypted: without byte-order mark, in NFC, with
 /// U+0020 for every space character.
 #[must_use]
-pub fn normal(passphrase: &SecretString) -> SecretString {
-    let given = text_without_mark(passphrase.expose_secret());
-    collected(given.len(), given.chars().map(spaced).nfc())
+pub fn normal_form(passphrase: &SecretString) -> SecretString {
+    let given = text_without_bom(passphrase.expose_secret());
+    collect_secret(given.len(), given.chars().map(normalise_space).nfc())
 }
 
 /// Returns all encodings with which a file may have been encrypted, without duplicates: the normal form first, then the
 /// passphrase as given, without byte-order mark, and the normal form in NFD.
-pub(crate) fn all(passphrase: &SecretString) -> Vec<SecretString> {
+pub(crate) fn all_forms(passphrase: &SecretString) -> Vec<SecretString> {
     let given = passphrase.expose_secret();
-    let normal = normal(passphrase);
-    let decomposed = collected(normal.expose_secret().len(), normal.expose_secret().nfd());
-    let unmarked = SecretString::from(text_without_mark(given).to_owned());
+    let normal = normal_form(passphrase);
+    let decomposed = collect_secret(normal.expose_secret().len(), normal.expose_secret().nfd());
+    let unmarked = SecretString::from(text_without_bom(given).to_owned());
     let mut forms = vec![normal];
     for form in [passphrase.clone(), unmarked, decomposed] {
         if forms.iter().all(|known| known.expose_secret() != form.expose_secret()) {
@@ -47,8 +47,8 @@ pub(crate) fn all(passphrase: &SecretString) -> Vec<SecretString> {
 /// are control, invisible and private-use characters, conjoining Hangul letters, and unassigned code points, whose
 /// normal form may change (RFC 8264 section 9).
 #[must_use]
-pub fn forbidden(passphrase: &SecretString) -> Option<char> {
-    let normal = normal(passphrase);
+pub fn first_forbidden_character(passphrase: &SecretString) -> Option<char> {
+    let normal = normal_form(passphrase);
     let text = normal.expose_secret();
     // Joiners are seen where a script needs them.
     invisible_characters(text).map(|(_, c)| c).chain(text.chars().filter(|c| is_forbidden(*c))).next()
@@ -65,15 +65,15 @@ fn is_forbidden(c: char) -> bool {
 }
 
 /// Returns U+0020 for any space character, and other characters unchanged.
-fn spaced(c: char) -> char {
+fn normalise_space(c: char) -> char {
     let category = if c.is_ascii() { None } else { Some(CodePointMapData::<GeneralCategory>::new().get(c)) };
     if category == Some(GeneralCategory::SpaceSeparator) { ' ' } else { c }
 }
 
 /// Collects characters into a secret. `length`: length of the text before normalisation, in bytes; enough memory is
 /// reserved at once, so that growing leaves no copies behind.
-fn collected(length: usize, characters: impl Iterator<Item = char>) -> SecretString {
-    let mut text = Zeroizing::new(String::with_capacity(length.saturating_mul(MOST_GROWTH)));
+fn collect_secret(length: usize, characters: impl Iterator<Item = char>) -> SecretString {
+    let mut text = Zeroizing::new(String::with_capacity(length.saturating_mul(MAX_GROWTH)));
     text.extend(characters);
     SecretString::from(text.as_str())
 }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn normal_of(text: &str) -> String {
-        normal(&secret(text)).expose_secret().to_owned()
+        normal_form(&secret(text)).expose_secret().to_owned()
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn an_older_form_is_tried_and_ascii_once() {
         let forms = |text: &str| -> Vec<String> {
-            all(&secret(text)).iter().map(|form| form.expose_secret().to_owned()).collect()
+            all_forms(&secret(text)).iter().map(|form| form.expose_secret().to_owned()).collect()
         };
         assert_eq!(forms("correct horse"), ["correct horse"]);
         assert_eq!(forms(COMPOSED), [COMPOSED, DECOMPOSED]);
@@ -129,13 +129,13 @@ mod tests {
             ("jamo\u{1100}", '\u{1100}'),
             ("mark\u{feff}inside", '\u{feff}'),
         ] {
-            assert_eq!(forbidden(&secret(text)), Some(bad), "{text:?}");
+            assert_eq!(first_forbidden_character(&secret(text)), Some(bad), "{text:?}");
         }
         let persian = "می\u{200c}خواهم";
         for text in
             ["correct horse", COMPOSED, DECOMPOSED, persian, "비밀번호", "🐎🔋", "\u{feff}correct horse", "a\u{a0}b"]
         {
-            assert_eq!(forbidden(&secret(text)), None, "{text:?}");
+            assert_eq!(first_forbidden_character(&secret(text)), None, "{text:?}");
         }
     }
 }

@@ -25,9 +25,9 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 mod forms;
 
-pub use forms::{forbidden, normal};
+pub use forms::{first_forbidden_character, normal_form};
 
-const TAG: &str = "scrypt";
+const STANZA_TAG: &str = "scrypt";
 const SALT_LABEL: &[u8] = b"age-encryption.org/v1/scrypt";
 const SALT_BYTES: usize = 16;
 /// Length of the wrapped file key: the key, and the tag of Poly1305.
@@ -46,7 +46,7 @@ impl PassphraseRecipient {
     /// encryption fails for one that scrypt does not support.
     #[must_use]
     pub fn new(passphrase: &SecretString, work_factor: u8) -> Self {
-        Self { passphrase: normal(passphrase), work_factor }
+        Self { passphrase: normal_form(passphrase), work_factor }
     }
 }
 
@@ -55,10 +55,10 @@ impl age::Recipient for PassphraseRecipient {
         // The wrapping key encrypts under a fixed nonce: a salt must never be used twice.
         let mut salt = [0; SALT_BYTES];
         OsRng.fill_bytes(&mut salt);
-        let key = derive(&self.passphrase, &salt, self.work_factor)
+        let key = derive_wrapping_key(&self.passphrase, &salt, self.work_factor)
             .ok_or_else(|| EncryptError::Io(io::Error::other("no such work factor")))?;
         let stanza = Stanza {
-            tag: TAG.to_owned(),
+            tag: STANZA_TAG.to_owned(),
             args: vec![BASE64_STANDARD_NO_PAD.encode(salt), self.work_factor.to_string()],
             body: aead_encrypt(&key, file_key.expose_secret()),
         };
@@ -73,16 +73,20 @@ impl age::Recipient for PassphraseRecipient {
 pub struct PassphraseIdentity {
     /// Encodings of the passphrase; the normal form is first.
     forms: Vec<SecretString>,
-    greatest_work_factor: u8,
+    max_work_factor: u8,
     opened_by_older_form: AtomicBool,
 }
 
 impl PassphraseIdentity {
-    /// Creates an identity that refuses files with a work factor above `greatest_work_factor`, so that a file cannot
+    /// Creates an identity that refuses files with a work factor above `max_work_factor`, so that a file cannot
     /// demand excessive time and memory.
     #[must_use]
     pub fn new(passphrase: &SecretString, greatest_work_factor: u8) -> Self {
-        Self { forms: forms::all(passphrase), greatest_work_factor, opened_by_older_form: AtomicBool::new(false) }
+        Self {
+            forms: forms::all_forms(passphrase),
+            max_work_factor: greatest_work_factor,
+            opened_by_older_form: AtomicBool::new(false),
+        }
     }
 
     /// Returns whether the last file decrypted with this identity was encrypted with an encoding other than the normal
@@ -93,23 +97,23 @@ impl PassphraseIdentity {
     }
 
     /// Decrypts the file key in a stanza, with each encoding of the passphrase in turn.
-    fn unwrap(&self, stanza: &Stanza) -> Result<FileKey, DecryptError> {
+    fn unwrap_file_key(&self, stanza: &Stanza) -> Result<FileKey, DecryptError> {
         let [salt, work_factor] = stanza.args.as_slice() else { return Err(DecryptError::InvalidHeader) };
         let salt: [u8; SALT_BYTES] = BASE64_STANDARD_NO_PAD
             .decode(salt)
             .ok()
             .and_then(|salt| salt.try_into().ok())
             .ok_or(DecryptError::InvalidHeader)?;
-        let required = canonical_number(work_factor).ok_or(DecryptError::InvalidHeader)?;
+        let required = parse_work_factor(work_factor).ok_or(DecryptError::InvalidHeader)?;
         if stanza.body.len() != BODY_BYTES {
             return Err(DecryptError::InvalidHeader);
         }
-        let excessive = || DecryptError::ExcessiveWork { required, target: self.greatest_work_factor };
-        if required > self.greatest_work_factor {
+        let excessive = || DecryptError::ExcessiveWork { required, target: self.max_work_factor };
+        if required > self.max_work_factor {
             return Err(excessive());
         }
         let open = |form: &SecretString| -> Result<Vec<u8>, DecryptError> {
-            let key = derive(form, &salt, required).ok_or_else(excessive)?;
+            let key = derive_wrapping_key(form, &salt, required).ok_or_else(excessive)?;
             Ok(aead_decrypt(&key, FILE_KEY_BYTES, &stanza.body)?)
         };
         let mut tried = self.forms.iter().map(open).enumerate();
@@ -129,12 +133,16 @@ impl PassphraseIdentity {
 
 impl age::Identity for PassphraseIdentity {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
-        (stanza.tag == TAG).then(|| self.unwrap(stanza))
+        (stanza.tag == STANZA_TAG).then(|| self.unwrap_file_key(stanza))
     }
 }
 
 /// Derives the key that wraps the file key, with scrypt; `None` for an unsupported work factor.
-fn derive(passphrase: &SecretString, salt: &[u8; SALT_BYTES], work_factor: u8) -> Option<Zeroizing<[u8; 32]>> {
+fn derive_wrapping_key(
+    passphrase: &SecretString,
+    salt: &[u8; SALT_BYTES],
+    work_factor: u8,
+) -> Option<Zeroizing<[u8; 32]>> {
     let params = Params::new(work_factor, BLOCK_SIZE, 1, 32).ok()?;
     let salt = [SALT_LABEL, salt].concat();
     let mut key = Zeroizing::new([0; 32]);
@@ -144,7 +152,7 @@ fn derive(passphrase: &SecretString, salt: &[u8; SALT_BYTES], work_factor: u8) -
 
 /// Parses a work factor in the only form that the specification allows: digits without a leading zero; `None` for other
 /// texts and for more than 255.
-fn canonical_number(text: &str) -> Option<u8> {
+fn parse_work_factor(text: &str) -> Option<u8> {
     let number: u8 = text.parse().ok()?;
     (number > 0 && number.to_string() == text).then_some(number)
 }
@@ -244,7 +252,7 @@ mod tests {
         let salt = BASE64_STANDARD_NO_PAD.encode([7; SALT_BYTES]);
         let salt = salt.as_str();
         let stanza = |args: &[&str], length: usize| Stanza {
-            tag: TAG.to_owned(),
+            tag: STANZA_TAG.to_owned(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             body: vec![0; length],
         };

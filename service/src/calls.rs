@@ -32,20 +32,20 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallLimits {
     /// Maximum number of concurrent calls on one connection.
-    most: usize,
+    max_concurrent: usize,
     /// Maximum time until the response begins.
-    time: Duration,
+    timeout: Duration,
     /// Maximum size of a message, in bytes. The generated services enforce it; here it is only named in the error.
-    bytes: usize,
+    max_message_bytes: usize,
 }
 
 impl CallLimits {
     /// Returns the limits set in the configuration.
-    pub(crate) fn of(config: &ServeConfig) -> Self {
+    pub(crate) fn from_config(config: &ServeConfig) -> Self {
         Self {
-            most: config.concurrency,
-            time: Duration::from_secs(config.timeout_seconds),
-            bytes: config.max_message_bytes,
+            max_concurrent: config.concurrency,
+            timeout: Duration::from_secs(config.timeout_seconds),
+            max_message_bytes: config.max_message_bytes,
         }
     }
 }
@@ -65,7 +65,7 @@ impl CallLayer {
 
     /// Returns the HTTP status for a request to a gRPC service that is not a gRPC request: 415 for POST, 405 for other
     /// methods. `None` for every other request.
-    fn misdirected(&self, request: &Request<Body>) -> Option<StatusCode> {
+    fn non_grpc_status(&self, request: &Request<Body>) -> Option<StatusCode> {
         let service = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
         if is_grpc(request) || !self.services.iter().any(|name| name == service) {
             None
@@ -78,21 +78,21 @@ impl CallLayer {
 }
 
 impl<S> Layer<S> for CallLayer {
-    type Service = Calls<S>;
+    type Service = CallService<S>;
 
-    fn layer(&self, inner: S) -> Calls<S> {
-        Calls { inner, layer: self.clone() }
+    fn layer(&self, inner: S) -> CallService<S> {
+        CallService { inner, layer: self.clone() }
     }
 }
 
 /// Tower service created by [`CallLayer`].
 #[derive(Debug, Clone)]
-pub(crate) struct Calls<S> {
+pub(crate) struct CallService<S> {
     inner: S,
     layer: CallLayer,
 }
 
-impl<S> Service<Request<Body>> for Calls<S>
+impl<S> Service<Request<Body>> for CallService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
     S::Future: Send + 'static,
@@ -110,29 +110,31 @@ where
         let connection = request.extensions().get::<Arc<ClientConnection>>();
         let (guard, calls) = connection.map(ClientConnection::begin_call).unzip();
         let (limits, grpc) = (self.layer.limits, is_grpc(&request));
-        let explained = grpc.then_some(limits.bytes);
+        let explained = grpc.then_some(limits.max_message_bytes);
         let counted = move |mut answer: Response<Body>| {
             if !grpc {
-                http_wire::complete(answer.status(), answer.headers_mut());
+                http_wire::complete_error_headers(answer.status(), answer.headers_mut());
             }
-            answer.map(|body| Body::new(CallBody { body, explained, _guard: guard }))
+            answer.map(|body| Body::new(CallBody { body, max_message_bytes: explained, _guard: guard }))
         };
-        if let Some(status) = self.layer.misdirected(&request) {
-            return Box::pin(async move { Ok(counted(plain(status))) });
+        if let Some(status) = self.layer.non_grpc_status(&request) {
+            return Box::pin(async move { Ok(counted(empty_response(status))) });
         }
-        if calls.is_some_and(|calls| calls > limits.most) {
-            return Box::pin(async move { Ok(counted(refusal::answer(refusal::busy(limits.most), grpc))) });
+        if calls.is_some_and(|calls| calls > limits.max_concurrent) {
+            return Box::pin(async move {
+                Ok(counted(refusal::error_response(refusal::too_many_calls(limits.max_concurrent), grpc)))
+            });
         }
-        let asked = if grpc { deadline::asked(request.headers()) } else { None };
-        let time = asked.map_or(limits.time, |asked| asked.min(limits.time));
+        let asked = if grpc { deadline::requested_timeout(request.headers()) } else { None };
+        let time = asked.map_or(limits.timeout, |asked| asked.min(limits.timeout));
         // Handlers keep all state that outlives a call in the database, whose transactions roll back when they are
         // dropped: no partial state is visible after an unwind, or when a call is cut at its deadline.
-        let call = deadline::within(time, AssertUnwindSafe(self.inner.call(request)).catch_unwind());
+        let call = deadline::with_timeout(time, AssertUnwindSafe(self.inner.call(request)).catch_unwind());
         Box::pin(async move {
             let answer = match call.await {
-                None => refusal::answer(refusal::late(time), grpc),
-                Some(Err(_panic)) => refusal::answer(refusal::bug(), grpc),
-                Some(Ok(answer)) => completed(answer?, limits, grpc),
+                None => refusal::error_response(refusal::deadline_exceeded(time), grpc),
+                Some(Err(_panic)) => refusal::error_response(refusal::handler_panicked(), grpc),
+                Some(Ok(answer)) => complete_error(answer?, limits, grpc),
             };
             Ok(counted(answer))
         })
@@ -141,13 +143,13 @@ where
 
 /// Adds an ErrorInfo to an error response that no handler created. For a request that is not gRPC, returns 404 instead
 /// of the router's gRPC error.
-fn completed(mut answer: Response<Body>, limits: CallLimits, grpc: bool) -> Response<Body> {
+fn complete_error(mut answer: Response<Body>, limits: CallLimits, grpc: bool) -> Response<Body> {
     let Some(status) = Status::from_header_map(answer.headers()) else { return answer };
     if !grpc {
         // Only the router's answer to unknown paths gets here: no handler of HTTP speaks gRPC.
-        return plain(StatusCode::NOT_FOUND);
+        return empty_response(StatusCode::NOT_FOUND);
     }
-    if let Some(explained) = refusal::explained(&status, limits.bytes) {
+    if let Some(explained) = refusal::with_error_info(&status, limits.max_message_bytes) {
         // The other headers stay, such as the accepted encodings.
         answer.headers_mut().extend(explained.into_http::<()>().into_parts().0.headers);
     }
@@ -162,7 +164,7 @@ fn is_grpc(request: &Request<Body>) -> bool {
 }
 
 /// Returns an HTTP response without a body.
-fn plain(status: StatusCode) -> Response<Body> {
+fn empty_response(status: StatusCode) -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = status;
     if status == StatusCode::METHOD_NOT_ALLOWED {
@@ -176,18 +178,18 @@ fn plain(status: StatusCode) -> Response<Body> {
 struct CallBody {
     body: Body,
     /// Maximum message size, in bytes, for the text of an error; `None` for a response that is not gRPC.
-    explained: Option<usize>,
+    max_message_bytes: Option<usize>,
     _guard: Option<CallGuard>,
 }
 
 impl CallBody {
-    fn completed(&self, frame: Frame<<Body as HttpBody>::Data>) -> Frame<<Body as HttpBody>::Data> {
-        let Some(limit) = self.explained else { return frame };
+    fn complete_trailers(&self, frame: Frame<<Body as HttpBody>::Data>) -> Frame<<Body as HttpBody>::Data> {
+        let Some(limit) = self.max_message_bytes else { return frame };
         let mut trailers = match frame.into_trailers() {
             Ok(trailers) => trailers,
             Err(frame) => return frame,
         };
-        let explained = Status::from_header_map(&trailers).and_then(|status| refusal::explained(&status, limit));
+        let explained = Status::from_header_map(&trailers).and_then(|status| refusal::with_error_info(&status, limit));
         // A status that cannot be encoded in headers stays unchanged.
         if let Some(explained) = explained {
             let _ = explained.add_header(&mut trailers);
@@ -205,7 +207,7 @@ impl HttpBody for CallBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map(|frame| self.completed(frame))))
+        Poll::Ready(frame.map(|frame| frame.map(|frame| self.complete_trailers(frame))))
     }
 
     fn is_end_stream(&self) -> bool {

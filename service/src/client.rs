@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
-use carnet_core::input::text_without_mark;
+use carnet_core::input::text_without_bom;
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -17,7 +17,7 @@ use crate::{config::StartError, disk};
 #[derive(Debug, Clone, clap::Args)]
 pub struct StaffArgs {
     /// The service's URL.
-    #[arg(long, default_value = ISSUER.url, value_parser = parse_server)]
+    #[arg(long, default_value = ISSUER_DEFAULTS.default_url, value_parser = parse_server)]
     pub server: String,
     /// A file with the staff token.
     #[arg(long)]
@@ -35,39 +35,39 @@ pub struct StaffArgs {
 #[derive(Debug)]
 pub struct StaffDefaults {
     /// Default URL of the service: its default port on this machine.
-    pub url: &'static str,
+    pub default_url: &'static str,
     /// Name of the environment variable with the service's URL.
-    pub server: &'static str,
+    pub server_variable: &'static str,
     /// Name of the environment variable with the path of the staff token file.
-    pub token_file: &'static str,
+    pub token_file_variable: &'static str,
     /// Name of the environment variable with the staff token itself.
-    pub token: &'static str,
+    pub token_variable: &'static str,
 }
 
 /// Defaults of `carnet-issuer`.
-pub const ISSUER: StaffDefaults = StaffDefaults {
-    url: "http://127.0.0.1:7401",
-    server: "CARNET_ISSUER_SERVER",
-    token_file: "CARNET_ISSUER_STAFF_TOKEN_FILE",
-    token: "CARNET_ISSUER_STAFF_TOKEN",
+pub const ISSUER_DEFAULTS: StaffDefaults = StaffDefaults {
+    default_url: "http://127.0.0.1:7401",
+    server_variable: "CARNET_ISSUER_SERVER",
+    token_file_variable: "CARNET_ISSUER_STAFF_TOKEN_FILE",
+    token_variable: "CARNET_ISSUER_STAFF_TOKEN",
 };
 
 /// Defaults of `carnet-verifier`.
-pub const VERIFIER: StaffDefaults = StaffDefaults {
-    url: "http://127.0.0.1:7402",
-    server: "CARNET_VERIFIER_SERVER",
-    token_file: "CARNET_VERIFIER_STAFF_TOKEN_FILE",
-    token: "CARNET_VERIFIER_STAFF_TOKEN",
+pub const VERIFIER_DEFAULTS: StaffDefaults = StaffDefaults {
+    default_url: "http://127.0.0.1:7402",
+    server_variable: "CARNET_VERIFIER_SERVER",
+    token_file_variable: "CARNET_VERIFIER_STAFF_TOKEN_FILE",
+    token_variable: "CARNET_VERIFIER_STAFF_TOKEN",
 };
 
 /// Defaults of the service whose commands this program has; set by [`with_service_defaults`].
-static SERVICE: OnceLock<&'static StaffDefaults> = OnceLock::new();
+static PROGRAM_DEFAULTS: OnceLock<&'static StaffDefaults> = OnceLock::new();
 
 /// Sets the default URL and environment variables of a service in every subcommand with `--server`, and registers them
 /// for [`connect`].
 #[must_use]
 pub fn with_service_defaults(command: clap::Command, defaults: &'static StaffDefaults) -> clap::Command {
-    let _ = SERVICE.set(defaults);
+    let _ = PROGRAM_DEFAULTS.set(defaults);
     with_defaults(command, defaults)
 }
 
@@ -78,23 +78,23 @@ fn with_defaults(command: clap::Command, defaults: &'static StaffDefaults) -> cl
         return command;
     }
     command
-        .mut_arg("server", |arg| arg.default_value(defaults.url).env(defaults.server))
-        .mut_arg("token_file", |arg| arg.env(defaults.token_file))
+        .mut_arg("server", |arg| arg.default_value(defaults.default_url).env(defaults.server_variable))
+        .mut_arg("token_file", |arg| arg.env(defaults.token_file_variable))
 }
 
 /// Tonic interceptor that adds the staff token to every call (`authorization: Bearer TOKEN`).
 #[derive(Clone)]
-pub struct WithToken {
+pub struct StaffTokenInterceptor {
     header: MetadataValue<Ascii>,
 }
 
-impl std::fmt::Debug for WithToken {
+impl std::fmt::Debug for StaffTokenInterceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("WithToken(redacted)")
     }
 }
 
-impl tonic::service::Interceptor for WithToken {
+impl tonic::service::Interceptor for StaffTokenInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.metadata_mut().insert("authorization", self.header.clone());
         Ok(request)
@@ -106,8 +106,8 @@ impl tonic::service::Interceptor for WithToken {
 /// # Errors
 /// No token, or one with invalid characters; a URL that is not `https`, or `http` on loopback; an unreadable CA
 /// certificate; no response.
-pub async fn connect(args: &StaffArgs) -> Result<(Channel, WithToken), StartError> {
-    let token = token(args)?;
+pub async fn connect(args: &StaffArgs) -> Result<(Channel, StaffTokenInterceptor), StartError> {
+    let token = read_token(args)?;
     let mut header =
         Zeroizing::new(format!("Bearer {}", token.trim())).parse::<MetadataValue<Ascii>>().map_err(|_| {
             StartError::new(
@@ -116,14 +116,14 @@ pub async fn connect(args: &StaffArgs) -> Result<(Channel, WithToken), StartErro
             )
         })?;
     header.set_sensitive(true);
-    let channel = channel(args).await?;
-    Ok((channel, WithToken { header }))
+    let channel = open_channel(args).await?;
+    Ok((channel, StaffTokenInterceptor { header }))
 }
 
-fn token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
-    let own = SERVICE.get().copied().unwrap_or(&ISSUER);
+fn read_token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
+    let own = PROGRAM_DEFAULTS.get().copied().unwrap_or(&ISSUER_DEFAULTS);
     let text = match &args.token_file {
-        Some(path) => disk::read_given_text(path).map_err(|error| {
+        Some(path) => disk::read_user_text(path).map_err(|error| {
             StartError::new(
                 format!("The token file {} cannot be read: {error}.", path.display()),
                 "Check the path and that this user may read it. Nothing was sent.",
@@ -131,30 +131,30 @@ fn token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
             .unreadable()
         })?,
         None => {
-            let text = Zeroizing::new(std::env::var(own.token).unwrap_or_default());
-            Zeroizing::new(text_without_mark(&text).to_owned())
+            let text = Zeroizing::new(std::env::var(own.token_variable).unwrap_or_default());
+            Zeroizing::new(text_without_bom(&text).to_owned())
         }
     };
     if text.trim().is_empty() {
         return Err(StartError::new(
             "This command needs the staff token. Nothing was sent.",
-            format!("Give --token-file FILE, or set {}; `init` or `staff add` showed it once.", own.token),
+            format!("Give --token-file FILE, or set {}; `init` or `staff add` showed it once.", own.token_variable),
         )
-        .absent());
+        .input_missing());
     }
     Ok(text)
 }
 
-async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
+async fn open_channel(args: &StaffArgs) -> Result<Channel, StartError> {
     let server = &args.server;
     let odd = |why: &str| {
         StartError::new(
             format!("The server URL {server} {why}. Nothing was sent."),
-            format!("Give --server with {SERVERS}."),
+            format!("Give --server with {URL_FORMS}."),
         )
-        .absent()
+        .input_missing()
     };
-    let tls = is_secure(server).map_err(odd)?;
+    let tls = uses_tls(server).map_err(odd)?;
     let mut endpoint = Endpoint::from_shared(server.trim_end_matches('/').to_owned())
         .map_err(|_| odd("is not a URL"))?
         .connect_timeout(Duration::from_secs(10));
@@ -163,7 +163,7 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = ClientTlsConfig::new().with_native_roots();
         if let Some(path) = &args.ca {
-            let pem = disk::read_given(path).map_err(|error| {
+            let pem = disk::read_user_file(path).map_err(|error| {
                 StartError::new(
                     format!("The CA certificate {} cannot be read: {error}.", path.display()),
                     "Check the path. Nothing was sent.",
@@ -190,10 +190,10 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
 }
 
 /// Permitted forms of a service's URL, for messages.
-const SERVERS: &str = "https://HOST:PORT, or http:// with a loopback address";
+const URL_FORMS: &str = "https://HOST:PORT, or http:// with a loopback address";
 
 /// Returns `true` for an https URL and `false` for an http URL on loopback; for any other, the reason of the refusal.
-fn is_secure(server: &str) -> Result<bool, &'static str> {
+fn uses_tls(server: &str) -> Result<bool, &'static str> {
     let url = Url::parse(server).map_err(|_| "is not a URL")?;
     match url.scheme() {
         "https" => Ok(true),
@@ -205,7 +205,7 @@ fn is_secure(server: &str) -> Result<bool, &'static str> {
 
 /// Parses `--server`, for clap.
 fn parse_server(text: &str) -> Result<String, String> {
-    is_secure(text).map(|_| text.to_owned()).map_err(|why| format!("the URL {why}; give {SERVERS}. Nothing was sent."))
+    uses_tls(text).map(|_| text.to_owned()).map_err(|why| format!("the URL {why}; give {URL_FORMS}. Nothing was sent."))
 }
 
 /// Returns whether a URL's host is a loopback address or `localhost`.
@@ -239,14 +239,16 @@ mod tests {
         };
         let commands = || clap::Command::new("x").subcommand(verb());
         assert_eq!(server(commands(), &[]), "http://127.0.0.1:7401");
-        assert_eq!(server(with_defaults(commands(), &VERIFIER), &[]), "http://127.0.0.1:7402");
+        assert_eq!(server(with_defaults(commands(), &VERIFIER_DEFAULTS), &[]), "http://127.0.0.1:7402");
         let given = ["--server", "http://localhost:1"];
-        assert_eq!(server(with_defaults(commands(), &VERIFIER), &given), "http://localhost:1");
-        for (defaults, variable) in [(&ISSUER, "CARNET_ISSUER_SERVER"), (&VERIFIER, "CARNET_VERIFIER_SERVER")] {
+        assert_eq!(server(with_defaults(commands(), &VERIFIER_DEFAULTS), &given), "http://localhost:1");
+        for (defaults, variable) in
+            [(&ISSUER_DEFAULTS, "CARNET_ISSUER_SERVER"), (&VERIFIER_DEFAULTS, "CARNET_VERIFIER_SERVER")]
+        {
             let command = with_defaults(verb(), defaults);
             let named = |id: &str| command.get_arguments().find(|arg| arg.get_id() == id).unwrap().get_env().unwrap();
             assert_eq!(named("server"), variable);
-            assert_eq!(named("token_file"), defaults.token_file);
+            assert_eq!(named("token_file"), defaults.token_file_variable);
         }
     }
 

@@ -14,7 +14,7 @@ use files::ConfigFile;
 pub use files::ConfigFiles;
 
 /// Beginning of the message for an invalid configuration.
-const REFUSED: &str = "The configuration is refused: ";
+const REFUSED_PREFIX: &str = "The configuration is refused: ";
 
 /// Error of a service's start or of an operator's command. `Display` writes message, consequence and hint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,10 +27,10 @@ pub struct StartError {
     /// Advice for the next step.
     pub hint: String,
     /// `true` if a retry may succeed: a server did not respond, or a lock was held.
-    pub try_again: bool,
+    pub is_retryable: bool,
     /// `true` if a file or secret named on the command line is missing or unreadable; the exit code is then that of a
     /// usage error.
-    pub absent: bool,
+    pub is_input_missing: bool,
     /// `true` if a file named on the command line is missing or unreadable.
     pub unreadable: bool,
     /// Configuration field that is invalid, such as `status.entries`; `None` for other errors.
@@ -49,8 +49,8 @@ impl StartError {
             message: message.into(),
             consequence: "",
             hint: hint.into(),
-            try_again: false,
-            absent: false,
+            is_retryable: false,
+            is_input_missing: false,
             unreadable: false,
             field: None,
         }
@@ -58,13 +58,13 @@ impl StartError {
 
     /// Adds the consequence that nothing was started.
     #[must_use]
-    pub fn unstarted(self) -> Self {
+    pub fn nothing_started(self) -> Self {
         self.with_consequence("Nothing was started.")
     }
 
     /// Adds the consequence that nothing was started or changed.
     #[must_use]
-    pub fn unchanged(self) -> Self {
+    pub fn nothing_changed(self) -> Self {
         self.with_consequence("Nothing was started or changed.")
     }
 
@@ -74,7 +74,7 @@ impl StartError {
         Self { consequence, ..self }
     }
 
-    /// Replaces the range of a number's type with that of its field, in an error of [`read_layered`] about a value that
+    /// Replaces the range of a number's type with that of its field, in an error of [`read_layered_config`] about a value that
     /// is no such number; any other error is returned unchanged.
     #[must_use]
     pub fn with_range<T>(self, ranges: &[FieldRange<T>]) -> Self {
@@ -87,19 +87,19 @@ impl StartError {
     /// Marks the error as one for which a retry may succeed.
     #[must_use]
     pub fn retryable(self) -> Self {
-        Self { try_again: true, ..self }
+        Self { is_retryable: true, ..self }
     }
 
     /// Marks the error as due to a missing or unreadable file or secret named on the command line.
     #[must_use]
-    pub fn absent(self) -> Self {
-        Self { absent: true, ..self }
+    pub fn input_missing(self) -> Self {
+        Self { is_input_missing: true, ..self }
     }
 
     /// Marks the error as due to a missing or unreadable file named on the command line.
     #[must_use]
     pub fn unreadable(self) -> Self {
-        Self { absent: true, unreadable: true, ..self }
+        Self { is_input_missing: true, unreadable: true, ..self }
     }
 }
 
@@ -218,7 +218,7 @@ pub fn check_ranges<T>(config: &T, ranges: &[FieldRange<T>]) -> Result<(), Start
 ///
 /// # Errors
 /// The file is unreadable or not TOML, lacks a field, or has an unknown field or one of the wrong type.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StartError> {
+pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, StartError> {
     ConfigFile::read(path)?.parse()
 }
 
@@ -227,7 +227,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StartError> {
 ///
 /// # Errors
 /// A file is missing or not TOML; a field is missing, unknown or of the wrong type.
-pub fn read_layered<T: DeserializeOwned>(
+pub fn read_layered_config<T: DeserializeOwned>(
     program: &str,
     data: &Path,
     over: Option<&Path>,
@@ -238,42 +238,44 @@ pub fn read_layered<T: DeserializeOwned>(
             format!("{} is not a data directory of {program}: config.toml is missing.", data.display()),
             format!("Run `{program} init --data DIR` first."),
         )
-        .unstarted()
-        .absent());
+        .nothing_started()
+        .input_missing());
     }
     let base = ConfigFile::read(&base)?;
     let mut table: toml::Table = base.parse()?;
     let mut files = ConfigFiles(vec![base]);
     if let Some(path) = over {
         let over = ConfigFile::read(path)?;
-        lay_over(&mut table, over.parse()?);
+        merge_tables(&mut table, over.parse()?);
         files.0.insert(0, over);
     }
     match table.try_into() {
         Ok(config) => Ok((config, files)),
-        Err(error) => Err(files.explain::<T>().unwrap_or_else(|| invalid_config(files::explained(error.message())))),
+        Err(error) => {
+            Err(files.locate_error::<T>().unwrap_or_else(|| invalid_config(files::rewrite_message(error.message()))))
+        }
     }
 }
 
 /// Returns the error for an invalid configuration, when nothing was started; `what` describes the fault.
 pub fn invalid_config(what: impl std::fmt::Display) -> StartError {
     StartError::new(
-        format!("{REFUSED}{what}."),
+        format!("{REFUSED_PREFIX}{what}."),
         "Correct the field and start again; docs/configuration.md lists all fields.",
     )
-    .unstarted()
+    .nothing_started()
 }
 
-/// Returns the error for an invalid value of one field; `what` contains the field and its value. [`ConfigFiles::place`]
+/// Returns the error for an invalid value of one field; `what` contains the field and its value. [`ConfigFiles::add_location`]
 /// adds file and line.
 pub fn invalid_field(field: impl Into<String>, what: impl std::fmt::Display) -> StartError {
     StartError { field: Some(field.into()), ..invalid_config(what) }
 }
 
-fn lay_over(base: &mut toml::Table, over: toml::Table) {
+fn merge_tables(base: &mut toml::Table, over: toml::Table) {
     for (name, value) in over {
         match (base.get_mut(&name), value) {
-            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => lay_over(base, over),
+            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => merge_tables(base, over),
             (_, value) => {
                 base.insert(name, value);
             }
@@ -289,7 +291,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         std::fs::write(&path, text).unwrap();
-        read(&path)
+        read_toml(&path)
     }
 
     #[test]
@@ -319,12 +321,12 @@ mod tests {
         std::fs::write(dir.path().join("config.toml"), base).unwrap();
         let path = dir.path().join("over.toml");
         std::fs::write(&path, over).unwrap();
-        let message = match read_layered::<Whole>("carnet-issuer", dir.path(), Some(&path)) {
+        let message = match read_layered_config::<Whole>("carnet-issuer", dir.path(), Some(&path)) {
             Ok((read, files)) => {
                 assert!(read.name.len() < 9 && read.keys.overlap_hours == 24 && read.epoch.is_none());
                 let most = read.serve.concurrency;
                 files
-                    .place(invalid_field(
+                    .add_location(invalid_field(
                         "serve.concurrency",
                         format!("serve.concurrency is {most}, which is too many"),
                     ))
@@ -431,6 +433,6 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_an_error() {
-        assert!(read::<ServeConfig>(Path::new("no/such/file")).unwrap_err().message.contains("no/such/file"));
+        assert!(read_toml::<ServeConfig>(Path::new("no/such/file")).unwrap_err().message.contains("no/such/file"));
     }
 }

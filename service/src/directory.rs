@@ -13,7 +13,7 @@ use clap::{
 
 /// Files of data directories. A directory with one of them counts as a data directory, so that the command itself
 /// reports the missing ones.
-const FILES: [&str; 8] = [
+const DATA_DIRECTORY_FILES: [&str; 8] = [
     "config.toml",
     "registrar.toml",
     "operator.toml",
@@ -47,10 +47,10 @@ impl TypedValueParser for DataDirectoryParser {
 
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<PathBuf, clap::Error> {
         let path = PathBufValueParser::new().parse_ref(command, argument, value)?;
-        if is_made(&path) {
+        if is_data_directory(&path) {
             return Ok(path);
         }
-        let init = init_of(command.get_bin_name().unwrap_or_default());
+        let init = init_command(command.get_bin_name().unwrap_or_default());
         let message = format!(
             "there is no data directory at {}: `{init}` makes one. Nothing was started or changed.\n",
             path.display()
@@ -59,12 +59,12 @@ impl TypedValueParser for DataDirectoryParser {
     }
 }
 
-fn is_made(path: &Path) -> bool {
-    FILES.iter().any(|name| path.join(name).exists())
+fn is_data_directory(path: &Path) -> bool {
+    DATA_DIRECTORY_FILES.iter().any(|name| path.join(name).exists())
 }
 
 /// Returns the command that creates the directory of a command such as `carnet-issuer registrar show`.
-fn init_of(verb: &str) -> String {
+fn init_command(verb: &str) -> String {
     match verb.split(' ').collect::<Vec<_>>().as_slice() {
         [program, "registrar", ..] => format!("{program} registrar init"),
         [program, _, ..] => format!("{program} init"),
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_registrar_is_made_by_a_verb_of_its_own() {
-        assert_eq!(init_of("carnet-issuer registrar sign"), "carnet-issuer registrar init");
-        assert_eq!(init_of("carnet-trust sign"), "carnet-trust init");
+        assert_eq!(init_command("carnet-issuer registrar sign"), "carnet-issuer registrar init");
+        assert_eq!(init_command("carnet-trust sign"), "carnet-trust init");
     }
 }

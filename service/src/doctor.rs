@@ -13,7 +13,7 @@ use carnet_core::{
 };
 use carnet_fetch::{
     HttpsFetcher,
-    visit::{SiteError, SiteResponse},
+    diagnostics::{SiteError, SiteResponse},
 };
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ enum DoctorOutcome {
     /// Failed check.
     Failed {
         /// `true` if the check may pass on a retry, because a server did not respond.
-        is_passing: bool,
+        is_retryable: bool,
     },
     /// The check was not possible or not applicable.
     Skipped,
@@ -54,7 +54,7 @@ impl DoctorCheck {
 
     /// Creates a failed check, with advice.
     pub fn failed(name: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
-        let outcome = DoctorOutcome::Failed { is_passing: false };
+        let outcome = DoctorOutcome::Failed { is_retryable: false };
         Self { name, outcome, detail: detail.into(), advice: advice.into() }
     }
 
@@ -66,15 +66,15 @@ impl DoctorCheck {
     /// Marks the check as one that may pass on a retry.
     #[must_use]
     pub fn retryable(self) -> Self {
-        Self { outcome: DoctorOutcome::Failed { is_passing: true }, ..self }
+        Self { outcome: DoctorOutcome::Failed { is_retryable: true }, ..self }
     }
 
     /// Creates a failed check from an error, with the error's hint as advice. It is retryable if the error is.
     #[must_use]
-    pub fn of(name: &'static str, error: StartError) -> Self {
+    pub fn from_error(name: &'static str, error: StartError) -> Self {
         // The consequence is omitted: it refers to a start, and `doctor` starts nothing.
         let check = Self::failed(name, error.message, error.hint);
-        if error.try_again { check.retryable() } else { check }
+        if error.is_retryable { check.retryable() } else { check }
     }
 
     /// Returns whether the check failed.
@@ -88,11 +88,11 @@ impl DoctorCheck {
     pub fn configuration<T>(checked: Result<T, StartError>) -> Self {
         match checked {
             Ok(_) => Self::passed(CONFIGURATION, "Its values are valid, and agree with the catalogue."),
-            Err(error) => Self::of(CONFIGURATION, error),
+            Err(error) => Self::from_error(CONFIGURATION, error),
         }
     }
 
-    const fn word(&self) -> &'static str {
+    const fn outcome_name(&self) -> &'static str {
         match self.outcome {
             DoctorOutcome::Passed => "passed",
             DoctorOutcome::Failed { .. } => "failed",
@@ -100,13 +100,13 @@ impl DoctorCheck {
         }
     }
 
-    fn line(&self) -> String {
+    fn to_line(&self) -> String {
         let advice = if self.advice.is_empty() { String::new() } else { format!(" To do: {}", self.advice) };
-        format!("{:<8}{:<14}{}{advice}", self.word(), self.name, self.detail.replace('\n', " "))
+        format!("{:<8}{:<14}{}{advice}", self.outcome_name(), self.name, self.detail.replace('\n', " "))
     }
 
-    fn json(&self) -> Value {
-        json!({"check": self.name, "outcome": self.word(), "detail": self.detail, "advice": self.advice})
+    fn to_json(&self) -> Value {
+        json!({"check": self.name, "outcome": self.outcome_name(), "detail": self.detail, "advice": self.advice})
     }
 }
 
@@ -116,11 +116,11 @@ impl DoctorCheck {
 pub fn print_report(checks: &[DoctorCheck], json: bool) -> u8 {
     let code = exit_code(checks);
     if json {
-        let checks: Vec<Value> = checks.iter().map(DoctorCheck::json).collect();
-        carnet_console::line(json!({"healthy": code == 0, "checks": checks}));
+        let checks: Vec<Value> = checks.iter().map(DoctorCheck::to_json).collect();
+        carnet_console::print_line(json!({"healthy": code == 0, "checks": checks}));
     } else {
-        let lines: Vec<String> = checks.iter().map(DoctorCheck::line).collect();
-        carnet_console::line(displayable_lines(&lines.join("\n")));
+        let lines: Vec<String> = checks.iter().map(DoctorCheck::to_line).collect();
+        carnet_console::print_line(displayable_lines(&lines.join("\n")));
     }
     code
 }
@@ -129,8 +129,8 @@ fn exit_code(checks: &[DoctorCheck]) -> u8 {
     let mut code = 0;
     for check in checks {
         match check.outcome {
-            DoctorOutcome::Failed { is_passing: false } => return carnet_console::PROBLEM,
-            DoctorOutcome::Failed { is_passing: true } => code = carnet_console::TRY_AGAIN,
+            DoctorOutcome::Failed { is_retryable: false } => return carnet_console::EXIT_FAILURE,
+            DoctorOutcome::Failed { is_retryable: true } => code = carnet_console::EXIT_TRY_AGAIN,
             DoctorOutcome::Passed | DoctorOutcome::Skipped => {}
         }
     }
@@ -161,37 +161,42 @@ const CLOCK: &str = "clock";
 impl ExaminedService<'_> {
     /// Checks TLS (the service's own certificate, and that of the web site), the published DID document, and this
     /// machine's clock. Returns one result for each; checks that are not possible or not applicable are skipped.
-    pub async fn site(&self) -> Vec<DoctorCheck> {
-        let listener = self.listener();
-        let Some((url, file, visit)) = visit(self.did, self.fetcher).await else {
+    pub async fn check_site(&self) -> Vec<DoctorCheck> {
+        let listener = self.check_listener();
+        let Some((url, file, visit)) = fetch_published(self.did, self.fetcher).await else {
             let why = "the DID contains its key, and nothing is published for it";
             let tls = listener.unwrap_or_else(|| DoctorCheck::skipped(TLS, why));
             return vec![tls, DoctorCheck::skipped(DOCUMENT, why), DoctorCheck::skipped(CLOCK, why)];
         };
-        let tls = listener.filter(DoctorCheck::has_failed).unwrap_or_else(|| tls(&url, visit.as_ref().err()));
+        let tls =
+            listener.filter(DoctorCheck::has_failed).unwrap_or_else(|| check_certificate(&url, visit.as_ref().err()));
         match visit {
             Ok(visit) => {
-                vec![tls, self.document(&url, file, &visit.bytes).await, check_clock(self.now, visit.server_time)]
+                vec![tls, self.check_document(&url, file, &visit.bytes).await, check_clock(self.now, visit.server_time)]
             }
             Err(error) if error.is_tls => {
                 let why = "its site was not read";
                 vec![tls, DoctorCheck::skipped(DOCUMENT, why), DoctorCheck::skipped(CLOCK, why)]
             }
-            Err(error) => vec![tls, unread(&url, file, &error), DoctorCheck::skipped(CLOCK, "its site did not answer")],
+            Err(error) => vec![
+                tls,
+                failed_fetch_check(&url, file, &error),
+                DoctorCheck::skipped(CLOCK, "its site did not answer"),
+            ],
         }
     }
 
     /// Checks the certificate of the service's own listener; `None` if none is configured.
-    fn listener(&self) -> Option<DoctorCheck> {
+    fn check_listener(&self) -> Option<DoctorCheck> {
         let files = self.config.tls.as_ref()?;
-        Some(match serve::tls(files, &[]) {
+        Some(match serve::tls_acceptor(files, &[]) {
             Ok(_) => DoctorCheck::passed(TLS, format!("{} and its key can be used.", files.cert.display())),
-            Err(error) => DoctorCheck::of(TLS, error),
+            Err(error) => DoctorCheck::from_error(TLS, error),
         })
     }
 
-    async fn document(&self, url: &str, file: &str, bytes: &[u8]) -> DoctorCheck {
-        let parsed = keys::read_published(self.did, bytes, self.fetcher).await;
+    async fn check_document(&self, url: &str, file: &str, bytes: &[u8]) -> DoctorCheck {
+        let parsed = keys::parse_published(self.did, bytes, self.fetcher).await;
         let path = self.data.join(file);
         let publish = format!("Publish {} at {url}, unchanged.", path.display());
         let document = match parsed {
@@ -200,13 +205,15 @@ impl ExaminedService<'_> {
         };
         let differences = match keys::compare_published(self.data, self.did, &document) {
             Ok(differences) => differences,
-            Err(older) => return DoctorCheck::of(DOCUMENT, older),
+            Err(older) => return DoctorCheck::from_error(DOCUMENT, older),
         };
         if !differences.is_empty() {
             return DoctorCheck::failed(DOCUMENT, format!("{url}: {}.", differences.join("; ")), publish);
         }
         match std::fs::read(&path) {
-            Ok(own) if is_same(&own, bytes) => DoctorCheck::passed(DOCUMENT, format!("{url} is {}.", path.display())),
+            Ok(own) if same_document(&own, bytes) => {
+                DoctorCheck::passed(DOCUMENT, format!("{url} is {}.", path.display()))
+            }
             Ok(_) => DoctorCheck::failed(
                 DOCUMENT,
                 format!("{url} has the right keys, but differs from {} otherwise.", path.display()),
@@ -222,7 +229,7 @@ impl ExaminedService<'_> {
 }
 
 /// Returns whether two files are equal as JSON documents, or otherwise as bytes without surrounding white space.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
+fn same_document(one: &[u8], other: &[u8]) -> bool {
     let read = |bytes: &[u8]| json::parse(bytes, Limits::DOCUMENT).ok();
     match (read(one), read(other)) {
         (Some(one), Some(other)) => one == other,
@@ -230,7 +237,7 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-fn tls(url: &str, error: Option<&SiteError>) -> DoctorCheck {
+fn check_certificate(url: &str, error: Option<&SiteError>) -> DoctorCheck {
     match error {
         None => DoctorCheck::passed(TLS, format!("The certificate of {url} is trusted and valid now.")),
         Some(error) if error.is_tls => DoctorCheck::failed(
@@ -242,7 +249,7 @@ fn tls(url: &str, error: Option<&SiteError>) -> DoctorCheck {
     }
 }
 
-fn unread(url: &str, file: &str, error: &SiteError) -> DoctorCheck {
+fn failed_fetch_check(url: &str, file: &str, error: &SiteError) -> DoctorCheck {
     let detail = format!("{}.", error.problem.detail);
     if error.problem.code == Code::AddressForbidden {
         return DoctorCheck::failed(
@@ -278,15 +285,18 @@ pub fn check_clock(now: Timestamp, server: Option<Timestamp>) -> DoctorCheck {
 
 /// Fetches the time of the web site with a DID's document; `None` if the fetch fails, the site does not state the time,
 /// or the DID is not published.
-pub async fn server_time(did: &Did, fetcher: &HttpsFetcher) -> Option<Timestamp> {
-    visit(did, fetcher).await?.2.ok()?.server_time
+pub async fn fetch_server_time(did: &Did, fetcher: &HttpsFetcher) -> Option<Timestamp> {
+    fetch_published(did, fetcher).await?.2.ok()?.server_time
 }
 
 /// Fetches the published document or log of a DID. Returns its URL, its file name in a data directory, and the
 /// response; `None` if nothing is published for the DID.
-async fn visit(did: &Did, fetcher: &HttpsFetcher) -> Option<(String, &'static str, Result<SiteResponse, SiteError>)> {
+async fn fetch_published(
+    did: &Did,
+    fetcher: &HttpsFetcher,
+) -> Option<(String, &'static str, Result<SiteResponse, SiteError>)> {
     let file = fetcher.methods().location(did).ok()?;
-    let visited = fetcher.fetch_site(&file.url, file.accept, file.max_bytes).await;
+    let visited = fetcher.fetch_with_server_time(&file.url, file.accept, file.max_bytes).await;
     Some((file.url, file.name, visited))
 }
 
@@ -298,9 +308,9 @@ mod tests {
     fn clocks_may_be_a_minute_apart() {
         let at = |seconds: i64| Timestamp::from_unix(1_796_000_000 + seconds);
         for (apart, word) in [(0, "passed"), (60, "passed"), (-60, "passed"), (61, "failed"), (-61, "failed")] {
-            assert_eq!(check_clock(at(0), Some(at(apart))).word(), word, "{apart}");
+            assert_eq!(check_clock(at(0), Some(at(apart))).outcome_name(), word, "{apart}");
         }
-        assert_eq!(check_clock(at(0), None).word(), "skipped");
+        assert_eq!(check_clock(at(0), None).outcome_name(), "skipped");
     }
 
     #[test]
@@ -312,15 +322,15 @@ mod tests {
         assert_eq!(exit_code(&[passing, failed.clone()]), 1);
         // The longest names have a space after them.
         for name in [CONFIGURATION, "registration"] {
-            assert!(DoctorCheck::skipped(name, "there is none").line().contains(&format!("{name} ")));
+            assert!(DoctorCheck::skipped(name, "there is none").to_line().contains(&format!("{name} ")));
         }
-        assert_eq!(failed.line(), "failed  c             x To do: y");
+        assert_eq!(failed.to_line(), "failed  c             x To do: y");
     }
 
     #[test]
     fn documents_are_the_same_if_they_say_the_same() {
-        assert!(is_same(b"{\"a\": 1, \"b\": 2}\n", b"{\"b\":2,\"a\":1}"));
-        assert!(!is_same(b"{\"a\": 1}", b"{\"a\": 2}"));
-        assert!(is_same(b"{\"a\":1}\n{\"b\":2}\n", b"{\"a\":1}\n{\"b\":2}"));
+        assert!(same_document(b"{\"a\": 1, \"b\": 2}\n", b"{\"b\":2,\"a\":1}"));
+        assert!(!same_document(b"{\"a\": 1}", b"{\"a\": 2}"));
+        assert!(same_document(b"{\"a\":1}\n{\"b\":2}\n", b"{\"a\":1}\n{\"b\":2}"));
     }
 }

@@ -30,7 +30,7 @@ pub enum ErrorKind {
 
 /// Error in one field of a request, as a field violation of google.rpc.BadRequest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldFault {
+pub struct FieldViolation {
     /// Path of the field in the request message, such as `offer.claims`.
     pub field: String,
     /// Description of the error, without the value.
@@ -47,7 +47,7 @@ pub struct CallError {
     /// Message for people.
     pub message: String,
     /// Errors in individual fields.
-    pub fields: Vec<FieldFault>,
+    pub fields: Vec<FieldViolation>,
     /// Time after which a retry may succeed; `None`: a retry is not expected to succeed.
     pub retry_after: Option<Duration>,
 }
@@ -74,13 +74,13 @@ impl CallError {
     /// Adds an error in a field.
     #[must_use]
     pub fn with_field(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
-        self.fields.push(FieldFault { field: field.into(), description: description.into() });
+        self.fields.push(FieldViolation { field: field.into(), description: description.into() });
         self
     }
 
     /// Sets the time after which a retry may succeed.
     #[must_use]
-    pub fn with_retry(self, after: Duration) -> Self {
+    pub fn with_retry_after(self, after: Duration) -> Self {
         Self { retry_after: Some(after), ..self }
     }
 }

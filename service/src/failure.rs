@@ -28,7 +28,7 @@ pub enum StaffFailure {
     Unreadable(String),
     /// Error found by the command itself, with a stable reason.
     #[error("{text}")]
-    Named {
+    WithReason {
         /// Stable reason, in `snake_case`.
         reason: &'static str,
         /// Text for people. If it has advice, that is the last line and begins with `hint: `.
@@ -46,16 +46,16 @@ impl StaffFailure {
     /// Prints the error as text or as a JSON object, and returns the exit code.
     #[must_use]
     pub fn report(&self) -> std::process::ExitCode {
-        carnet_console::failure(self, &self.json());
-        carnet_console::exit(self.exit_code())
+        carnet_console::print_failure(self, &self.to_json());
+        carnet_console::exit_code(self.exit_code())
     }
 
     /// Returns the members of the JSON error object.
-    fn json(&self) -> Value {
+    fn to_json(&self) -> Value {
         let text = self.to_string();
         let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
         let reason = match self {
-            Self::Start(error) if error.try_again => "not_now".to_owned(),
+            Self::Start(error) if error.is_retryable => "not_now".to_owned(),
             Self::Start(error) if error.unreadable => "file_unreadable".to_owned(),
             Self::Start(_) => "not_begun".to_owned(),
             Self::Refused(status) => {
@@ -64,7 +64,7 @@ impl StaffFailure {
             }
             Self::Input(_) => "input".to_owned(),
             Self::Unreadable(_) => "file_unreadable".to_owned(),
-            Self::Named { reason, .. } => (*reason).to_owned(),
+            Self::WithReason { reason, .. } => (*reason).to_owned(),
         };
         json!({"reason": reason, "message": message, "hint": hint})
     }
@@ -80,13 +80,13 @@ impl StaffFailure {
                     Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted
                 ) && wire::status_reason(status).as_deref() != Some(MESSAGE_TOO_LARGE)
             }
-            Self::Start(error) if error.absent => return carnet_console::USAGE,
-            Self::Start(error) => error.try_again,
-            Self::Unreadable(_) => return carnet_console::USAGE,
-            Self::Named { reason: "file_unreadable", .. } => return carnet_console::USAGE,
-            Self::Input(_) | Self::Named { .. } => false,
+            Self::Start(error) if error.is_input_missing => return carnet_console::EXIT_USAGE,
+            Self::Start(error) => error.is_retryable,
+            Self::Unreadable(_) => return carnet_console::EXIT_USAGE,
+            Self::WithReason { reason: "file_unreadable", .. } => return carnet_console::EXIT_USAGE,
+            Self::Input(_) | Self::WithReason { .. } => false,
         };
-        if passing { carnet_console::TRY_AGAIN } else { carnet_console::PROBLEM }
+        if passing { carnet_console::EXIT_TRY_AGAIN } else { carnet_console::EXIT_FAILURE }
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn programs_are_told_a_reason_a_message_and_a_hint() {
-        let of = |failure: StaffFailure| failure.json();
+        let of = |failure: StaffFailure| failure.to_json();
         let refused = of(wire::error_status(Code::PermissionDenied, "INVALID_GRANT", "No such code.").into());
         assert_eq!(refused["reason"], "invalid_grant");
         assert!(refused["message"].as_str().unwrap().contains("No such code."), "{refused}");
@@ -162,10 +162,10 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_told_from_what_is_refused() {
-        let named = |reason| StaffFailure::Named { reason, text: "x".to_owned() }.exit_code();
+        let named = |reason| StaffFailure::WithReason { reason, text: "x".to_owned() }.exit_code();
         assert_eq!((named("file_unreadable"), named("context_missing")), (2, 1));
         assert_eq!(StaffFailure::Unreadable("x".to_owned()).exit_code(), 2);
         assert_eq!(StaffFailure::Input("x".to_owned()).exit_code(), 1);
-        assert_eq!(StaffFailure::from(StartError::new("a", "b").absent()).exit_code(), 2);
+        assert_eq!(StaffFailure::from(StartError::new("a", "b").input_missing()).exit_code(), 2);
     }
 }

@@ -14,15 +14,15 @@ use crate::{
 /// The certificate file is unreadable or invalid; a pin is not a fingerprint.
 pub fn create_fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
     let refused = |what: String| {
-        StartError::new(format!("{what}."), "Set extra_ca to a PEM file with CA certificates.").unstarted()
+        StartError::new(format!("{what}."), "Set extra_ca to a PEM file with CA certificates.").nothing_started()
     };
     let extra_ca_pem = config
         .extra_ca
         .as_ref()
         .map(|path| {
-            disk::read_given(path)
+            disk::read_user_file(path)
                 .map(|pem| pem.to_vec())
-                .map_err(|error| refused(format!("{} cannot be read: {error}", path.display())).absent())
+                .map_err(|error| refused(format!("{} cannot be read: {error}", path.display())).input_missing())
         })
         .transpose()?;
     let pins = config.local.iter().flat_map(|local| &local.pins).map(|pin| pin.parse());

@@ -9,13 +9,13 @@ use http::{
 };
 
 /// Response header with the stable reason of an error, in upper case as in gRPC (spec/openid.md 1.1).
-const REASON: HeaderName = HeaderName::from_static("carnet-reason");
+const REASON_HEADER: HeaderName = HeaderName::from_static("carnet-reason");
 
 /// Adds the headers `Carnet-Reason` and, if a retry may succeed, `Retry-After` (at least one second). A reason that is
 /// no valid header value is omitted.
 pub fn add_error_headers(headers: &mut HeaderMap, reason: &str, retry_after: Option<Duration>) {
     if let Ok(reason) = HeaderValue::from_str(reason) {
-        headers.insert(REASON, reason);
+        headers.insert(REASON_HEADER, reason);
     }
     if let Some(after) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
@@ -24,12 +24,12 @@ pub fn add_error_headers(headers: &mut HeaderMap, reason: &str, retry_after: Opt
 
 /// Adds `Cache-Control: no-store`, and a `Carnet-Reason` derived from the status, to an error response that lacks them.
 /// Other responses are not changed.
-pub(crate) fn complete(status: StatusCode, headers: &mut HeaderMap) {
+pub(crate) fn complete_error_headers(status: StatusCode, headers: &mut HeaderMap) {
     if !status.is_client_error() && !status.is_server_error() {
         return;
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if headers.contains_key(REASON) {
+    if headers.contains_key(REASON_HEADER) {
         return;
     }
     let reason = match status {
@@ -41,7 +41,7 @@ pub(crate) fn complete(status: StatusCode, headers: &mut HeaderMap) {
         status if status.is_client_error() => "INVALID_ARGUMENT",
         _ => "INTERNAL",
     };
-    headers.insert(REASON, HeaderValue::from_static(reason));
+    headers.insert(REASON_HEADER, HeaderValue::from_static(reason));
 }
 
 /// Returns whether the `Content-Type` has this media type; its parameters and letter case are ignored.
@@ -68,15 +68,15 @@ mod tests {
         let completed = |status, given: &[(HeaderName, &'static str)]| {
             let mut headers: HeaderMap =
                 given.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-            complete(status, &mut headers);
+            complete_error_headers(status, &mut headers);
             let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
-            (text(REASON), text(CACHE_CONTROL))
+            (text(REASON_HEADER), text(CACHE_CONTROL))
         };
         let expected = |reason: &str, cache: &str| (Some(reason.to_owned()), Some(cache.to_owned()));
         assert_eq!(completed(StatusCode::METHOD_NOT_ALLOWED, &[]), expected("METHOD_NOT_ALLOWED", "no-store"));
         assert_eq!(completed(StatusCode::IM_A_TEAPOT, &[]), expected("INVALID_ARGUMENT", "no-store"));
         assert_eq!(completed(StatusCode::BAD_GATEWAY, &[]), expected("INTERNAL", "no-store"));
-        let given = [(REASON, "OFFER_UNKNOWN"), (CACHE_CONTROL, "no-cache")];
+        let given = [(REASON_HEADER, "OFFER_UNKNOWN"), (CACHE_CONTROL, "no-cache")];
         assert_eq!(completed(StatusCode::NOT_FOUND, &given), expected("OFFER_UNKNOWN", "no-cache"));
         assert_eq!(completed(StatusCode::OK, &[]), (None, None));
         assert_eq!(completed(StatusCode::NOT_MODIFIED, &[]), (None, None));

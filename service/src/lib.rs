@@ -13,7 +13,7 @@ pub mod fetcher;
 pub mod http_wire;
 pub mod keys;
 pub mod local;
-pub mod once;
+pub mod one_time_output;
 pub mod serve;
 pub mod staff;
 pub mod store;

@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Notice printed by commands and services in local mode.
-pub const NOTICE: &str = "LOCAL MODE: for trials on this machine, not for production";
+pub const LOCAL_MODE_NOTICE: &str = "LOCAL MODE: for trials on this machine, not for production";
 /// Name of the file that describes the site to wallets and verifiers on this machine.
 pub const SITE_FILE: &str = "local-site.json";
 /// Name of the file with the first staff token, for staff commands on this machine.
@@ -43,7 +43,7 @@ pub const TOKEN_FILE: &str = "staff-token";
 const CERTIFICATE_FILE: &str = "site.pem";
 const KEY_FILE: &str = "site.key";
 /// Validity of the certificate, in years from the first day of the month in which it is created.
-const YEARS: i32 = 2;
+const CERTIFICATE_YEARS: i32 = 2;
 
 /// Options of `init --local`.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +64,7 @@ impl LocalOptions {
 ///
 /// # Errors
 /// A file cannot be written, for example because it already exists.
-pub fn make_certificate(data: &Path, now: Timestamp) -> Result<Fingerprint, StartError> {
+pub fn create_certificate(data: &Path, now: Timestamp) -> Result<Fingerprint, StartError> {
     let failed = |what: String| {
         StartError::new(
             format!("The certificate of the local site cannot be created: {what}. Nothing was created."),
@@ -91,7 +91,7 @@ fn certificate(now: Timestamp) -> Result<(rcgen::Certificate, KeyPair), rcgen::E
     // The first day of a month, so that the date exists in every year.
     let (year, month) = day::year_and_month(now).ok_or(rcgen::Error::Time)?;
     params.not_before = date_time_ymd(year, month, 1);
-    params.not_after = date_time_ymd(year.saturating_add(YEARS), month, 1);
+    params.not_after = date_time_ymd(year.saturating_add(CERTIFICATE_YEARS), month, 1);
     Ok((params.self_signed(&key)?, key))
 }
 
@@ -99,7 +99,7 @@ fn certificate(now: Timestamp) -> Result<(rcgen::Certificate, KeyPair), rcgen::E
 ///
 /// # Errors
 /// A file cannot be written, for example because it already exists.
-pub fn write_site(data: &Path, site: &LocalSite, staff_token: &str) -> Result<(), StartError> {
+pub fn write_site_files(data: &Path, site: &LocalSite, staff_token: &str) -> Result<(), StartError> {
     let write = |name: &str, text: &str, mode| {
         let path = data.join(name);
         disk::write_new(&path, text.as_bytes(), mode).map_err(|error| {
@@ -118,10 +118,11 @@ pub fn write_site(data: &Path, site: &LocalSite, staff_token: &str) -> Result<()
 ///
 /// # Errors
 /// The file is unreadable or invalid.
-pub fn read_site(path: &Path) -> Result<LocalSite, StartError> {
+pub fn read_site_file(path: &Path) -> Result<LocalSite, StartError> {
     let hint = format!("Give the {SITE_FILE} that `carnet-issuer init --local` wrote in its directory.");
-    let bytes = disk::read_given(path).map_err(|error| {
-        StartError::new(format!("{} cannot be read: {error}. Nothing was created.", path.display()), &hint).absent()
+    let bytes = disk::read_user_file(path).map_err(|error| {
+        StartError::new(format!("{} cannot be read: {error}. Nothing was created.", path.display()), &hint)
+            .input_missing()
     })?;
     LocalSite::parse(&bytes).map_err(|problem| {
         StartError::new(format!("{} is refused: {problem}. Nothing was created.", path.display()), &hint)
@@ -131,9 +132,9 @@ pub fn read_site(path: &Path) -> Result<LocalSite, StartError> {
 /// Returns the text that explains local mode to the operator: the notice, the URL of the DID document, and the command
 /// for wallets on this machine.
 #[must_use]
-pub fn explanation(data: &Path, url: &str) -> String {
+pub fn local_mode_explanation(data: &Path, url: &str) -> String {
     format!(
-        "{NOTICE}.\n`serve` publishes the DID document itself, at {url}.\nWallets on this machine are told once: carnet local add {}",
+        "{LOCAL_MODE_NOTICE}.\n`serve` publishes the DID document itself, at {url}.\nWallets on this machine are told once: carnet local add {}",
         data.join(SITE_FILE).display()
     )
 }
@@ -156,9 +157,9 @@ pub const fn start_introduction(is_serving: bool) -> &'static str {
 
 /// Returns the configuration section `[serve.local]` (TOML) with these pins.
 #[must_use]
-pub fn config_text(pins: &[&Fingerprint]) -> String {
+pub fn config_section(pins: &[&Fingerprint]) -> String {
     let pins: Vec<String> = pins.iter().map(|pin| format!("    \"{pin}\",\n")).collect();
-    format!("\n# {NOTICE}.\n[serve.local]\npins = [\n{}]\n", pins.concat())
+    format!("\n# {LOCAL_MODE_NOTICE}.\n[serve.local]\npins = [\n{}]\n", pins.concat())
 }
 
 /// HTTPS server of a local site; it stops on drop.
@@ -185,30 +186,31 @@ pub async fn serve_site(
     if config.local.is_none() {
         return Ok(None);
     }
-    let place = web::document_url(did).ok().and_then(|url| Url::parse(&url).ok()).zip(local::port(did.as_str()));
+    let place =
+        web::document_url(did).ok().and_then(|url| Url::parse(&url).ok()).zip(local::localhost_port(did.as_str()));
     let Some((url, port)) = place else {
         return Err(StartError::new(
             format!("Local mode needs a did:web on {LOCALHOST}, and did is {did}."),
             "Remove [serve.local] from the configuration: the site of this DID is published elsewhere.",
         )
-        .unstarted());
+        .nothing_started());
     };
     let files = TlsFiles { cert: data.join(CERTIFICATE_FILE), key: data.join(KEY_FILE) };
-    let tls = serve::tls(&files, &[b"h2", b"http/1.1"])?;
+    let tls = serve::tls_acceptor(&files, &[b"h2", b"http/1.1"])?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let listener = TcpListener::bind(address).await.map_err(|error| {
         StartError::new(
             format!("The local site {url} cannot be served: {address} cannot be listened on: {error}."),
             "Stop what uses that port; or set the service up again with another: init --local=PORT.",
         )
-        .unstarted()
+        .nothing_started()
     })?;
     let document = data.join("did.json");
-    let router = published.unwrap_or_default().route(url.path(), get(move || send(document.clone())));
-    let incoming = connections::incoming(listener, Some(tls), ConnectionLimits::of(config));
+    let router = published.unwrap_or_default().route(url.path(), get(move || send_document(document.clone())));
+    let incoming = connections::accept_connections(listener, Some(tls), ConnectionLimits::from_config(config));
     let server = Server::builder()
         .accept_http1(true)
-        .layer(CallLayer::new(CallLimits::of(config), []))
+        .layer(CallLayer::new(CallLimits::from_config(config), []))
         .add_routes(Routes::from(router));
     let serving = tokio::spawn(async move {
         if let Err(error) = server.serve_with_incoming(incoming).await {
@@ -221,7 +223,7 @@ pub async fn serve_site(
 /// Logs a warning that a service is in local mode.
 pub fn warn_local_mode(config: &ServeConfig) {
     if config.local.is_some() {
-        tracing::warn!("{NOTICE}");
+        tracing::warn!("{LOCAL_MODE_NOTICE}");
     }
 }
 
@@ -233,7 +235,7 @@ pub async fn serve_document(data: &Path, config: &ServeConfig, did: &Did) -> Opt
 }
 
 /// Returns the DID document, read from the file at each request, so that a change of keys is published at once.
-async fn send(document: PathBuf) -> Response {
+async fn send_document(document: PathBuf) -> Response {
     match tokio::fs::read(document).await {
         Ok(bytes) => ([(CONTENT_TYPE, "application/did+json")], bytes).into_response(),
         Err(_) => StatusCode::NOT_FOUND.into_response(),
@@ -247,7 +249,7 @@ mod tests {
     use carnet_core::{
         Code,
         did::DidDocument,
-        keys::{Algorithm, SecretKey, Signer as _},
+        keys::{SecretKey, SignatureAlgorithm, Signer as _},
     };
 
     use super::*;
@@ -258,9 +260,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let did = Did::parse(&LocalOptions { port }.did()).unwrap();
-        let pin = make_certificate(dir.path(), time::now()).unwrap();
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
-        let document = DidDocument::render(&did, &[("key-1".to_owned(), key.public_key())]);
+        let pin = create_certificate(dir.path(), time::now()).unwrap();
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
+        let document = DidDocument::json_for_keys(&did, &[("key-1".to_owned(), key.public_key())]);
         std::fs::write(dir.path().join("did.json"), document.to_string()).unwrap();
         (dir, did, pin)
     }
@@ -302,10 +304,10 @@ mod tests {
         let (dir, did, pin) = site();
         let described =
             LocalSite { did: did.to_string(), name: "A".to_owned(), certificate_sha256: pin, registrar: None };
-        write_site(dir.path(), &described, "carnet_staff_x").unwrap();
+        write_site_files(dir.path(), &described, "carnet_staff_x").unwrap();
         let mode = |name: &str| std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(KEY_FILE), mode(TOKEN_FILE)), (0o600, 0o600));
-        assert_eq!(read_site(&dir.path().join(SITE_FILE)).unwrap(), described);
-        assert!(read_site(&dir.path().join(KEY_FILE)).is_err());
+        assert_eq!(read_site_file(&dir.path().join(SITE_FILE)).unwrap(), described);
+        assert!(read_site_file(&dir.path().join(KEY_FILE)).is_err());
     }
 }

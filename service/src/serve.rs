@@ -26,11 +26,11 @@ use crate::{
 };
 
 /// Maximum time for calls in progress to finish after the service was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
-const KEEPALIVE: Duration = Duration::from_secs(30);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const MAX_HEADER_BYTES: u32 = 16_384;
 /// gRPC services that every server has in addition to those of its program.
-const OWN: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
+const BUILT_IN_SERVICES: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
 
 /// Maximum number of pending connections in the kernel's queue.
 const BACKLOG: u32 = 1_024;
@@ -61,17 +61,17 @@ impl BoundAddress {
     /// Another process has begun to listen on the address since it was bound.
     pub fn listen(self) -> Result<ListeningAddress, StartError> {
         let Self { socket, address, public_url } = self;
-        let listener = socket.listen(BACKLOG).map_err(|error| in_use(address, &error))?;
+        let listener = socket.listen(BACKLOG).map_err(|error| address_in_use_error(address, &error))?;
         Ok(ListeningAddress { listener, public_url })
     }
 }
 
-fn in_use(address: SocketAddr, error: &std::io::Error) -> StartError {
+fn address_in_use_error(address: SocketAddr, error: &std::io::Error) -> StartError {
     StartError::new(
         format!("{address} cannot be listened on: {error}."),
         "Stop what uses that port, or choose another with --listen (port 0 picks a free one).",
     )
-    .unstarted()
+    .nothing_started()
 }
 
 /// Binds the configured address, by default a loopback address with the given port, without listening yet.
@@ -86,9 +86,9 @@ pub fn bind(config: &ServeConfig, default_port: u16) -> Result<BoundAddress, Sta
             format!("{listen} is not a loopback address, and there is no TLS certificate."),
             "Configure tls.cert and tls.key, or listen on 127.0.0.1 behind a proxy that terminates TLS.",
         )
-        .unstarted());
+        .nothing_started());
     }
-    let given = config.public_url.as_deref().map(public_url).transpose()?;
+    let given = config.public_url.as_deref().map(parse_public_url).transpose()?;
     let bound = || {
         let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // As `TcpListener::bind` does: earlier connections do not delay a restart.
@@ -98,7 +98,7 @@ pub fn bind(config: &ServeConfig, default_port: u16) -> Result<BoundAddress, Sta
         let address = socket.local_addr()?;
         Ok((socket, address))
     };
-    let (socket, address) = bound().map_err(|error| in_use(listen, &error))?;
+    let (socket, address) = bound().map_err(|error| address_in_use_error(listen, &error))?;
     let public_url = match given {
         Some(url) => url,
         None if address.ip().is_unspecified() => {
@@ -115,13 +115,13 @@ pub fn bind(config: &ServeConfig, default_port: u16) -> Result<BoundAddress, Sta
     Ok(BoundAddress { socket, address, public_url })
 }
 
-fn public_url(text: &str) -> Result<String, StartError> {
+fn parse_public_url(text: &str) -> Result<String, StartError> {
     let odd = |why: &str| {
         StartError::new(
             format!("The public_url {text} {why}."),
             "Set it to https://HOST or https://HOST:PORT; http:// is allowed only with a loopback address.",
         )
-        .unstarted()
+        .nothing_started()
     };
     let url = Url::parse(text).map_err(|_| odd("is not a URL"))?;
     match url.scheme() {
@@ -141,14 +141,14 @@ fn public_url(text: &str) -> Result<String, StartError> {
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
-    listener
-        .local_addr()
-        .map_err(|error| StartError::new(format!("The listener has no address: {error}."), "Try again.").unstarted())
+    listener.local_addr().map_err(|error| {
+        StartError::new(format!("The listener has no address: {error}."), "Try again.").nothing_started()
+    })
 }
 
 /// gRPC services and HTTP routes of one program.
 #[derive(Debug)]
-pub struct Services<'a> {
+pub struct ServerContent<'a> {
     /// Full names of the gRPC services, for health checks; without the health and reflection services.
     pub names: &'a [&'a str],
     /// Encoded `FileDescriptorSet` of the gRPC services, for reflection.
@@ -169,12 +169,12 @@ pub struct Services<'a> {
 pub async fn run_server(
     listening: ListeningAddress,
     config: &ServeConfig,
-    services: Services<'_>,
+    services: ServerContent<'_>,
 ) -> Result<(), StartError> {
     let stop = stop_signal()?;
-    serve(listening, config, services, (stop, GRACE), |line| {
+    serve(listening, config, services, (stop, SHUTDOWN_GRACE), |line| {
         // The line is also logged; a service that cannot print it continues.
-        if let Err(error) = carnet_console::announce(line) {
+        if let Err(error) = carnet_console::try_print_line(line) {
             tracing::warn!(%error, "the ready line could not be printed");
         }
     })
@@ -184,22 +184,22 @@ pub async fn run_server(
 async fn serve(
     ListeningAddress { listener, public_url }: ListeningAddress,
     config: &ServeConfig,
-    services: Services<'_>,
+    services: ServerContent<'_>,
     (stop, grace): (impl Future<Output = ()> + Send + 'static, Duration),
     ready: impl FnOnce(String),
 ) -> Result<(), StartError> {
     let address = local_address(&listener)?;
-    let Services { names, descriptors, routes } = services;
-    let grpc = names.iter().copied().chain(OWN).map(str::to_owned);
+    let ServerContent { names, descriptors, routes } = services;
+    let grpc = names.iter().copied().chain(BUILT_IN_SERVICES).map(str::to_owned);
     let mut server = Server::builder()
         // Some routes are plain HTTP resources.
         .accept_http1(true)
         .max_concurrent_streams(u32::try_from(config.concurrency).unwrap_or(u32::MAX))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE))
-        .layer(CallLayer::new(CallLimits::of(config), grpc));
-    let tls = config.tls.as_ref().map(|files| tls(files, &[ALPN_H2, ALPN_HTTP1])).transpose()?;
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_INTERVAL))
+        .layer(CallLayer::new(CallLimits::from_config(config), grpc));
+    let tls = config.tls.as_ref().map(|files| tls_acceptor(files, &[ALPN_H2, ALPN_HTTP1])).transpose()?;
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in names {
         health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
@@ -228,7 +228,7 @@ async fn serve(
         tracing::info!("stopping: no new calls, waiting for those in progress");
         let _ = stopping.send(true);
     });
-    let incoming = connections::incoming(listener, tls, ConnectionLimits::of(config));
+    let incoming = connections::accept_connections(listener, tls, ConnectionLimits::from_config(config));
     let serving = server.add_routes(routes).serve_with_incoming_shutdown(incoming, async move {
         let _ = told.wait_for(|stop| *stop).await;
     });
@@ -260,17 +260,17 @@ const ALPN_H2: &[u8] = b"h2";
 const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// Creates the TLS acceptor of a server with these ALPN protocols.
-pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, StartError> {
+pub(crate) fn tls_acceptor(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, StartError> {
     // If another crate in the same program enables a second provider, rustls requires an explicit default.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let read = |path: &std::path::Path| {
-        disk::read_given(path).map_err(|error| {
+        disk::read_user_file(path).map_err(|error| {
             StartError::new(
                 format!("The TLS file {} cannot be read: {error}.", path.display()),
                 "Check tls.cert and tls.key in the configuration, and that this user may read them.",
             )
-            .unstarted()
-            .absent()
+            .nothing_started()
+            .input_missing()
         })
     };
     let unusable = |error: &dyn std::fmt::Display| {
@@ -278,7 +278,7 @@ pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, 
             format!("The TLS certificate {} cannot be used: {error}.", files.cert.display()),
             "Check that tls.cert and tls.key are PEM files that belong together.",
         )
-        .unstarted()
+        .nothing_started()
     };
     let certificates = CertificateDer::pem_slice_iter(&read(&files.cert)?).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.map_err(|error| unusable(&error))?;
@@ -295,8 +295,9 @@ pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, 
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
     use tokio::signal::unix::{SignalKind, signal};
     let on = |kind: SignalKind| {
-        signal(kind)
-            .map_err(|error| StartError::new(format!("Signals cannot be received: {error}."), "Try again.").unstarted())
+        signal(kind).map_err(|error| {
+            StartError::new(format!("Signals cannot be received: {error}."), "Try again.").nothing_started()
+        })
     };
     let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
     Ok(async move {

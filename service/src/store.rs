@@ -25,12 +25,12 @@ pub use backup::{StoreBackup, back_up};
 pub use database::{CheckpointError, Database};
 pub use identity::{StoreIdentity, StoreMark, read as read_identity};
 pub use migrations::{differing_migrations, migrator};
-pub use opening::{OpenStore, SettleError, create_store, open_store, open_store_to_serve};
-pub use restore::{Restored, StagedStore, StoreLag};
+pub use opening::{MarkError, OpenStore, create_store, open_store, open_store_for_service};
+pub use restore::{RestoreResult, StagedStore, StoreLag};
 
-const FILE: &str = "store.sqlite";
+const STORE_FILE: &str = "store.sqlite";
 /// Maximum wait in the queue of writers, and for a lock of another process.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
@@ -68,7 +68,7 @@ fn create_directory(data: &Path) -> Result<(), StartError> {
 /// unchanged in each case.
 async fn open_file(data: &Path, migrator: &Migrator) -> Result<Database, StartError> {
     create_directory(data)?;
-    let path = data.join(FILE);
+    let path = data.join(STORE_FILE);
     // Created here and not by SQLite, which would leave the mode to the umask; SQLite's log files inherit the mode.
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
@@ -81,7 +81,7 @@ async fn open_file(data: &Path, migrator: &Migrator) -> Result<Database, StartEr
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(PATIENCE)
+        .busy_timeout(LOCK_TIMEOUT)
         .pragma("secure_delete", "ON")
         .pragma("trusted_schema", "OFF");
     // A separate connection, since it waits for other processes in SQLite.
@@ -163,7 +163,7 @@ mod tests {
         open_file(dir.path(), &migrator(&[FIRST, SECOND]).await).await.unwrap().close().await;
 
         let other = tempfile::tempdir().unwrap();
-        std::fs::write(other.path().join(FILE), "this is a letter and no database".repeat(100)).unwrap();
+        std::fs::write(other.path().join(STORE_FILE), "this is a letter and no database".repeat(100)).unwrap();
         assert!(open_file(other.path(), &migrator(&[FIRST]).await).await.unwrap_err().message.contains("is unchanged"));
     }
 
@@ -179,7 +179,7 @@ mod tests {
         tx.commit().await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&data), 0o700);
-        for name in [FILE, "store.sqlite-wal", "store.sqlite-shm"] {
+        for name in [STORE_FILE, "store.sqlite-wal", "store.sqlite-shm"] {
             assert_eq!(mode(&data.join(name)), 0o600, "{name}");
         }
     }

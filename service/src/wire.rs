@@ -14,14 +14,14 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::error::{CallError, ErrorKind};
 
-const DOMAIN: &str = "carnet";
+const ERROR_DOMAIN: &str = "carnet";
 /// Largest integer that a number holds exactly in I-JSON (RFC 7493 section 2.2): 2^53 - 1.
 const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
 /// Range of google.protobuf.Timestamp: seconds of 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z.
-const PROTO_TIME: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+const TIMESTAMP_RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 fn details(reason: &str) -> ErrorDetails {
-    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+    ErrorDetails::with_error_info(reason, ERROR_DOMAIN, HashMap::new())
 }
 
 /// Creates a Status with ErrorInfo {reason, domain: `carnet`}.
@@ -40,7 +40,7 @@ pub fn bad_request(reason: &str, field: &str, description: &str) -> Status {
 
 /// Creates an INVALID_ARGUMENT Status with ErrorInfo and a BadRequest field violation for each (field, description).
 #[must_use]
-pub fn bad_fields(reason: &str, message: &str, violations: &[(String, String)]) -> Status {
+pub fn bad_request_fields(reason: &str, message: &str, violations: &[(String, String)]) -> Status {
     let mut details = details(reason);
     for (field, description) in violations {
         details.add_bad_request_violation(field, description);
@@ -57,7 +57,7 @@ pub fn retryable_status(code: tonic::Code, reason: &str, message: &str, after: D
 }
 
 /// Returns the gRPC status code of a kind of error; the only such mapping.
-const fn code(kind: ErrorKind) -> tonic::Code {
+const fn grpc_code(kind: ErrorKind) -> tonic::Code {
     match kind {
         ErrorKind::Invalid => tonic::Code::InvalidArgument,
         ErrorKind::Unauthenticated => tonic::Code::Unauthenticated,
@@ -81,26 +81,26 @@ impl From<CallError> for Status {
         if let Some(after) = error.retry_after {
             details.set_retry_info(Some(after));
         }
-        Self::with_error_details(code(error.kind), error.message, details)
+        Self::with_error_details(grpc_code(error.kind), error.message, details)
     }
 }
 
 /// Converts a problem of the core library to an INVALID_ARGUMENT Status; the reason is its code in upper case.
 #[must_use]
-pub fn from_problem(problem: &Problem) -> Status {
+pub fn problem_status(problem: &Problem) -> Status {
     error_status(tonic::Code::InvalidArgument, &problem.code.as_str().to_ascii_uppercase(), &problem.detail)
 }
 
 /// Returns the ErrorInfo reason of a Status; `None` if it has no ErrorInfo of the domain `carnet`.
 #[must_use]
 pub fn status_reason(status: &Status) -> Option<String> {
-    status.get_details_error_info().filter(|info| info.domain == DOMAIN).map(|info| info.reason)
+    status.get_details_error_info().filter(|info| info.domain == ERROR_DOMAIN).map(|info| info.reason)
 }
 
 /// Converts to a protobuf Timestamp, limited to its range (years 1 to 9999).
 #[must_use]
-pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: at.unix().clamp(*PROTO_TIME.start(), *PROTO_TIME.end()), nanos: 0 }
+pub fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: at.unix().clamp(*TIMESTAMP_RANGE.start(), *TIMESTAMP_RANGE.end()), nanos: 0 }
 }
 
 /// Converts from a protobuf Timestamp; fractions of a second are dropped.
@@ -108,7 +108,7 @@ pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
 /// # Errors
 /// `date_malformed`: outside the years 1 to 9999, or nanoseconds outside their range.
 pub fn from_timestamp(at: &prost_types::Timestamp) -> Result<Timestamp, Problem> {
-    if PROTO_TIME.contains(&at.seconds) && (0..1_000_000_000).contains(&at.nanos) {
+    if TIMESTAMP_RANGE.contains(&at.seconds) && (0..1_000_000_000).contains(&at.nanos) {
         Ok(Timestamp::from_unix(at.seconds))
     } else {
         Err(Problem::new(Code::DateMalformed, "a timestamp is outside the years 0001 to 9999"))
@@ -125,7 +125,7 @@ pub fn from_struct(s: &Struct) -> Result<Map<String, Value>, Problem> {
 }
 
 fn object(s: &Struct, depth: usize) -> Result<Map<String, Value>, Problem> {
-    deep(depth)?;
+    require_depth(depth)?;
     s.fields.iter().map(|(name, field)| Ok((name.clone(), value(field, depth)?))).collect()
 }
 
@@ -139,13 +139,13 @@ fn value(v: &prost_types::Value, depth: usize) -> Result<Value, Problem> {
         Some(Kind::NumberValue(n)) => number(*n)?,
         Some(Kind::StructValue(s)) => Value::Object(object(s, below)?),
         Some(Kind::ListValue(list)) => {
-            deep(below)?;
+            require_depth(below)?;
             Value::Array(list.values.iter().map(|v| value(v, below)).collect::<Result<_, _>>()?)
         }
     })
 }
 
-fn deep(depth: usize) -> Result<(), Problem> {
+fn require_depth(depth: usize) -> Result<(), Problem> {
     if depth > Limits::DOCUMENT.max_depth { Err(Code::TooDeep.into()) } else { Ok(()) }
 }
 
@@ -232,7 +232,7 @@ mod tests {
         let status = retryable_status(tonic::Code::Unavailable, "NOT_READY", "Not yet.", Duration::from_secs(5));
         assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(5)));
         assert_eq!(status_reason(&status).as_deref(), Some("NOT_READY"));
-        let status = from_problem(&Code::KeyBindingMissing.into());
+        let status = problem_status(&Code::KeyBindingMissing.into());
         assert_eq!(
             (status.code(), status_reason(&status).as_deref()),
             (tonic::Code::InvalidArgument, Some("KEY_BINDING_MISSING"))
@@ -252,7 +252,8 @@ mod tests {
             status.get_details_bad_request().unwrap().field_violations.into_iter().map(|fault| fault.field).collect();
         assert_eq!(fields, ["offer.pin", "offer.type"]);
         assert!(status.get_details_retry_info().is_none());
-        let busy = CallError::new(ErrorKind::Unavailable, "STORE_BUSY", "Busy.").with_retry(Duration::from_secs(1));
+        let busy =
+            CallError::new(ErrorKind::Unavailable, "STORE_BUSY", "Busy.").with_retry_after(Duration::from_secs(1));
         let status = Status::from(busy);
         assert_eq!((status.code(), status_reason(&status).as_deref()), (tonic::Code::Unavailable, Some("STORE_BUSY")));
         assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));
@@ -296,8 +297,8 @@ mod tests {
     #[test]
     fn times_go_both_ways_and_odd_ones_are_refused() {
         let at = Timestamp::from_unix(1_795_305_600);
-        assert_eq!(from_timestamp(&timestamp(at)).unwrap(), at);
-        assert_eq!(timestamp(Timestamp::from_unix(i64::MAX)).seconds, *PROTO_TIME.end());
+        assert_eq!(from_timestamp(&to_timestamp(at)).unwrap(), at);
+        assert_eq!(to_timestamp(Timestamp::from_unix(i64::MAX)).seconds, *TIMESTAMP_RANGE.end());
         for (seconds, nanos) in [(i64::MAX, 0), (i64::MIN, 0), (0, -1), (0, 1_000_000_000)] {
             assert!(from_timestamp(&prost_types::Timestamp { seconds, nanos }).is_err());
         }

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 /// First and last day for which a template's bounds are checked on loading: 2025-01-01 and 2069-12-31. A bound that is
 /// in range on both is in range on every day in between.
-pub(crate) const HORIZON: [Timestamp; 2] = [Timestamp::from_unix(1_735_689_600), Timestamp::from_unix(3_155_673_600)];
+pub(crate) const CHECKED_DAYS: [Timestamp; 2] =
+    [Timestamp::from_unix(1_735_689_600), Timestamp::from_unix(3_155_673_600)];
 
 /// Replaces the relative bounds of a DCQL query with dates, for the day in UTC of `now`.
 ///

@@ -7,17 +7,17 @@ use carnet_core::{
     format::CredentialFormat,
     query::{CredentialQuery, Query, plan::DisclosureWeights},
     secure::sd_jwt::Step,
-    verify::{TypeRules, VerificationProfile},
+    verify::{TypeCatalogue, VerificationProfile},
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    CredentialType, ForeignType, Need, Procedure, RequestTemplate, SpecError,
-    claims::GENERIC,
+    CredentialType, ForeignType, Procedure, RequestTemplate, RequiredDocument, SpecError,
+    claims::BASE_TYPE,
     embedded,
-    folder::{self, TypeFiles},
     foreign::ForeignTypes,
     template::RequestedType,
+    type_files::{self, TypeFiles},
     weights,
 };
 
@@ -49,7 +49,7 @@ impl Catalogue {
     /// # Ok::<(), carnet_spec::SpecError>(())
     /// ```
     pub fn embedded() -> Result<Catalogue, SpecError> {
-        let weights = weights::read("weights.toml", weights::EMBEDDED)?;
+        let weights = weights::parse_weights("weights.toml", weights::EMBEDDED_WEIGHTS)?;
         let mut catalogue = Catalogue {
             types: Vec::new(),
             templates: Vec::new(),
@@ -106,7 +106,7 @@ impl Catalogue {
                 "Name a folder with types/, requests/, services/ or vct.toml in it",
             ));
         }
-        for path in folder::directory_entries(&dir.join("types"))?.iter().filter(|path| path.is_dir()) {
+        for path in type_files::directory_entries(&dir.join("types"))?.iter().filter(|path| path.is_dir()) {
             self.add_type(&TypeFiles::read(path)?, false)?;
         }
         self.apply_type_urls(dir)
@@ -114,12 +114,12 @@ impl Catalogue {
 
     fn add_requests_of(&mut self, dir: &Path) -> Result<(), SpecError> {
         for path in toml_files(&dir.join("requests"))? {
-            self.add_template(&path.display().to_string(), &folder::read_text(&path)?)?;
+            self.add_template(&path.display().to_string(), &type_files::read_text(&path)?)?;
         }
         let mut own = Vec::new();
         for path in toml_files(&dir.join("services"))? {
             let name = path.display().to_string();
-            let procedure = self.read_procedure(&name, &folder::read_text(&path)?)?;
+            let procedure = self.read_procedure(&name, &type_files::read_text(&path)?)?;
             if own.iter().any(|known: &Procedure| known.id == procedure.id) {
                 return Err(SpecError::file(name, "another procedure has its id", "Give it an id of its own"));
             }
@@ -189,10 +189,14 @@ impl Catalogue {
     /// Returns the first request template of a need that requests a type, with the first credential query for it;
     /// `None` if no template of the need requests the type.
     #[must_use]
-    pub fn request_for(&self, need: &Need, type_name: &str) -> Option<(&RequestTemplate, &CredentialQuery)> {
+    pub fn request_for_type(
+        &self,
+        need: &RequiredDocument,
+        type_name: &str,
+    ) -> Option<(&RequestTemplate, &CredentialQuery)> {
         need.requests.iter().find_map(|id| {
             let template = self.template(id)?;
-            let mut queries = template.query.credentials.iter();
+            let mut queries = template.first_day_query.credentials.iter();
             let is_type =
                 |asked: &RequestedType<'_>| matches!(asked, RequestedType::Known(one) if one.name == type_name);
             let asks = |query: &CredentialQuery| self.types_asked(query).iter().any(is_type);
@@ -208,8 +212,8 @@ impl Catalogue {
                 return Err(SpecError::file(path, unknown.to_string(), "Correct the name of the type"));
             }
             let answers = |id: &String| {
-                let alone = Need { requests: vec![id.clone()], ..need.clone() };
-                need.types.iter().any(|name| self.request_for(&alone, name).is_some())
+                let alone = RequiredDocument { requests: vec![id.clone()], ..need.clone() };
+                need.types.iter().any(|name| self.request_for_type(&alone, name).is_some())
             };
             if let Some(id) = need.requests.iter().find(|id| !answers(id)) {
                 let what = format!("the request \"{id}\" is not in the catalogue, or asks for none of the types");
@@ -221,7 +225,7 @@ impl Catalogue {
 
     fn add_type(&mut self, folder: &TypeFiles, bundled: bool) -> Result<(), SpecError> {
         let mut new = CredentialType::read(folder)?;
-        new.bundled = bundled;
+        new.is_builtin = bundled;
         if !bundled {
             new.check_schema(folder)?;
         }
@@ -232,7 +236,7 @@ impl Catalogue {
             .any(|known| known.name == new.name || known.has_vct(&new.vct) || has_context(known, &new.context_url))
         {
             return Err(SpecError::file(
-                folder.path("type.toml"),
+                folder.display_path("type.toml"),
                 "another type has its name, vct or context",
                 "Give it names of its own",
             ));
@@ -246,8 +250,8 @@ impl Catalogue {
         if self.template(&new.id).is_some() {
             return Err(SpecError::file(path, "another request has its id", "Give it an id of its own"));
         }
-        new.check(path, |query| self.types_asked(query))?;
-        if let Some(what) = self.unasked_claim(&new.query) {
+        new.check_against_catalogue(path, |query| self.types_asked(query))?;
+        if let Some(what) = self.unasked_claim(&new.first_day_query) {
             return Err(SpecError::file(path, what, "Ask for it, or require less of the type"));
         }
         self.templates.push(new);
@@ -258,7 +262,7 @@ impl Catalogue {
     /// type besides `VerifiableCredential` is unknown.
     fn types_asked(&self, query: &CredentialQuery) -> Vec<RequestedType<'_>> {
         let by_name = query.type_values.iter().map(|types| {
-            let own: Vec<&str> = types.iter().map(String::as_str).filter(|name| *name != GENERIC).collect();
+            let own: Vec<&str> = types.iter().map(String::as_str).filter(|name| *name != BASE_TYPE).collect();
             match own.first().filter(|_| own.len() == 1) {
                 Some(name) if self.foreign.has_type(name) => RequestedType::Foreign,
                 name => name
@@ -300,19 +304,19 @@ impl Catalogue {
 
 /// Returns the TOML files of a directory, sorted by name; empty if the directory does not exist.
 fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, SpecError> {
-    let mut paths = folder::directory_entries(dir)?;
-    paths.retain(|path| folder::file_name(path).ends_with(".toml"));
+    let mut paths = type_files::directory_entries(dir)?;
+    paths.retain(|path| type_files::file_name(path).ends_with(".toml"));
     Ok(paths)
 }
 
-impl TypeRules for Catalogue {
+impl TypeCatalogue for Catalogue {
     fn type_name(&self, types: &[&str], vct: Option<&str>) -> Result<String, Problem> {
         let unknown = |what: &str| Problem::new(Code::TypeUnknown, what);
-        let besides: Vec<&str> = types.iter().copied().filter(|name| *name != GENERIC).collect();
+        let besides: Vec<&str> = types.iter().copied().filter(|name| *name != BASE_TYPE).collect();
         if let Some(name) = self.foreign.name_of(&besides).filter(|_| vct.is_none()) {
             return Ok(name.to_owned());
         }
-        let mut own = types.iter().filter(|name| **name != GENERIC);
+        let mut own = types.iter().filter(|name| **name != BASE_TYPE);
         let named = match (own.next(), own.next()) {
             (Some(name), None) => {
                 Some(self.credential_type(name).ok_or_else(|| unknown("the type is not in the catalogue"))?)
@@ -335,7 +339,7 @@ impl TypeRules for Catalogue {
         }
     }
 
-    fn check(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem> {
+    fn check_schema(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem> {
         if self.foreign.is_named(type_name) {
             return self.foreign.check_disclosed(type_name, disclosed);
         }

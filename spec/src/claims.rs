@@ -1,7 +1,7 @@
 //! Claims of a credential type, read from its schema, with text paths such as `learningOutcomes[].title`.
 
 use carnet_core::{
-    credential::may_name_claim,
+    credential::is_permitted_claim_name,
     secure::sd_jwt::{ClaimPath, Step},
 };
 use serde_json::{Map, Value};
@@ -14,22 +14,22 @@ pub(crate) struct SchemaClaim {
     /// Name of the JSON member; `None` for an array element.
     pub(crate) name: Option<String>,
     /// Permitted texts (`enum`) of the claim or of its array elements; empty if the schema does not list them.
-    pub(crate) allowed: Vec<String>,
+    pub(crate) permitted_values: Vec<String>,
     /// `true` if the value is a boolean.
-    pub(crate) boolean: bool,
+    pub(crate) is_boolean: bool,
 }
 
 /// Type that every credential of VCDM 2.0 has.
-pub(crate) const GENERIC: &str = "VerifiableCredential";
+pub(crate) const BASE_TYPE: &str = "VerifiableCredential";
 
 /// Returns all claims in the schema of an object, nested ones included. An error is a sentence about the schema.
 pub(crate) fn claims_of_schema(subject: &Value) -> Result<Vec<SchemaClaim>, String> {
     let mut claims = Vec::new();
-    of_object(subject, "", &mut claims)?;
+    collect_object_claims(subject, "", &mut claims)?;
     Ok(claims)
 }
 
-fn of_object(schema: &Value, parent: &str, claims: &mut Vec<SchemaClaim>) -> Result<(), String> {
+fn collect_object_claims(schema: &Value, parent: &str, claims: &mut Vec<SchemaClaim>) -> Result<(), String> {
     // A claim that the schema does not list could not be selectively disclosable.
     if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
         return Err(format!("the object at \"{parent}\" lacks \"additionalProperties\": false"));
@@ -44,7 +44,7 @@ fn of_object(schema: &Value, parent: &str, claims: &mut Vec<SchemaClaim>) -> Res
                 "a claim below \"{parent}\" has a name other than letters, digits and, behind the first, _"
             ));
         }
-        if parent.is_empty() && !may_name_claim(name) {
+        if parent.is_empty() && !is_permitted_claim_name(name) {
             return Err(format!(
                 "no claim can be called \"{name}\": credentials have a member of that name at the top"
             ));
@@ -54,19 +54,29 @@ fn of_object(schema: &Value, parent: &str, claims: &mut Vec<SchemaClaim>) -> Res
         let allowed = allowed.and_then(Value::as_array).into_iter().flatten();
         let allowed = allowed.filter_map(Value::as_str).map(str::to_owned).collect();
         let boolean = schema.get("type").and_then(Value::as_str) == Some("boolean");
-        claims.push(SchemaClaim { path: path.clone(), name: Some(name.clone()), allowed, boolean });
-        of_value(schema, &path, claims)?;
+        claims.push(SchemaClaim {
+            path: path.clone(),
+            name: Some(name.clone()),
+            permitted_values: allowed,
+            is_boolean: boolean,
+        });
+        collect_value_claims(schema, &path, claims)?;
     }
     Ok(())
 }
 
-fn of_value(schema: &Value, path: &str, claims: &mut Vec<SchemaClaim>) -> Result<(), String> {
+fn collect_value_claims(schema: &Value, path: &str, claims: &mut Vec<SchemaClaim>) -> Result<(), String> {
     match schema.get("type").and_then(Value::as_str) {
-        Some("object") => of_object(schema, path, claims),
+        Some("object") => collect_object_claims(schema, path, claims),
         Some("array") => {
             let path = format!("{path}[]");
-            claims.push(SchemaClaim { path: path.clone(), name: None, allowed: Vec::new(), boolean: false });
-            schema.get("items").map_or(Ok(()), |items| of_value(items, &path, claims))
+            claims.push(SchemaClaim {
+                path: path.clone(),
+                name: None,
+                permitted_values: Vec::new(),
+                is_boolean: false,
+            });
+            schema.get("items").map_or(Ok(()), |items| collect_value_claims(items, &path, claims))
         }
         _ => Ok(()),
     }
@@ -102,7 +112,7 @@ pub(crate) fn parse_path(text: &str, prefix: &[&str]) -> Option<ClaimPath> {
 }
 
 /// Formats a path as `a[].b`, without array indexes.
-pub(crate) fn path_text(path: &[Step]) -> String {
+pub(crate) fn path_to_text_without_indices(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
         match step {
@@ -119,16 +129,16 @@ pub(crate) fn path_text(path: &[Step]) -> String {
 }
 
 /// Members of an SD-JWT VC payload that are not claims about the subject (SD-JWT VC section 2.2.2.2).
-const REGISTERED: [&str; 9] = ["iss", "sub", "exp", "nbf", "iat", "cnf", "vct", "vct#integrity", "status"];
+const REGISTERED_MEMBERS: [&str; 9] = ["iss", "sub", "exp", "nbf", "iat", "cnf", "vct", "vct#integrity", "status"];
 
 /// Returns whether a path is, or is below, a member registered by JWT or SD-JWT VC.
 pub(crate) fn is_registered_member(path: &str) -> bool {
-    REGISTERED.contains(&path.split(['.', '[']).next().unwrap_or_default())
+    REGISTERED_MEMBERS.contains(&path.split(['.', '[']).next().unwrap_or_default())
 }
 
 /// Returns the claims in an SD-JWT VC payload: all members except those registered by JWT and SD-JWT VC.
 pub(crate) fn claims_of_sd_jwt_vc(payload: &Map<String, Value>) -> Map<String, Value> {
-    let claims = payload.iter().filter(|(name, _)| !REGISTERED.contains(&name.as_str()));
+    let claims = payload.iter().filter(|(name, _)| !REGISTERED_MEMBERS.contains(&name.as_str()));
     claims.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
@@ -139,9 +149,9 @@ mod tests {
     #[test]
     fn paths_are_read_and_written() {
         let path = parse_path("learningOutcomes[].title", &["credentialSubject"]).unwrap();
-        assert_eq!(path_text(&path), "credentialSubject.learningOutcomes[].title");
+        assert_eq!(path_to_text_without_indices(&path), "credentialSubject.learningOutcomes[].title");
         assert_eq!(path.get(2), Some(&Step::All));
-        assert_eq!(path_text(&parse_path("age_over.18", &[]).unwrap()), "age_over.18");
+        assert_eq!(path_to_text_without_indices(&parse_path("age_over.18", &[]).unwrap()), "age_over.18");
         for wrong in ["", ".", "a.", "a..b", "[]", "a b", "a[0]", "a[]b", "_sd", "a._sd", "a-b"] {
             assert_eq!(parse_path(wrong, &[]), None, "{wrong}");
         }

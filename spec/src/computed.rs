@@ -4,12 +4,12 @@ use carnet_core::{Code, Problem};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::claim_fault::{ClaimError, describe_value};
+use crate::claim_error::{ClaimError, describe_value};
 
 /// Computed claim as written in `type.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ComputedText {
+pub(crate) struct ComputedClaimToml {
     pub(crate) claim: String,
     always: Option<bool>,
     from: Option<String>,
@@ -38,7 +38,7 @@ enum Rule {
 
 impl ComputedClaim {
     /// Parses a computed claim. An error is a sentence about the rule.
-    pub(crate) fn new(text: ComputedText) -> Result<Self, String> {
+    pub(crate) fn new(text: ComputedClaimToml) -> Result<Self, String> {
         let rule = match (text.always, text.from, text.any_of, text.copy_of) {
             (None, None, None, None) => Rule::Stated,
             (Some(value), None, None, None) => Rule::Constant(value),
@@ -64,7 +64,7 @@ impl ComputedClaim {
 
     /// Computes the value from these claims; `None` if the issuer states it, or if the source claim is absent or has
     /// the wrong type.
-    pub(crate) fn value(&self, claims: &Map<String, Value>) -> Option<Value> {
+    pub(crate) fn compute(&self, claims: &Map<String, Value>) -> Option<Value> {
         match &self.rule {
             Rule::Stated => None,
             Rule::Constant(value) => Some(Value::Bool(*value)),
@@ -85,7 +85,7 @@ impl ComputedClaim {
     }
 
     /// Returns the error of [`Self::check`] as a sentence for staff; `None` if there is none.
-    pub(crate) fn fault(&self, claims: &Map<String, Value>) -> Option<ClaimError> {
+    pub(crate) fn claim_error(&self, claims: &Map<String, Value>) -> Option<ClaimError> {
         let stated = self.contradiction(claims)?;
         let wanted = match &self.rule {
             Rule::Stated => return None,
@@ -100,8 +100,8 @@ impl ComputedClaim {
         };
         Some(ClaimError {
             path: self.claim.clone(),
-            given: Some(describe_value(stated)),
-            wanted: format!("wanted is {wanted}; left out, it is filled in"),
+            given_form: Some(describe_value(stated)),
+            expected: format!("wanted is {wanted}; left out, it is filled in"),
             nearest: None,
         })
     }
@@ -109,6 +109,6 @@ impl ComputedClaim {
     /// Returns the stated value, if it differs from the computed one.
     fn contradiction<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
         let stated = claims.get(&self.claim).filter(|_| !matches!(self.rule, Rule::Stated))?;
-        (self.value(claims).as_ref() != Some(stated)).then_some(stated)
+        (self.compute(claims).as_ref() != Some(stated)).then_some(stated)
     }
 }

@@ -20,12 +20,12 @@ use schema::SchemaValidator;
 
 use crate::{
     DisplayTexts,
-    claim_fault::{ClaimError, DescribedType},
+    claim_error::{ClaimError, DescribedType},
     claims,
     computed::ComputedClaim,
-    display::FALLBACK,
+    display::FALLBACK_LANGUAGE,
     ordered::ThresholdClaim,
-    serials::Serials,
+    serials::SerialClaims,
 };
 
 mod read;
@@ -33,7 +33,7 @@ mod schema;
 
 /// Permitted top-level members of a credential in the W3C formats: those of the data model that Carnet reads, and those
 /// that JOSE adds. Any other member would be disclosed without a request.
-const TOP: [&str; 14] = [
+const TOP_LEVEL_MEMBERS: [&str; 14] = [
     "@context",
     "type",
     "issuer",
@@ -63,7 +63,7 @@ pub struct CredentialType {
     /// Value of `vct#integrity` in its credentials, the digest of the type metadata; `None`: the credentials have none.
     pub vct_integrity: Option<String>,
     /// Built-in `vct` that the URL in `vct.toml` replaced; `None` if it was not replaced.
-    pub(crate) earlier_vct: Option<String>,
+    pub(crate) builtin_vct: Option<String>,
     /// URL of the JSON-LD context, second in `@context`.
     pub context_url: String,
     /// Parsed JSON-LD context.
@@ -76,47 +76,47 @@ pub struct CredentialType {
     /// extended by the arrays of commitments of the ordered claims.
     pub schema: Value,
     /// Selectively disclosable claims in `vc+sd-jwt`, by their paths from the root of the credential.
-    pub disclosable: Vec<ClaimPath>,
+    pub disclosable_claims: Vec<ClaimPath>,
     /// Claims whose thresholds can be proved (spec/at-least.md section 3), with directions, by their paths in
     /// `vc+sd-jwt` from the root of the credential.
-    pub ordered: Vec<OrderedClaim>,
+    pub ordered_claims: Vec<OrderedClaim>,
     /// Claims and members that are never selectively disclosable, since the security depends on them, as text paths
     /// from the root of the credential.
-    pub always: Vec<String>,
+    pub always_disclosed: Vec<String>,
     /// Default validity period of a credential, in days.
     pub validity_days: u32,
     /// Example credential before it is secured.
     pub example: Value,
     /// Names of the computed claims, which are derived from other claims or stated by the issuer so that a verifier can
     /// request less.
-    pub computed: Vec<String>,
+    pub computed_claims: Vec<String>,
     /// Claims that no request may require, as text paths below credentialSubject.
     pub never_mandatory: Vec<String>,
     /// Claims that the issuer generates, unless the offer contains them: 256 random bits in base64url, or
     /// [`Self::serials`].
-    pub drawn: Vec<String>,
+    pub generated_claims: Vec<String>,
     /// Serials by which uses are counted; `None` if the type has none.
-    pub serials: Option<Serials>,
+    pub serials: Option<SerialClaims>,
     /// Earlier versions of the type. They are no longer issued; their credentials are valid until they expire.
-    pub former: Vec<FormerVersion>,
+    pub former_versions: Vec<FormerVersion>,
     /// Claims required for issuance, as text paths below credentialSubject.
     pub required_at_issuance: Vec<String>,
     /// Claims whose values many people share, as text paths below credentialSubject.
-    pub coarse: Vec<String>,
+    pub widely_shared: Vec<String>,
     /// Claims whose values identify a person or are sensitive, as text paths below credentialSubject.
-    pub fine: Vec<String>,
+    pub identifying: Vec<String>,
     /// Claims to which an issuer's accreditation can be limited: country and level.
-    pub limiting: LimitingClaims,
+    pub limiting_claims: LimitingClaims,
     /// Requirements on copies of credentials that are stricter than the standards.
-    pub copies: CopyProfile,
+    pub copy_profile: CopyProfile,
     /// `true` if the type is built in. A wallet can then reproduce the bytes of a copy.
-    pub bundled: bool,
+    pub is_builtin: bool,
     /// Claims among `always`, by their paths from the root of the credential.
     always_claims: Vec<ClaimPath>,
     paths: Vec<String>,
-    rules: Vec<ComputedClaim>,
-    orders: Vec<ThresholdClaim>,
-    answers: Vec<String>,
+    computed_rules: Vec<ComputedClaim>,
+    threshold_claims: Vec<ThresholdClaim>,
+    computed_booleans: Vec<String>,
     english: DisplayTexts,
     displays: BTreeMap<String, DisplayTexts>,
     validator: Arc<SchemaValidator>,
@@ -141,7 +141,7 @@ pub struct FormerVersion {
 /// Payload of a copy, and the options for securing it as an SD-JWT.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct CopyForm {
+pub struct UnsecuredCopy {
     /// Payload or VCDM document, before it is secured.
     pub payload: Map<String, Value>,
     /// Paths of the selectively disclosable claims in the payload.
@@ -156,18 +156,18 @@ impl CredentialType {
     /// Creates the unsecured payload of a copy in a format, with the paths of its disclosable and ordered claims
     /// (spec/protocol.md 2.1).
     #[must_use]
-    pub fn copy_form(&self, format: CredentialFormat, content: &CopyContent<'_>) -> CopyForm {
-        let padded = self.serials.iter().map(|serials| serials.padded(format)).collect();
+    pub fn unsecured_copy(&self, format: CredentialFormat, content: &CopyContent<'_>) -> UnsecuredCopy {
+        let padded = self.serials.iter().map(|serials| serials.padded_array(format)).collect();
         if format == CredentialFormat::DcSdJwt {
-            CopyForm {
-                payload: content.sd_jwt_vc(),
+            UnsecuredCopy {
+                payload: content.to_sd_jwt_vc_payload(),
                 disclosable: self.disclosable_in_sd_jwt_vc(),
                 ordered: self.ordered_in_sd_jwt_vc(),
                 padded,
             }
         } else {
-            let (disclosable, ordered) = (self.disclosable.clone(), self.ordered.clone());
-            CopyForm { payload: content.document(), disclosable, ordered, padded }
+            let (disclosable, ordered) = (self.disclosable_claims.clone(), self.ordered_claims.clone());
+            UnsecuredCopy { payload: content.to_document(), disclosable, ordered, padded }
         }
     }
 
@@ -181,23 +181,23 @@ impl CredentialType {
     /// Returns whether a `vct` belongs to the type or to one of its earlier versions.
     #[must_use]
     pub fn has_vct(&self, vct: &str) -> bool {
-        self.vcts().any(|own| own == vct) || self.former.iter().any(|former| former.vct == vct)
+        self.vcts().any(|own| own == vct) || self.former_versions.iter().any(|former| former.vct == vct)
     }
 
     /// Returns each `vct` of the current version: its own, and the built-in one if a URL replaced it.
     pub fn vcts(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.vct.as_str()).chain(self.earlier_vct.as_deref())
+        std::iter::once(self.vct.as_str()).chain(self.builtin_vct.as_deref())
     }
 
     /// Returns whether the claims include one that only an earlier version of the type has.
     #[must_use]
     pub fn is_former_version(&self, claims: &Map<String, Value>) -> bool {
-        self.former.iter().flat_map(|former| &former.claims).any(|name| claims.contains_key(name))
+        self.former_versions.iter().flat_map(|former| &former.claims).any(|name| claims.contains_key(name))
     }
 
     /// Returns all JSON-LD contexts of the type, including earlier versions: URL, bytes, and SHA-256 of the bytes.
     pub fn contexts(&self) -> impl Iterator<Item = (&str, &[u8], &str)> {
-        let former = self.former.iter();
+        let former = self.former_versions.iter();
         let former =
             former.map(|one| (one.context_url.as_str(), one.context_bytes.as_slice(), one.context_sha256.as_str()));
         let own = (self.context_url.as_str(), self.context_bytes.as_slice(), self.context_sha256.as_str());
@@ -207,30 +207,33 @@ impl CredentialType {
     /// Returns the errors in claims to be issued, as sentences for staff, at most one for each claim. The list may be
     /// empty for invalid claims: [`Self::validate_claims`] decides.
     #[must_use]
-    pub fn claim_faults(&self, claims: &Map<String, Value>) -> Vec<ClaimError> {
+    pub fn claim_errors(&self, claims: &Map<String, Value>) -> Vec<ClaimError> {
         let is_made = |name: &str| self.is_commitments(name);
         let described = self.described(&is_made);
         let theirs = claims.iter().filter(|(name, _)| *name != "id" && !is_made(name));
         let theirs: Map<String, Value> = theirs.map(|(name, value)| (name.clone(), value.clone())).collect();
         let document = self.as_document(&theirs);
-        let id =
-            claims.contains_key("id").then(|| DescribedType::made("id", "issuance sets it, from the holder's key"));
+        let id = claims
+            .contains_key("id")
+            .then(|| DescribedType::created_by_issuance("id", "issuance sets it, from the holder's key"));
         let made = claims.keys().filter(|name| is_made(name));
-        let made = made.map(|name| DescribedType::made(name, "issuance makes the commitments"));
+        let made = made.map(|name| DescribedType::created_by_issuance(name, "issuance makes the commitments"));
         let validator = self.validator.compiled(&self.schema).ok();
         let errors: Vec<_> = validator.iter().flat_map(|validator| validator.iter_errors(&document)).collect();
-        let broken = errors.iter().flat_map(|error| described.faults(error));
+        let broken = errors.iter().flat_map(|error| described.claim_errors(error));
         // Issuance generates these if they are missing.
-        let drawn = |name: &&String| self.drawn.contains(name);
+        let drawn = |name: &&String| self.generated_claims.contains(name);
         let missing = self.required_at_issuance.iter().filter(|name| !claims.contains_key(*name) && !drawn(name));
-        let missing = missing.map(|name| described.missing(std::slice::from_ref(name)));
-        let computed = self.rules.iter().filter_map(|rule| rule.fault(claims));
+        let missing = missing.map(|name| described.missing_claim(std::slice::from_ref(name)));
+        let computed = self.computed_rules.iter().filter_map(|rule| rule.claim_error(claims));
         let mut faults: Vec<ClaimError> = Vec::new();
-        for name in self.former.iter().flat_map(|former| &former.claims).filter(|name| claims.contains_key(*name)) {
+        for name in
+            self.former_versions.iter().flat_map(|former| &former.claims).filter(|name| claims.contains_key(*name))
+        {
             let wanted = "it belongs to an earlier version of the type, which is no longer issued".to_owned();
-            faults.push(ClaimError { path: name.clone(), given: None, wanted, nearest: None });
+            faults.push(ClaimError { path: name.clone(), given_form: None, expected: wanted, nearest: None });
         }
-        faults.extend(self.serials.iter().filter_map(|serials| serials.claim_fault(claims)));
+        faults.extend(self.serials.iter().filter_map(|serials| serials.count_error(claims)));
         for fault in id.into_iter().chain(made).chain(broken).chain(missing).chain(computed) {
             // One claim may violate several rules.
             if faults.iter().all(|known| known.path != fault.path) {
@@ -242,12 +245,17 @@ impl CredentialType {
 
     /// Returns whether a claim of credentialSubject is a date, such as `dateOfBirth`.
     #[must_use]
-    pub fn is_day(&self, name: &str) -> bool {
-        self.described(&|_| false).is_day(name)
+    pub fn is_date(&self, name: &str) -> bool {
+        self.described(&|_| false).is_date(name)
     }
 
     fn described<'a>(&'a self, is_made: &'a dyn Fn(&str) -> bool) -> DescribedType<'a> {
-        DescribedType { name: &self.name, schema: &self.schema, example: &self.example, is_made }
+        DescribedType {
+            name: &self.name,
+            schema: &self.schema,
+            example: &self.example,
+            is_created_by_issuance: is_made,
+        }
     }
 
     /// Validates the claims of a credential to be issued: credentialSubject without `id`.
@@ -279,20 +287,20 @@ impl CredentialType {
                 format!("the claim {name} is missing; {} needs it", self.name),
             ));
         }
-        self.apply(&self.as_document(claims))?;
-        self.serials.iter().try_for_each(|serials| serials.check(claims))?;
-        self.rules.iter().try_for_each(|rule| rule.check(claims))
+        self.validate_document(&self.as_document(claims))?;
+        self.serials.iter().try_for_each(|serials| serials.check_count(claims))?;
+        self.computed_rules.iter().try_for_each(|rule| rule.check(claims))
     }
 
     /// Adds the computed claims that are absent.
     ///
     /// # Errors
     /// `schema_violation`: a computed claim contradicts its rule.
-    pub fn complete(&self, claims: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+    pub fn add_computed_claims(&self, claims: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
         let mut complete = claims.clone();
-        for rule in &self.rules {
+        for rule in &self.computed_rules {
             rule.check(claims)?;
-            if let (false, Some(value)) = (claims.contains_key(&rule.claim), rule.value(claims)) {
+            if let (false, Some(value)) = (claims.contains_key(&rule.claim), rule.compute(claims)) {
                 complete.insert(rule.claim.clone(), value);
             }
         }
@@ -311,13 +319,13 @@ impl CredentialType {
         if contexts.is_some_and(|contexts| !contexts.iter().all(known)) {
             return Err(Problem::new(Code::ContextUnknown, format!("{} has its own context and no other", self.name)));
         }
-        if let Some(name) = document.keys().find(|name| !TOP.contains(&name.as_str())) {
+        if let Some(name) = document.keys().find(|name| !TOP_LEVEL_MEMBERS.contains(&name.as_str())) {
             return Err(Problem::new(
                 Code::SchemaViolation,
                 format!("\"{name}\" at the top belongs to no credential of {}", self.name),
             ));
         }
-        self.apply(&Value::Object(document.clone()))
+        self.validate_document(&Value::Object(document.clone()))
     }
 
     /// Validates the disclosed part of an SD-JWT VC payload, whose unregistered members are the claims of
@@ -339,13 +347,13 @@ impl CredentialType {
                 format!("vct#integrity is not the digest of the metadata of {}", self.name),
             ));
         }
-        self.apply(&self.as_document(&claims::claims_of_sd_jwt_vc(payload)))
+        self.validate_document(&self.as_document(&claims::claims_of_sd_jwt_vc(payload)))
     }
 
     /// Returns the selectively disclosable claims by their paths in `dc+sd-jwt`, which has the claims at the top level.
     #[must_use]
     pub fn disclosable_in_sd_jwt_vc(&self) -> Vec<ClaimPath> {
-        self.disclosable.iter().map(|path| path.iter().skip(1).cloned().collect()).collect()
+        self.disclosable_claims.iter().map(|path| path.iter().skip(1).cloned().collect()).collect()
     }
 
     /// Returns the ordered claims by their paths in `dc+sd-jwt`, which has the claims at the top level.
@@ -355,32 +363,32 @@ impl CredentialType {
             path: claim.path.iter().skip(1).cloned().collect(),
             direction: claim.direction,
         };
-        self.ordered.iter().map(at_top).collect()
+        self.ordered_claims.iter().map(at_top).collect()
     }
 
     /// Returns whether a member of credentialSubject is an array of commitments to thresholds, which is not displayed.
     #[must_use]
     pub fn is_commitments(&self, name: &str) -> bool {
-        self.orders.iter().any(|order| order.commitments() == name)
+        self.threshold_claims.iter().any(|order| order.commitments_name() == name)
     }
 
     /// Returns whether a threshold can be proved for a claim: the type orders it in this direction, and the bound has
     /// its form. `path` is a text path below credentialSubject.
     #[must_use]
-    pub fn proves(&self, path: &str, threshold: &Threshold) -> bool {
-        self.orders.iter().any(|order| order.proves(path, threshold))
+    pub fn can_prove_threshold(&self, path: &str, threshold: &Threshold) -> bool {
+        self.threshold_claims.iter().any(|order| order.can_prove(path, threshold))
     }
 
     /// Returns the display texts in a language: for that tag, otherwise for its primary language, otherwise in English.
     #[must_use]
-    pub fn display(&self, language: &str) -> &DisplayTexts {
+    pub fn display_texts(&self, language: &str) -> &DisplayTexts {
         let primary = language.split(['-', '_']).next().unwrap_or_default();
         [language, primary].iter().find_map(|tag| self.displays.get(*tag)).unwrap_or(&self.english)
     }
 
     /// Returns the language tags in which the type has display texts, English first.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(FALLBACK).chain(self.displays.keys().map(String::as_str))
+        std::iter::once(FALLBACK_LANGUAGE).chain(self.displays.keys().map(String::as_str))
     }
 
     /// Returns the claims of the example: credentialSubject without `id`.
@@ -428,17 +436,17 @@ impl CredentialType {
 
     /// Returns whether a claim is a computed boolean. `path` is a text path below credentialSubject.
     pub(crate) fn is_computed_boolean(&self, path: &str) -> bool {
-        self.answers.iter().any(|known| known == path)
+        self.computed_booleans.iter().any(|known| known == path)
     }
 
     /// Returns whether the type lists this claim, or one that contains it, as shared by many people.
     pub(crate) fn is_widely_shared(&self, path: &str) -> bool {
-        claims::is_within(path, &self.coarse)
+        claims::is_within(path, &self.widely_shared)
     }
 
     /// Returns whether the type lists this claim, or one that contains it, as identifying or sensitive.
     pub(crate) fn is_identifying(&self, path: &str) -> bool {
-        claims::is_within(path, &self.fine)
+        claims::is_within(path, &self.identifying)
     }
 
     /// Returns a document of this type with these claims, to which the schema can be applied.
@@ -461,7 +469,7 @@ impl CredentialType {
 
     /// Validates a document with the schema: `schema_indeterminate` if an error means that the schema could not be
     /// applied, otherwise the first violation.
-    fn apply(&self, document: &Value) -> Result<(), Problem> {
+    fn validate_document(&self, document: &Value) -> Result<(), Problem> {
         let indeterminate =
             || Problem::new(Code::SchemaIndeterminate, format!("the schema of {} could not be applied", self.name));
         let validator = self.validator.compiled(&self.schema).map_err(|_| indeterminate())?;

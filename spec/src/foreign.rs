@@ -8,8 +8,8 @@ use carnet_core::{
     did::Did,
     format::CredentialFormat,
     query::{CredentialQuery, contains, path_to_text, values_at},
+    readable::paths_without_selective_disclosure,
     secure::sd_jwt::{ClaimPath, Step},
-    shown::claims_disclosed_as_whole,
     text::quoted,
     verify::VerificationProfile,
 };
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     CredentialType, SpecError,
-    claims::{self, GENERIC},
+    claims::{self, BASE_TYPE},
 };
 
 /// Maximum length of a name, in bytes.
@@ -125,12 +125,12 @@ impl ForeignType {
             Some(one) => std::slice::from_ref(one),
             None => &[],
         };
-        let types: Vec<&str> = types.iter().filter_map(Value::as_str).filter(|name| *name != GENERIC).collect();
+        let types: Vec<&str> = types.iter().filter_map(Value::as_str).filter(|name| *name != BASE_TYPE).collect();
         if !self.has_types(&types) {
             return Err(Problem::new(Code::TypeUnknown, "the configuration does not name a type of the credential"));
         }
         // A credential that is disclosed as a whole has no other bound on what stands outside of the claims.
-        let members = claims_disclosed_as_whole(CredentialFormat::VcSdJwt, document);
+        let members = paths_without_selective_disclosure(CredentialFormat::VcSdJwt, document);
         let mut outside = members.into_iter().filter(|path| path.first() != Some(&Step::Name(SUBJECT.to_owned())));
         match outside.find(|path| !self.is_visible(path)) {
             None => Ok(()),
@@ -186,7 +186,7 @@ impl ForeignTypes {
             Err(SpecError::file("foreign_types", format!("{}: {what}", quoted(name)), hint))
         };
         let is_own =
-            |name: &str| name == GENERIC || types.clone().any(|known| known.has_vct(name) || known.name == name);
+            |name: &str| name == BASE_TYPE || types.clone().any(|known| known.has_vct(name) || known.name == name);
         for (at, new) in foreign.iter().enumerate() {
             let name = new.name.as_str();
             if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -8,36 +8,36 @@
 
 mod bounds;
 mod catalogue;
-mod claim_fault;
+mod claim_error;
 mod claims;
 mod computed;
 mod credential_type;
 mod display;
 mod error;
-mod folder;
 mod foreign;
-mod keep;
 mod ordered;
 mod procedure;
-mod redeem;
+mod redemption;
+mod retention;
 mod sensitivity;
 mod serials;
 mod template;
+mod type_files;
 pub mod type_metadata;
 mod type_urls;
 mod unknown;
 mod weights;
 
 pub use catalogue::Catalogue;
-pub use claim_fault::ClaimError;
-pub use credential_type::{CopyForm, CredentialType, FormerVersion};
+pub use claim_error::ClaimError;
+pub use credential_type::{CredentialType, FormerVersion, UnsecuredCopy};
 pub use display::{ClaimDisplay, DisplayTexts};
 pub use error::SpecError;
 pub use foreign::{ForeignContext, ForeignType, ForeignTypeName};
-pub use keep::RetentionRule;
-pub use procedure::{Need, Procedure};
-pub use redeem::{CountedClaims, RedemptionClaims};
-pub use serials::Serials;
+pub use procedure::{Procedure, RequiredDocument};
+pub use redemption::{CountedClaims, RedemptionClaims};
+pub use retention::RetentionRule;
+pub use serials::SerialClaims;
 pub use template::RequestTemplate;
 pub use unknown::{UnknownKind, UnknownName};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{SpecError, display::FALLBACK, folder};
+use crate::{SpecError, display::FALLBACK_LANGUAGE, type_files};
 
 /// Texts by language tag.
 type Texts = BTreeMap<String, String>;
@@ -19,11 +19,13 @@ pub struct Procedure {
     pub id: String,
     /// `true` if the facts are fictitious examples.
     #[serde(default)]
-    pub example: bool,
+    #[serde(rename = "example")]
+    pub is_example: bool,
     /// Title of the procedure.
     pub title: Texts,
     /// Purpose of the procedure, in one sentence.
-    pub about: Texts,
+    #[serde(rename = "about")]
+    pub purpose: Texts,
     /// Place in which the procedure applies; empty: everywhere.
     #[serde(default)]
     pub place: Texts,
@@ -38,17 +40,18 @@ pub struct Procedure {
     pub duration: Texts,
     /// Required documents, as credentials.
     #[serde(default)]
-    pub needs: Vec<Need>,
+    pub needs: Vec<RequiredDocument>,
     /// Other required items, which no credential replaces.
     #[serde(default)]
-    pub papers: Vec<Texts>,
+    #[serde(rename = "papers")]
+    pub other_requirements: Vec<Texts>,
 }
 
 /// Document that a procedure requires.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Need {
+pub struct RequiredDocument {
     /// Names of the credential types, a credential of one of which suffices.
     pub types: Vec<String>,
     /// Ids of the request templates that request one of these types.
@@ -58,13 +61,14 @@ pub struct Need {
     #[serde(default)]
     pub optional: bool,
     /// Reason why the document is required.
-    pub why: Texts,
+    #[serde(rename = "why")]
+    pub reason: Texts,
 }
 
 impl Procedure {
     /// Parses a file of `services/`, and checks its id and that every text is available in English.
     pub(crate) fn read(path: &str, text: &str) -> Result<Self, SpecError> {
-        let read: Self = folder::parse_toml(path.to_owned(), text)?;
+        let read: Self = type_files::parse_toml(path.to_owned(), text)?;
         let wrong = |what: String, hint: &str| Err(SpecError::file(path, what, hint));
         let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if read.id.is_empty() || !read.id.chars().all(is_plain) {
@@ -73,13 +77,13 @@ impl Procedure {
                 "Name it like bank-account",
             );
         }
-        let needed = [("title", &read.title), ("about", &read.about)].into_iter();
-        let needed = needed.chain(read.needs.iter().map(|need| ("why", &need.why)));
-        let needed = needed.chain(read.papers.iter().map(|paper| ("papers", paper)));
+        let needed = [("title", &read.title), ("about", &read.purpose)].into_iter();
+        let needed = needed.chain(read.needs.iter().map(|need| ("why", &need.reason)));
+        let needed = needed.chain(read.other_requirements.iter().map(|paper| ("papers", paper)));
         let stated = [("place", &read.place), ("office", &read.office), ("cost", &read.cost)];
         let stated = stated.into_iter().chain([("duration", &read.duration)]).filter(|(_, texts)| !texts.is_empty());
         for (name, texts) in needed.chain(stated) {
-            if texts.get(FALLBACK).is_none_or(|text| text.trim().is_empty()) {
+            if texts.get(FALLBACK_LANGUAGE).is_none_or(|text| text.trim().is_empty()) {
                 return wrong(format!("\"{name}\" has no English text"), "Add en: other languages fall back to it");
             }
         }

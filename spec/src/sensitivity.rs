@@ -2,16 +2,16 @@
 
 use carnet_core::{
     format::CredentialFormat,
-    query::plan::{DisclosureWeights, Holding, Sensitivity, SensitivityClasses},
+    query::plan::{AvailableCopy, DisclosureWeights, Sensitivity, SensitivityClasses},
     secure::sd_jwt::Step,
-    verify::TypeRules,
+    verify::TypeCatalogue,
 };
 use serde_json::Value;
 
 use crate::{Catalogue, claims};
 
 impl SensitivityClasses for Catalogue {
-    fn class(&self, holding: &Holding<'_>, path: &[Step]) -> Sensitivity {
+    fn sensitivity(&self, holding: &AvailableCopy<'_>, path: &[Step]) -> Sensitivity {
         let payload = holding.candidate.payload;
         let types = payload.get("type").and_then(Value::as_array).into_iter().flatten();
         let types: Vec<&str> = types.filter_map(Value::as_str).collect();
@@ -21,8 +21,9 @@ impl SensitivityClasses for Catalogue {
             Some((Step::Name(first), rest)) if !flat && first == "credentialSubject" => rest,
             _ => path,
         };
-        self.type_name(&types, vct)
-            .map_or(Sensitivity::Fine, |name| self.sensitivity_of(&name, &claims::path_text(below)))
+        self.type_name(&types, vct).map_or(Sensitivity::Identifying, |name| {
+            self.sensitivity_of(&name, &claims::path_to_text_without_indices(below))
+        })
     }
 }
 
@@ -34,15 +35,15 @@ impl Catalogue {
     }
 
     /// Returns the sensitivity class of a claim. `path` is a text path below credentialSubject. A claim of an unknown
-    /// type, or that the type does not have, is [`Sensitivity::Fine`].
+    /// type, or that the type does not have, is [`Sensitivity::Identifying`].
     #[must_use]
     pub fn sensitivity_of(&self, type_name: &str, path: &str) -> Sensitivity {
         match self.credential_type(type_name) {
             Some(known) if known.is_computed_boolean(path) => Sensitivity::Computed,
-            Some(known) if known.is_widely_shared(path) => Sensitivity::Coarse,
-            Some(known) if known.is_identifying(path) => Sensitivity::Fine,
-            Some(known) if known.has_claim(path) => Sensitivity::Value,
-            _ => Sensitivity::Fine,
+            Some(known) if known.is_widely_shared(path) => Sensitivity::WidelyShared,
+            Some(known) if known.is_identifying(path) => Sensitivity::Identifying,
+            Some(known) if known.has_claim(path) => Sensitivity::Ordinary,
+            _ => Sensitivity::Identifying,
         }
     }
 }

@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    CredentialType, RedemptionClaims, RetentionRule, SpecError, bounds, claims, display::FALLBACK, folder,
-    keep::KeepText, redeem::RedeemText,
+    CredentialType, RedemptionClaims, RetentionRule, SpecError, bounds, claims, display::FALLBACK_LANGUAGE,
+    redemption::RedemptionToml, retention::RetentionToml, type_files,
 };
 
 /// Type that a credential query accepts.
@@ -47,17 +47,17 @@ pub struct RequestTemplate {
     /// Retention period of the result, in days.
     pub retention_days: u32,
     /// Claims whose values are retained in addition to the result; by default none.
-    pub keep: Vec<RetentionRule>,
+    pub retained_claims: Vec<RetentionRule>,
     /// Claims by which an accepted presentation counts as a use of an entitlement; `None` if it does not count as one.
-    pub redeem: Option<RedemptionClaims>,
+    pub redemption: Option<RedemptionClaims>,
     /// Grace period for an expired status list if no newer one is available, in seconds; by default 0, so that an
     /// expired list is refused (spec/status.md, For verifiers).
-    pub stale_status_seconds: u32,
+    pub max_stale_status_seconds: u32,
     /// Maximum age of a freshness statement, in seconds. `None`: statements are not requested, and an unrequested one
     /// is accepted for one day (spec/freshness.md 2.6, 2.7).
-    pub freshness_seconds_max: Option<u32>,
-    /// Query with its relative bounds resolved for the first day of [`bounds::HORIZON`].
-    pub(crate) query: Query,
+    pub max_freshness_seconds: Option<u32>,
+    /// Query with its relative bounds resolved for the first day of [`bounds::CHECKED_DAYS`].
+    pub(crate) first_day_query: Query,
     /// DCQL (OpenID4VP 1.0 section 6), with relative bounds.
     dcql: Value,
 }
@@ -73,10 +73,10 @@ struct TemplateFile {
     legal_basis: BTreeMap<String, String>,
     retention: BTreeMap<String, String>,
     /// Rule for the holders of the credentials.
-    holder: Option<HolderText>,
+    holder: Option<HolderRuleToml>,
     #[serde(default)]
-    keep: Vec<KeepText>,
-    redeem: Option<RedeemText>,
+    keep: Vec<RetentionToml>,
+    redeem: Option<RedemptionToml>,
     #[serde(default)]
     stale_status_seconds: u32,
     freshness_seconds_max: Option<u32>,
@@ -85,7 +85,7 @@ struct TemplateFile {
 /// Holder rule as written in a template: `"key"`, `"any"` or `{ claims = ["familyName", "address.country"] }`.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum HolderText {
+enum HolderRuleToml {
     Name(String),
     Claims(HolderClaims),
 }
@@ -96,7 +96,7 @@ struct HolderClaims {
     claims: Vec<String>,
 }
 
-impl HolderText {
+impl HolderRuleToml {
     /// Returns the rule as JSON, for the query.
     fn to_json(&self) -> Value {
         match self {
@@ -109,7 +109,7 @@ impl HolderText {
 }
 
 /// Maximum grace period for an expired status list, in seconds: thirty days.
-const MAX_STALE_STATUS: u32 = 30 * 86_400;
+const MAX_STALE_STATUS_SECONDS: u32 = 30 * 86_400;
 
 impl RequestTemplate {
     /// Returns the text for a language tag: that of the tag, otherwise of its primary language, otherwise the English
@@ -126,9 +126,9 @@ impl RequestTemplate {
     /// assert_eq!(RequestTemplate::text(&texts, "uk"), "Course");
     /// ```
     #[must_use]
-    pub fn text<'a>(texts: &'a BTreeMap<String, String>, language: &str) -> &'a str {
+    pub fn text_in_language<'a>(texts: &'a BTreeMap<String, String>, language: &str) -> &'a str {
         let primary = language.split(['-', '_']).next().unwrap_or_default();
-        [language, primary, FALLBACK].iter().find_map(|tag| texts.get(*tag)).map_or("", String::as_str)
+        [language, primary, FALLBACK_LANGUAGE].iter().find_map(|tag| texts.get(*tag)).map_or("", String::as_str)
     }
 
     /// Returns the query to send at `now`, parsed and as DCQL JSON, with relative bounds (`today-18y`) replaced by
@@ -154,9 +154,9 @@ impl RequestTemplate {
     }
 
     /// Restricts the claims of registered credentials, created from the query of this template by
-    /// [`RegisteredCredential::of_query`], to the template's own bounds; relative bounds stay relative.
+    /// [`RegisteredCredential::from_query`], to the template's own bounds; relative bounds stay relative.
     #[must_use]
-    pub fn limit(&self, mut registered: Vec<RegisteredCredential>) -> Vec<RegisteredCredential> {
+    pub fn restrict_bounds(&self, mut registered: Vec<RegisteredCredential>) -> Vec<RegisteredCredential> {
         let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
         for (registered, asked) in registered.iter_mut().zip(list(&self.dcql, "credentials")) {
             for (registered, asked) in registered.claims.iter_mut().zip(list(&asked, "claims")) {
@@ -170,7 +170,7 @@ impl RequestTemplate {
 
     /// Parses `requests/<id>.toml`, and checks everything that does not need the catalogue.
     pub(crate) fn read(path: &str, toml: &str) -> Result<Self, SpecError> {
-        let text: TemplateFile = folder::parse_toml(path.to_owned(), toml)?;
+        let text: TemplateFile = type_files::parse_toml(path.to_owned(), toml)?;
         let wrong = |what: String, hint: &str| SpecError::file(path, what, hint);
         let named = path.rsplit('/').next().and_then(|name| name.strip_suffix(".toml"));
         if named != Some(text.id.as_str()) {
@@ -182,9 +182,9 @@ impl RequestTemplate {
             ("legal_basis", &text.legal_basis),
             ("retention", &text.retention),
         ] {
-            if texts.get(FALLBACK).is_none_or(|text| text.trim().is_empty()) {
+            if texts.get(FALLBACK_LANGUAGE).is_none_or(|text| text.trim().is_empty()) {
                 return Err(wrong(
-                    format!("[{name}] lacks \"{FALLBACK}\""),
+                    format!("[{name}] lacks \"{FALLBACK_LANGUAGE}\""),
                     "Add the English text: a person decides by it",
                 ));
             }
@@ -202,17 +202,17 @@ impl RequestTemplate {
                 wrong(format!("dcql is not a query on {day} ({})", p.detail), "See OpenID4VP 1.0 section 6")
             })
         };
-        let [first, last] = bounds::HORIZON;
+        let [first, last] = bounds::CHECKED_DAYS;
         let query = on(first)?;
         on(last)?;
-        if text.stale_status_seconds > MAX_STALE_STATUS {
+        if text.stale_status_seconds > MAX_STALE_STATUS_SECONDS {
             return Err(wrong(
-                format!("stale_status_seconds is more than {MAX_STALE_STATUS}"),
+                format!("stale_status_seconds is more than {MAX_STALE_STATUS_SECONDS}"),
                 "A month-old list says little about today: accept less",
             ));
         }
-        if text.freshness_seconds_max.is_some_and(|seconds| !freshness::SECONDS.contains(&seconds)) {
-            let (least, most) = (freshness::SECONDS.start(), freshness::SECONDS.end());
+        if text.freshness_seconds_max.is_some_and(|seconds| !freshness::LIFETIME_RANGE.contains(&seconds)) {
+            let (least, most) = (freshness::LIFETIME_RANGE.start(), freshness::LIFETIME_RANGE.end());
             return Err(wrong(
                 format!("freshness_seconds_max is not from {least} to {most}"),
                 "A freshness statement is up to twelve hours old before a wallet renews it, and valid for at most \
@@ -248,24 +248,24 @@ impl RequestTemplate {
             legal_basis,
             retention,
             retention_days,
-            keep,
-            redeem,
-            stale_status_seconds,
-            freshness_seconds_max,
-            query,
+            retained_claims: keep,
+            redemption: redeem,
+            max_stale_status_seconds: stale_status_seconds,
+            max_freshness_seconds: freshness_seconds_max,
+            first_day_query: query,
             dcql,
         })
     }
 
     /// Checks the query against the catalogue: known types and claims, thresholds that can be proved, and no required
     /// or retained claim that must not be required. `find` returns the types of a credential query.
-    pub(crate) fn check<'a>(
+    pub(crate) fn check_against_catalogue<'a>(
         &self,
         path: &str,
         find: impl Fn(&CredentialQuery) -> Vec<RequestedType<'a>>,
     ) -> Result<(), SpecError> {
         let wrong = |what: String, hint: &str| Err(SpecError::file(path, what, hint));
-        for query in &self.query.credentials {
+        for query in &self.first_day_query.credentials {
             if let Some(why) = query.unsupported_reason() {
                 return wrong(format!("\"{}\": {why}", query.id), "Ask in a format of spec/protocol.md 2.1");
             }
@@ -297,21 +297,23 @@ impl RequestTemplate {
                 };
                 for claim in &query.claims {
                     let own = subject_path(query, &claim.path);
-                    let text = claims::path_text(&claim.path);
+                    let text = claims::path_to_text_without_indices(&claim.path);
                     if !credential_type.has_claim(&own) {
                         return wrong(
                             format!("{} has no claim \"{text}\"", credential_type.name),
                             "Ask for claims that the type has",
                         );
                     }
-                    let provable = |threshold| selective(query) && credential_type.proves(&own, threshold);
+                    let provable =
+                        |threshold| is_selective(query) && credential_type.can_prove_threshold(&own, threshold);
                     if claim.threshold.as_ref().is_some_and(|threshold| !provable(threshold)) {
                         return wrong(
                             format!("{} proves no such threshold of \"{text}\"", credential_type.name),
                             "Ask in an SD-JWT format for a bound of the claim's own form that type.toml marks as ordered",
                         );
                     }
-                    let kept = self.keep.iter().any(|keep| keep.credential == query.id && keep.path == claim.path);
+                    let kept =
+                        self.retained_claims.iter().any(|keep| keep.query_id == query.id && keep.path == claim.path);
                     if kept && credential_type.is_never_mandatory(&own) {
                         return wrong(
                             format!("keeps \"{text}\", which {} marks never_mandatory", credential_type.name),
@@ -319,7 +321,10 @@ impl RequestTemplate {
                         );
                     }
                 }
-                if mandatory(query).iter().all(|set| set.iter().any(|path| credential_type.is_never_mandatory(path))) {
+                if mandatory_paths(query)
+                    .iter()
+                    .all(|set| set.iter().any(|path| credential_type.is_never_mandatory(path)))
+                {
                     return wrong(
                         format!(
                             "\"{}\" makes a claim a condition that {} marks never_mandatory",
@@ -340,7 +345,7 @@ fn query_at(template: &Value, now: Timestamp) -> Result<(Query, Value), Problem>
 }
 
 /// Returns whether the format discloses claims one by one.
-fn selective(query: &CredentialQuery) -> bool {
+fn is_selective(query: &CredentialQuery) -> bool {
     query.format.known().is_some_and(CredentialFormat::is_sd_jwt)
 }
 
@@ -348,16 +353,16 @@ fn selective(query: &CredentialQuery) -> bool {
 fn subject_path(query: &CredentialQuery, path: &ClaimPath) -> String {
     match path.split_first() {
         Some((Step::Name(name), rest)) if query.format != CredentialFormat::DcSdJwt && name == "credentialSubject" => {
-            claims::path_text(rest)
+            claims::path_to_text_without_indices(rest)
         }
         // Not below the subject: no claim of the type.
         _ if query.format != CredentialFormat::DcSdJwt => String::new(),
-        _ => claims::path_text(path),
+        _ => claims::path_to_text_without_indices(path),
     }
 }
 
 /// Returns the text paths of each claim set, one of which a wallet must answer; without claim sets, of all claims.
-fn mandatory(query: &CredentialQuery) -> Vec<Vec<String>> {
+fn mandatory_paths(query: &CredentialQuery) -> Vec<Vec<String>> {
     let all = || query.claims.iter();
     if query.claim_sets.is_empty() {
         return vec![all().map(|claim| subject_path(query, &claim.path)).collect()];

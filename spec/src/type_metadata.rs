@@ -21,7 +21,7 @@ pub struct TypeMetadata {
     pub description: Option<String>,
     /// Names for people, by language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub display: Vec<TypeName>,
+    pub display: Vec<TypeDisplay>,
     /// Selectively disclosable claims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimMetadata>,
@@ -29,7 +29,7 @@ pub struct TypeMetadata {
 
 /// Display name of a type in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TypeName {
+pub struct TypeDisplay {
     /// Language tag (BCP 47).
     pub locale: String,
     /// Display name of the type.
@@ -46,14 +46,14 @@ pub struct ClaimMetadata {
     pub path: Vec<Value>,
     /// Labels for people, by language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub display: Vec<ClaimLabel>,
+    pub display: Vec<ClaimDisplayMetadata>,
     /// Selective disclosure of the claim.
     pub sd: SelectiveDisclosure,
 }
 
 /// Label of a claim in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClaimLabel {
+pub struct ClaimDisplayMetadata {
     /// Language tag (BCP 47).
     pub locale: String,
     /// Label of the claim.
@@ -85,7 +85,7 @@ impl TypeMetadata {
 
 /// Returns the value of `vct#integrity` for a document (W3C Subresource Integrity).
 #[must_use]
-pub fn integrity(document: &[u8]) -> String {
+pub fn integrity_value(document: &[u8]) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(document)))
 }
 
@@ -93,20 +93,20 @@ impl CredentialType {
     /// Returns the type's metadata. Its bytes are determined by the catalogue, so that everybody can reproduce them.
     #[must_use]
     pub fn type_metadata(&self) -> TypeMetadata {
-        let english = self.display("en");
+        let english = self.display_texts("en");
         let display = self.languages().map(|language| {
-            let words = self.display(language);
+            let words = self.display_texts(language);
             let description = Some(words.description.clone());
-            TypeName { locale: language.to_owned(), name: words.name.clone(), description }
+            TypeDisplay { locale: language.to_owned(), name: words.name.clone(), description }
         });
         let claim = |path: &ClaimPath| {
-            let name = claim_name(path);
+            let name = dotted_claim_name(path);
             let label = |language: &str| {
-                let words = self.display(language);
+                let words = self.display_texts(language);
                 let name = name.as_deref()?;
-                Some(ClaimLabel {
+                Some(ClaimDisplayMetadata {
                     locale: language.to_owned(),
-                    label: words.label(name)?.to_owned(),
+                    label: words.claim_label(name)?.to_owned(),
                     description: words.claim_description(name).map(str::to_owned),
                 })
             };
@@ -128,7 +128,7 @@ impl CredentialType {
 
 /// Returns the dotted name of a claim below the subject; `None` for the elements of an array, which have none.
 #[must_use]
-pub fn claim_name(path: &ClaimPath) -> Option<String> {
+pub fn dotted_claim_name(path: &ClaimPath) -> Option<String> {
     if !matches!(path.last(), Some(Step::Name(_))) {
         return None;
     }
@@ -156,8 +156,8 @@ pub fn claims_path_pointer(path: &ClaimPath) -> Vec<Value> {
 
 /// Returns whether a document matches a value of `vct#integrity`. Only SHA-256 is supported.
 #[must_use]
-pub fn is_intact(document: &[u8], expected: &str) -> bool {
-    integrity(document) == expected
+pub fn matches_integrity(document: &[u8], expected: &str) -> bool {
+    integrity_value(document) == expected
 }
 
 #[cfg(test)]
@@ -169,12 +169,12 @@ mod tests {
     fn paths_have_names_and_pointers() {
         let name = |text: &str| Step::Name(text.to_owned());
         let path = vec![name("credentialSubject"), name("outcomes"), Step::All, name("title")];
-        assert_eq!(claim_name(&path).as_deref(), Some("outcomes.title"));
+        assert_eq!(dotted_claim_name(&path).as_deref(), Some("outcomes.title"));
         assert_eq!(
             claims_path_pointer(&path),
             [json!("credentialSubject"), json!("outcomes"), Value::Null, json!("title")]
         );
-        assert_eq!(claim_name(&vec![name("outcomes"), Step::All]), None);
+        assert_eq!(dotted_claim_name(&vec![name("outcomes"), Step::All]), None);
     }
 
     #[test]
@@ -193,12 +193,12 @@ mod tests {
     #[test]
     fn integrity_is_that_of_the_bytes() {
         // SHA-256 of the empty text.
-        assert_eq!(integrity(b""), "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        assert_eq!(integrity_value(b""), "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
         let metadata = TypeMetadata {
             vct: "https://uni.example/types/a".to_owned(),
             name: Some("A".to_owned()),
             description: None,
-            display: vec![TypeName { locale: "en".to_owned(), name: "A".to_owned(), description: None }],
+            display: vec![TypeDisplay { locale: "en".to_owned(), name: "A".to_owned(), description: None }],
             claims: vec![ClaimMetadata {
                 path: vec![json!("a"), Value::Null],
                 display: Vec::new(),
@@ -208,10 +208,10 @@ mod tests {
         let document = metadata.to_json();
         assert_eq!(serde_json::from_str::<TypeMetadata>(&document).unwrap(), metadata);
         assert!(document.contains(r#""path":["a",null],"sd":"always""#), "{document}");
-        let pinned = integrity(document.as_bytes());
-        assert!(is_intact(document.as_bytes(), &pinned));
-        assert!(!is_intact(document.replace("\"A\"", "\"B\"").as_bytes(), &pinned));
-        assert!(!is_intact(document.as_bytes(), &pinned.replace("sha256-", "sha384-")));
-        assert!(!is_intact(document.as_bytes(), ""));
+        let pinned = integrity_value(document.as_bytes());
+        assert!(matches_integrity(document.as_bytes(), &pinned));
+        assert!(!matches_integrity(document.replace("\"A\"", "\"B\"").as_bytes(), &pinned));
+        assert!(!matches_integrity(document.as_bytes(), &pinned.replace("sha256-", "sha384-")));
+        assert!(!matches_integrity(document.as_bytes(), ""));
     }
 }

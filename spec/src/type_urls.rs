@@ -6,17 +6,17 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
-use crate::{Catalogue, SpecError, folder, type_metadata};
+use crate::{Catalogue, SpecError, type_files, type_metadata};
 
 /// Name of the file with the URLs.
 const FILE: &str = "vct.toml";
 /// Maximum length of a URL, in bytes.
-const MOST_BYTES: usize = 512;
+const MAX_URL_BYTES: usize = 512;
 
 /// URL of one type.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TypeUrl {
+struct TypeUrlToml {
     vct: String,
     /// `true` if credentials have `vct#integrity`.
     #[serde(default)]
@@ -32,12 +32,13 @@ impl Catalogue {
         }
         let place = path.display().to_string();
         let wrong = |what: String, hint: &str| SpecError::file(&place, what, hint);
-        let urls: BTreeMap<String, TypeUrl> = toml::from_str(&folder::read_text(&path)?).map_err(|error| {
+        let urls: BTreeMap<String, TypeUrlToml> = toml::from_str(&type_files::read_text(&path)?).map_err(|error| {
             wrong(error.message().to_owned(), "Give each type a table with vct, and integrity if wanted")
         })?;
         for (name, url) in urls {
             if !is_type_url(&url.vct) {
-                let what = format!("the vct of {name} is not an https URL of at most {MOST_BYTES} bytes with a path");
+                let what =
+                    format!("the vct of {name} is not an https URL of at most {MAX_URL_BYTES} bytes with a path");
                 return Err(wrong(what, "Name the URL at which the issuer publishes the type's metadata"));
             }
             if self.types().any(|other| other.name != name && other.has_vct(&url.vct)) {
@@ -47,10 +48,10 @@ impl Catalogue {
                 return Err(wrong(format!("there is no type {name}"), "Correct the name"));
             };
             if known.vct != url.vct {
-                known.earlier_vct = Some(std::mem::replace(&mut known.vct, url.vct));
+                known.builtin_vct = Some(std::mem::replace(&mut known.vct, url.vct));
             }
             let document = known.type_metadata().to_json();
-            known.vct_integrity = url.integrity.then(|| type_metadata::integrity(document.as_bytes()));
+            known.vct_integrity = url.integrity.then(|| type_metadata::integrity_value(document.as_bytes()));
         }
         Ok(())
     }
@@ -61,12 +62,12 @@ impl Catalogue {
 fn is_type_url(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~:".contains(&byte);
     let Some((host, path)) = text.strip_prefix("https://").and_then(|rest| rest.split_once('/')) else { return false };
-    text.len() <= MOST_BYTES && !host.is_empty() && !path.is_empty() && text.bytes().all(is_plain)
+    text.len() <= MAX_URL_BYTES && !host.is_empty() && !path.is_empty() && text.bytes().all(is_plain)
 }
 
 #[cfg(test)]
 mod tests {
-    use carnet_core::{Code, verify::TypeRules as _};
+    use carnet_core::{Code, verify::TypeCatalogue as _};
     use serde_json::json;
 
     use super::*;
@@ -102,15 +103,18 @@ mod tests {
         let known = catalogue.credential_type(NAME).unwrap();
         let own = known.vct_integrity.clone().unwrap();
         let document = known.type_metadata().to_json();
-        assert!(type_metadata::is_intact(document.as_bytes(), &own));
-        assert!(!type_metadata::is_intact(document.replace(URL, "https://uni.example/types/b").as_bytes(), &own));
+        assert!(type_metadata::matches_integrity(document.as_bytes(), &own));
+        assert!(!type_metadata::matches_integrity(
+            document.replace(URL, "https://uni.example/types/b").as_bytes(),
+            &own
+        ));
         let other = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
         let checked = |vct: &str, integrity: Option<&str>| {
             let mut payload = json!({"vct": vct});
             if let Some(integrity) = integrity {
                 payload["vct#integrity"] = json!(integrity);
             }
-            catalogue.check(NAME, payload.as_object().unwrap()).map_err(|problem| problem.code)
+            catalogue.check_schema(NAME, payload.as_object().unwrap()).map_err(|problem| problem.code)
         };
         assert_eq!(checked(URL, Some(&own)), Ok(()));
         assert_eq!(checked(URL, None), Ok(()));
@@ -129,7 +133,7 @@ mod tests {
             format!("[{NAME}]\nvct = \"https://uni.example/a?b\""),
             format!("[{NAME}]\nvct = \"https://uni.example/a#b\""),
             format!("[{NAME}]\nvct = \"https://uni.example/{{a}}\""),
-            format!("[{NAME}]\nvct = \"https://uni.example/{}\"", "a".repeat(MOST_BYTES)),
+            format!("[{NAME}]\nvct = \"https://uni.example/{}\"", "a".repeat(MAX_URL_BYTES)),
             format!("[{NAME}]\nvct = \"{URL}\"\nurl = 1"),
             format!("[{NAME}]\nintegrity = true"),
             format!("[Nothing]\nvct = \"{URL}\""),

@@ -12,7 +12,7 @@ use carnet_core::{
 
 use crate::{
     Catalogue, CredentialType,
-    claims::{self, GENERIC},
+    claims::{self, BASE_TYPE},
 };
 
 /// Type or claim that the catalogue does not have.
@@ -58,7 +58,7 @@ impl Catalogue {
         query
             .credentials
             .iter()
-            .flat_map(|asked| self.unknown_of(asked).into_iter().map(|unknown| (asked.id.clone(), unknown)))
+            .flat_map(|asked| self.unknown_names_of(asked).into_iter().map(|unknown| (asked.id.clone(), unknown)))
             .collect()
     }
 
@@ -72,8 +72,8 @@ impl Catalogue {
         Some(UnknownName { kind: UnknownKind::Type, given: name.to_owned(), nearest })
     }
 
-    fn unknown_of(&self, asked: &CredentialQuery) -> Vec<UnknownName> {
-        let names = || asked.type_values.iter().flatten().filter(|name| *name != GENERIC);
+    fn unknown_names_of(&self, asked: &CredentialQuery) -> Vec<UnknownName> {
+        let names = || asked.type_values.iter().flatten().filter(|name| *name != BASE_TYPE);
         let is_foreign = |vct: &String| self.foreign.has_vct(vct);
         let unknown_vct = |vct: &&String| self.credential_type_by_vct(vct).is_none() && !is_foreign(vct);
         let vcts = || {
@@ -97,7 +97,7 @@ impl Catalogue {
         let are_claims_known = !types.is_empty() && !is_foreign;
         let Some(format) = asked.format.known().filter(|_| are_claims_known) else { return unknown };
         for claim in &asked.claims {
-            if !types.iter().any(|known| has(known, format, &claim.path)) {
+            if !types.iter().any(|known| has_path(known, format, &claim.path)) {
                 unknown.push(unknown_claim(&types, format, &claim.path));
             }
         }
@@ -106,17 +106,17 @@ impl Catalogue {
 }
 
 /// Returns whether a credential of the type can have a claim or member at the path.
-fn has(known: &CredentialType, format: CredentialFormat, path: &ClaimPath) -> bool {
-    let text = claims::path_text(path);
+fn has_path(known: &CredentialType, format: CredentialFormat, path: &ClaimPath) -> bool {
+    let text = claims::path_to_text_without_indices(path);
     if format == CredentialFormat::DcSdJwt {
         return known.has_claim(&text) || claims::is_registered_member(&text);
     }
     match path.split_first() {
         Some((Step::Name(first), rest)) if first == SUBJECT => {
-            let below = claims::path_text(rest);
+            let below = claims::path_to_text_without_indices(rest);
             rest.is_empty() || below == "id" || known.has_claim(&below)
         }
-        _ => claims::is_within(&text, &known.always),
+        _ => claims::is_within(&text, &known.always_disclosed),
     }
 }
 
@@ -124,18 +124,18 @@ fn has(known: &CredentialType, format: CredentialFormat, path: &ClaimPath) -> bo
 const SUBJECT: &str = "credentialSubject";
 
 fn unknown_claim(types: &[&CredentialType], format: CredentialFormat, path: &ClaimPath) -> UnknownName {
-    let given = claims::path_text(path);
+    let given = claims::path_to_text_without_indices(path);
     // A path given as one text (`$.credentialSubject.title`) means its last part.
     let bare = given.trim_start_matches(['$', '.']);
     let bare = bare.strip_prefix(SUBJECT).map_or(bare, |rest| rest.trim_start_matches('.'));
     let paths: Vec<&str> = types.iter().flat_map(|known| known.claim_paths()).collect();
-    let nearest = nearest_name(bare, paths.iter().copied()).map(|claim| as_path(format, claim));
+    let nearest = nearest_name(bare, paths.iter().copied()).map(|claim| dcql_path_text(format, claim));
     let names = types.iter().map(|known| known.name.clone()).collect();
     UnknownName { kind: UnknownKind::Claim(names), given, nearest }
 }
 
 /// Returns a claim's path as a DCQL claims path pointer, as text.
-fn as_path(format: CredentialFormat, claim: &str) -> String {
+fn dcql_path_text(format: CredentialFormat, claim: &str) -> String {
     let prefix: Vec<&str> = format.subject_member().into_iter().collect();
     let path = claims::parse_path(claim, &prefix).unwrap_or_default();
     carnet_core::query::path_to_json(&path).to_string()

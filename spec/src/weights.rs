@@ -3,10 +3,10 @@
 use carnet_core::query::plan::DisclosureWeights;
 use serde::Deserialize;
 
-use crate::{SpecError, folder};
+use crate::{SpecError, type_files};
 
 /// Text of the built-in `weights.toml`.
-pub(crate) const EMBEDDED: &str = include_str!("../weights.toml");
+pub(crate) const EMBEDDED_WEIGHTS: &str = include_str!("../weights.toml");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,8 +23,8 @@ struct WeightsFile {
 }
 
 /// Parses `weights.toml`. The weights must increase from `computed` over `threshold`, `coarse` and `value` to `fine`.
-pub(crate) fn read(path: &str, toml: &str) -> Result<DisclosureWeights, SpecError> {
-    let text: WeightsFile = folder::parse_toml(path.to_owned(), toml)?;
+pub(crate) fn parse_weights(path: &str, toml: &str) -> Result<DisclosureWeights, SpecError> {
+    let text: WeightsFile = type_files::parse_toml(path.to_owned(), toml)?;
     let rising = [text.computed, text.threshold, text.coarse, text.value, text.fine];
     if !rising.is_sorted_by(|less, more| less < more) {
         return Err(SpecError::file(
@@ -35,7 +35,17 @@ pub(crate) fn read(path: &str, toml: &str) -> Result<DisclosureWeights, SpecErro
     }
     let WeightsFile { computed, threshold, coarse, value, fine, document, new_document, fresh_copy, shared_copy } =
         text;
-    Ok(DisclosureWeights { computed, threshold, coarse, value, fine, document, new_document, fresh_copy, shared_copy })
+    Ok(DisclosureWeights {
+        computed,
+        threshold,
+        coarse,
+        value,
+        fine,
+        document,
+        new_document,
+        unused_copy: fresh_copy,
+        shared_copy,
+    })
 }
 
 #[cfg(test)]
@@ -44,7 +54,7 @@ mod tests {
 
     #[test]
     fn weights_rise_with_what_is_told() {
-        let weights = read("weights.toml", EMBEDDED).unwrap();
+        let weights = parse_weights("weights.toml", EMBEDDED_WEIGHTS).unwrap();
         assert!(weights.computed < weights.fine && weights.fine < weights.shared_copy);
         for (from, to, says) in [
             ("threshold = 5", "threshold = 10", "does not rise"),
@@ -53,8 +63,8 @@ mod tests {
             ("computed = 1", "surprise = 1", "unknown field"),
             ("fresh_copy = 2", "", "fresh_copy"),
         ] {
-            assert!(EMBEDDED.contains(from), "{from}");
-            let message = read("weights.toml", &EMBEDDED.replace(from, to)).unwrap_err().to_string();
+            assert!(EMBEDDED_WEIGHTS.contains(from), "{from}");
+            let message = parse_weights("weights.toml", &EMBEDDED_WEIGHTS.replace(from, to)).unwrap_err().to_string();
             assert!(message.contains(says), "{message}");
         }
     }

@@ -13,11 +13,11 @@ use carnet_core::{
     Code,
     at_least::{self, Direction},
     format::CredentialFormat,
-    keys::{Algorithm, SecretKey, Signer},
-    query::{Candidate, Threshold, values_at},
+    keys::{SecretKey, SignatureAlgorithm, Signer},
+    query::{QueryCandidate, Threshold, values_at},
     secure::sd_jwt::{self, ClaimPath, IssueOptions, OrderedClaim, SdJwt, Step},
     time::Timestamp,
-    verify::TypeRules,
+    verify::TypeCatalogue,
 };
 use carnet_spec::{Catalogue, CredentialType};
 use rand_core::OsRng;
@@ -32,16 +32,16 @@ struct Form {
 }
 
 fn issued(form: &Form) -> SdJwt {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-    let holder = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key();
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
+    let holder = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng).public_key();
     let options = IssueOptions {
         typ: form.format.as_str(),
         kid: "did:web:issuer.example#1",
         disclosable: &form.disclosable,
-        ordered: &form.ordered,
-        holder: Some(&holder),
+        ordered_claims: &form.ordered,
+        holder_key: Some(&holder),
         decoys_to_multiple_of: 4,
-        padded: &[],
+        padded_arrays: &[],
     };
     SdJwt::parse(&sd_jwt::issue(&form.payload, &options, &key, &mut OsRng).unwrap()).unwrap()
 }
@@ -56,8 +56,8 @@ fn forms(of: &CredentialType) -> [Form; 2] {
         Form {
             format: CredentialFormat::VcSdJwt,
             payload: of.example.as_object().unwrap().clone(),
-            disclosable: of.disclosable.clone(),
-            ordered: of.ordered.clone(),
+            disclosable: of.disclosable_claims.clone(),
+            ordered: of.ordered_claims.clone(),
         },
         Form {
             format: CredentialFormat::DcSdJwt,
@@ -73,11 +73,11 @@ fn nothing_but_what_security_needs_is_visible_in_a_copy() {
     let catalogue = Catalogue::embedded().unwrap();
     for known in catalogue.types() {
         for form in forms(known) {
-            let shown = issued(&form).select(&[]).unwrap().disclosed().unwrap().payload;
+            let shown = issued(&form).select_claims(&[]).unwrap().resolve_disclosures().unwrap().payload;
             for path in &form.disclosable {
                 assert!(values_at(&shown, path).is_empty(), "{} {path:?}", form.format);
             }
-            catalogue.check(&known.name, &shown).unwrap();
+            catalogue.check_schema(&known.name, &shown).unwrap();
             if form.format == CredentialFormat::VcSdJwt {
                 for (name, value) in shown["credentialSubject"].as_object().unwrap() {
                     assert!(name == "id" || known.is_commitments(name) && *value == json!([]), "{name}");
@@ -93,12 +93,17 @@ fn each_claim_can_be_shown_alone_and_all_together() {
     for known in catalogue.types() {
         for form in forms(known) {
             let copy = issued(&form);
-            let whole = copy.disclosed().unwrap().payload;
-            catalogue.check(&known.name, &whole).unwrap();
+            let whole = copy.resolve_disclosures().unwrap().payload;
+            catalogue.check_schema(&known.name, &whole).unwrap();
             for path in &form.disclosable {
                 for (concrete, value) in values_at(&whole, path) {
-                    let shown = copy.select(std::slice::from_ref(&concrete)).unwrap().disclosed().unwrap().payload;
-                    catalogue.check(&known.name, &shown).unwrap();
+                    let shown = copy
+                        .select_claims(std::slice::from_ref(&concrete))
+                        .unwrap()
+                        .resolve_disclosures()
+                        .unwrap()
+                        .payload;
+                    catalogue.check_schema(&known.name, &shown).unwrap();
                     let found = values_at(&shown, path);
                     assert!(found.iter().any(|(_, shown)| kind(shown) == kind(value)), "{} {path:?}", form.format);
                 }
@@ -114,7 +119,7 @@ fn every_ordered_claim_proves_its_thresholds_and_what_is_shown_for_them_fits_the
     for known in catalogue.types() {
         for form in forms(known) {
             let copy = issued(&form);
-            let found = copy.commitments(&form.ordered).unwrap();
+            let found = copy.verify_commitments(&form.ordered).unwrap();
             assert_eq!(found.len(), form.ordered.len(), "the example has a value for every ordered claim");
             for positions in &found {
                 let claim = &positions.claim;
@@ -122,19 +127,20 @@ fn every_ordered_claim_proves_its_thresholds_and_what_is_shown_for_them_fits_the
                 // The bound for an instant is a date.
                 let bound = value.as_str().map_or(value.clone(), |text| text.split('T').next().unwrap().into());
                 let threshold = Threshold::new(claim.direction, bound.clone()).unwrap();
-                assert!(known.proves(&own_name(&claim.path), &threshold), "{:?}", claim.path);
-                let (element, proof) = copy.prove(positions, &threshold).unwrap();
-                let shown = copy.select(std::slice::from_ref(&element)).unwrap();
+                assert!(known.can_prove_threshold(&own_name(&claim.path), &threshold), "{:?}", claim.path);
+                let (element, proof) = copy.prove_threshold(positions, &threshold).unwrap();
+                let shown = copy.select_claims(std::slice::from_ref(&element)).unwrap();
                 assert_eq!(shown.disclosure_count(), 1);
-                let shown = shown.disclosed().unwrap().payload;
-                catalogue.check(&known.name, &shown).unwrap();
+                let shown = shown.resolve_disclosures().unwrap().payload;
+                catalogue.check_schema(&known.name, &shown).unwrap();
                 assert!(values_at(&shown, &claim.path).is_empty(), "the value stays hidden");
                 let commitment = values_at(&shown, &element[..element.len() - 1])[0].1[0].as_str().unwrap().parse();
-                at_least::verify(claim.direction, proof.threshold, &commitment.unwrap(), &proof.witness).unwrap();
+                at_least::verify_threshold(claim.direction, proof.threshold, &commitment.unwrap(), &proof.witness)
+                    .unwrap();
                 proved += 1;
 
                 let beyond = Threshold::new(claim.direction, beyond(claim.direction, &bound)).unwrap();
-                assert_eq!(copy.prove(positions, &beyond).unwrap_err().code, Code::ThresholdUnmet);
+                assert_eq!(copy.prove_threshold(positions, &beyond).unwrap_err().code, Code::ThresholdUnmet);
             }
         }
     }
@@ -165,7 +171,7 @@ fn commitments_of_other_shapes_break_the_schema() {
     let with = |commitments: Value| {
         let mut document = permit.example.as_object().unwrap().clone();
         document["credentialSubject"]["validUntilAtLeast"] = commitments;
-        catalogue.check(&permit.name, &document)
+        catalogue.check_schema(&permit.name, &document)
     };
     let one = |letter: &str| letter.repeat(43);
     with(json!([])).unwrap();
@@ -211,22 +217,22 @@ fn the_requests_are_met_by_the_examples_and_show_what_they_ask() {
             let mut payload = form.payload.clone();
             // A wallet has one serial to show.
             if let Some(serials) = &known.serials {
-                copy = copy.select_element(&serials.array(form.format), Some(0)).unwrap();
-                payload = copy.disclosed().unwrap().payload;
+                copy = copy.select_element(&serials.array_path(form.format), Some(0)).unwrap();
+                payload = copy.resolve_disclosures().unwrap().payload;
             }
-            let candidate = Candidate { format: form.format, payload: &payload, proved: &[] };
-            let mut paths = query.paths_in(candidate).unwrap();
-            let positions = copy.commitments(&form.ordered).unwrap();
+            let candidate = QueryCandidate { format: form.format, payload: &payload, thresholds: &[] };
+            let mut paths = query.matching_paths(candidate).unwrap();
+            let positions = copy.verify_commitments(&form.ordered).unwrap();
             for claim in &query.claims {
                 let Some(threshold) = &claim.threshold else { continue };
                 let positions = positions
                     .iter()
                     .find(|at| at.claim.path == claim.path && at.claim.direction == threshold.direction());
-                let (element, _) = copy.prove(positions.unwrap(), threshold).unwrap();
+                let (element, _) = copy.prove_threshold(positions.unwrap(), threshold).unwrap();
                 paths.retain(|path| *path != claim.path);
                 paths.push(element);
             }
-            let copy = copy.select(&paths).unwrap();
+            let copy = copy.select_claims(&paths).unwrap();
             // Of the first claim set each claim; of one within an array also the array, and the element around it.
             let is_first = |id: &Option<String>| {
                 query.claim_sets.first().is_none_or(|set| id.as_ref().is_some_and(|id| set.contains(id)))
@@ -237,7 +243,7 @@ fn the_requests_are_met_by_the_examples_and_show_what_they_ask() {
                 within.map_or(1, |at| 1 + values_at(&payload, &claim.path).len() * (claim.path.len() - at))
             });
             assert_eq!(copy.disclosure_count(), disclosures.sum::<usize>());
-            catalogue.check(&known.name, &copy.disclosed().unwrap().payload).unwrap();
+            catalogue.check_schema(&known.name, &copy.resolve_disclosures().unwrap().payload).unwrap();
         }
     }
 }

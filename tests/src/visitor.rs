@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use carnet_core::{
-    keys::{Algorithm, SecretKey, Signer},
+    keys::{SecretKey, SignatureAlgorithm, Signer},
     secure::{
         jose::{self, Jws},
         sd_jwt::{ClaimPath, SdJwt, Step},
@@ -123,7 +123,7 @@ pub async fn collect_with(
     count: usize,
     now: Timestamp,
 ) -> Result<Vec<Copy>> {
-    let keys = (0..count).map(|_| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)).collect();
+    let keys = (0..count).map(|_| SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng)).collect();
     collect_bound_with(issuer, did, offer, pin, keys, now).await
 }
 
@@ -225,8 +225,8 @@ pub async fn read_request_with(verifier: &mut PresentationServiceClient<Channel>
 /// # Errors
 /// If the copy lacks a requested claim.
 pub fn present(copy: &Copy, asked: &Asked, now: Timestamp) -> Result<String> {
-    let selected = SdJwt::parse(&copy.credential)?.select(&asked.paths)?;
-    Ok(selected.bind(&asked.nonce, &asked.audience, now, &copy.key)?)
+    let selected = SdJwt::parse(&copy.credential)?.select_claims(&asked.paths)?;
+    Ok(selected.bind_key(&asked.nonce, &asked.audience, now, &copy.key)?)
 }
 
 /// An honest presentation of one use of a voucher: of the serial with this number, from 0, in the order of their texts.
@@ -235,17 +235,17 @@ pub fn present(copy: &Copy, asked: &Asked, now: Timestamp) -> Result<String> {
 /// If the copy does not have it.
 pub fn present_use(copy: &Copy, asked: &Asked, number: usize, now: Timestamp) -> Result<String> {
     let token = SdJwt::parse(&copy.credential)?;
-    let payload = token.disclosed()?.payload;
+    let payload = token.resolve_disclosures()?.payload;
     let serials = payload.get("credentialSubject").and_then(|subject| subject.get("serials")?.as_array());
     let mut places: Vec<(&str, usize)> = serials.into_iter().flatten().filter_map(Value::as_str).zip(0..).collect();
     places.sort_unstable();
     let (_, place) = *places.get(number).ok_or("the voucher has no such use")?;
     let one = |step: &Step| if *step == Step::All { Step::Index(place) } else { step.clone() };
     let paths: Vec<ClaimPath> = asked.paths.iter().map(|path| path.iter().map(one).collect()).collect();
-    Ok(token.select(&paths)?.bind(&asked.nonce, &asked.audience, now, &copy.key)?)
+    Ok(token.select_claims(&paths)?.bind_key(&asked.nonce, &asked.audience, now, &copy.key)?)
 }
 
-/// Returns a key binding by any key, over any text, such as [`SdJwt::bind`] would not make.
+/// Returns a key binding by any key, over any text, such as [`SdJwt::bind_key`] would not make.
 ///
 /// # Errors
 /// If it cannot be signed.

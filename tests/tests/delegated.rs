@@ -8,11 +8,11 @@ use std::{
 
 use carnet_core::{
     did::{Did, DidDocument},
-    keys::{Algorithm, SecretKey, Signer as _},
-    secure::data_integrity::Suites,
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
+    secure::data_integrity::Cryptosuites,
     status::{
         StatusState,
-        publication::{ListFormat, Publication, PublicationTerms},
+        publication::{ListFormat, PublicationParameters, PublishedStatusList},
     },
 };
 use carnet_tests::{
@@ -39,8 +39,9 @@ struct Service {
 
 impl Service {
     fn open(stage: &Stage, name: &str) -> Result<Self> {
-        let (did, key) = (Did::parse(&stage.site.did(name))?, SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
-        let document = DidDocument::render(&did, &[("key-1".to_owned(), key.public_key())]);
+        let (did, key) =
+            (Did::parse(&stage.site.did(name))?, SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng));
+        let document = DidDocument::json_for_keys(&did, &[("key-1".to_owned(), key.public_key())]);
         stage.site.publish(name, &document.to_string());
         Ok(Self { did, key })
     }
@@ -49,16 +50,17 @@ impl Service {
     fn publish(&self, stage: &Stage, shelf: &Shelf, index: u64, state: StatusState) -> Result<()> {
         let (base, path) = base(stage);
         let kid = self.did.with_fragment("key-1")?;
-        let mut publication = Publication::new(ENTRIES)?;
-        publication.set(index, state)?;
+        let mut publication = PublishedStatusList::new(ENTRIES)?;
+        publication.set_state(index, state)?;
         let urls = ListFormat::ALL.map(|form| format!("{base}/{}/0", form.as_str()));
         let directory = (format!("{path}/lists"), json!({ "status_lists": urls }).to_string());
         let mut served = HashMap::from([directory]);
         for (form, url) in ListFormat::ALL.into_iter().zip(&urls) {
-            let terms = PublicationTerms { kid: &kid, url, now: visitor::now(), validity: 3_600, ttl: 1_800 };
+            let terms =
+                PublicationParameters { kid: &kid, url, now: visitor::now(), lifetime_seconds: 3_600, ttl: 1_800 };
             served.insert(
                 format!("{path}/{}/0", form.as_str()),
-                publication.sign(form, &terms, &Suites::jcs(), &self.key)?,
+                publication.sign(form, &terms, &Cryptosuites::jcs(), &self.key)?,
             );
         }
         *shelf.lock().unwrap_or_else(PoisonError::into_inner) = served;

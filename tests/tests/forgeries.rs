@@ -1,7 +1,7 @@
 //! Forged inputs that the real verifier and issuer must refuse, each with the twin that passes.
 
 use carnet_core::{
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     secure::{jose, sd_jwt::SdJwt},
 };
 use carnet_proto::issuer::v1::{
@@ -36,13 +36,13 @@ async fn presentations_that_must_not_pass() -> Result<()> {
     let mine = collect(&stage, &[]).await?;
     let asked = ask(&stage).await?;
     let honest = visitor::present(&mine, &asked, now())?;
-    let shown = SdJwt::parse(&mine.credential)?.select(&asked.paths)?.to_string();
+    let shown = SdJwt::parse(&mine.credential)?.select_claims(&asked.paths)?.to_string();
 
     let refused = |presentation: String| outcome(&asked, presentation);
     // Row 45: without key binding.
     assert_eq!(refused(shown.clone()).await.as_deref(), Some("key_binding_missing"));
     // Row 46: bound by another key.
-    let thief = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let thief = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     assert_eq!(refused(visitor::bind_with(&shown, &asked, now(), &thief)?).await.as_deref(), Some("key_binding_key"));
     // Row 47: a disclosure taken away after binding.
     let first = shown.split('~').nth(1).ok_or("nothing is disclosed")?;
@@ -55,10 +55,15 @@ async fn presentations_that_must_not_pass() -> Result<()> {
     let elsewhere = visitor::present(&mine, &Asked { audience: bare, ..asked.clone() }, now())?;
     assert_eq!(refused(elsewhere).await.as_deref(), Some("domain_mismatch"));
     // Row 78: more than was asked for.
-    let everything = SdJwt::parse(&mine.credential)?.bind(&asked.nonce, &asked.audience, now(), &mine.key)?;
+    let everything = SdJwt::parse(&mine.credential)?.bind_key(&asked.nonce, &asked.audience, now(), &mine.key)?;
     assert_eq!(refused(everything).await.as_deref(), Some("claim_unrequested"));
     // Row 77: less than was asked for.
-    let less = SdJwt::parse(&mine.credential)?.select(&[])?.bind(&asked.nonce, &asked.audience, now(), &mine.key)?;
+    let less = SdJwt::parse(&mine.credential)?.select_claims(&[])?.bind_key(
+        &asked.nonce,
+        &asked.audience,
+        now(),
+        &mine.key,
+    )?;
     assert_eq!(refused(less).await.as_deref(), Some("query_unmet"));
     // Row 11: expired.
     let past = collect(&stage, &["--valid-from", "2020-01-01", "--valid-until", "2024-01-01"]).await?;
@@ -150,7 +155,7 @@ async fn row_81_an_issuance_nonce_replayed_and_proofs_that_are_none() -> Result<
     let did = stage.authority.did.clone();
     let mut issuer = IssuanceServiceClient::connect(stage.authority.service.url.clone()).await?;
     let nonce = issuer.issue_nonce(IssueNonceRequest {}).await?.into_inner().c_nonce;
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     let jwk = key.public_key().to_jwk();
     let signed = |header, payload| jose::sign(object(header), &object(payload), &key);
     let claims = json!({"aud": did, "iat": now().unix(), "nonce": nonce});

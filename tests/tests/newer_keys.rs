@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use carnet_core::{
-    did::{Did, DidDocument, DidUrl, SelfContained},
+    did::{Did, DidDocument, DidUrl, SelfContainedResolver},
     json::{self, Limits},
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     secure::jose::{self, Jws},
     trust::{
         list::{Accreditation, TrustList, TrustListContents, TrustListEntry},
@@ -124,8 +124,8 @@ fn resigned(copy: &Copy, fragment: &str) -> Result<Copy> {
     let kid = format!("{}#{fragment}", kid.ok_or("the copy has no kid")?.0);
     header.remove("alg");
     header.insert("kid".to_owned(), kid.into());
-    let jwt = jose::sign(header, jws.payload(), &SecretKey::generate(Algorithm::EdDsa, &mut OsRng))?;
-    let key = SecretKey::from_bytes(Algorithm::EdDsa, copy.key.to_bytes().as_slice())?;
+    let jwt = jose::sign(header, jws.payload(), &SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng))?;
+    let key = SecretKey::from_bytes(SignatureAlgorithm::EdDsa, copy.key.to_bytes().as_slice())?;
     Ok(Copy { credential: format!("{jwt}~{disclosures}"), key })
 }
 
@@ -162,7 +162,7 @@ struct Party {
 
 impl Party {
     fn open(stage: &Stage, name: &'static str) -> Result<Self> {
-        let keys = [(); 2].map(|()| SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
+        let keys = [(); 2].map(|()| SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng));
         Ok(Self { name, did: Did::parse(&stage.site.did(name))?, keys })
     }
 
@@ -174,7 +174,7 @@ impl Party {
     fn publish(&self, stage: &Stage, keys: usize, revoked: bool) {
         let named: Vec<_> = self.keys.iter().take(keys).enumerate().collect();
         let named: Vec<_> = named.into_iter().map(|(at, key)| (format!("key-{at}"), key.public_key())).collect();
-        let mut document = DidDocument::render(&self.did, &named);
+        let mut document = DidDocument::json_for_keys(&self.did, &named);
         let last =
             document.pointer_mut("/verificationMethod").and_then(Value::as_array_mut).and_then(|all| all.last_mut());
         if let Some(members) = last.filter(|_| revoked).and_then(Value::as_object_mut) {
@@ -196,7 +196,7 @@ async fn row_103_a_wallet_looks_once_at_a_registrars_document_and_that_decides()
     let data = stage.agency.service.data.clone();
     let request = json::parse_object(&std::fs::read(data.join("registration-request.json"))?, Limits::DOCUMENT)?;
     let now = visitor::now();
-    let request = RegistrationRequest::verify(&request, now, 60, &SelfContained)?;
+    let request = RegistrationRequest::verify(&request, now, 60, &SelfContainedResolver)?;
     // Signing key, number of keys in the document, revocation of the last; the wallet's result.
     let cases = [
         (0, 1, false, None),
@@ -252,7 +252,7 @@ async fn row_103_a_wallets_trust_list_is_judged_by_its_operators_documents_as_th
         name: "Residency Authority".to_owned(),
         accreditations: vec![accreditation],
     };
-    let first = TrustListContents::first(vec![entry], Vec::new());
+    let first = TrustListContents::first_list(vec![entry], Vec::new());
     operator.publish(&stage, 1, false);
     let first = put(&first, 0)?;
     let did = operator.did.as_str();
@@ -261,7 +261,7 @@ async fn row_103_a_wallets_trust_list_is_judged_by_its_operators_documents_as_th
         .ok()?;
     assert!(held()?);
     // One by a key that the operator's document does not have changes nothing.
-    put(&TrustList::preview(&first)?.successor(), 1)?;
+    put(&TrustList::preview(&first)?.next_contents(), 1)?;
     let too_few = |why: &str| -> Result<()> {
         let said = stage.carnet(&["trust", "update"])?.json()?;
         assert_eq!(reason(&said), Some("trust_list_quorum".to_owned()));

@@ -27,7 +27,7 @@ const WEEKS: &str = "[cohorts]\nepoch = \"week\"\n";
 fn renewed_end() -> Result<String> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
     let end = Timestamp::from_unix(now).start_of_day().plus(11 * DAY);
-    Ok(Epoch::Week.renewed(end, 30 * DAY, 365 * DAY).1.to_string())
+    Ok(Epoch::Week.renewed_validity(end, 30 * DAY, 365 * DAY).1.to_string())
 }
 
 fn receive(stage: &Stage, offered: &Offered) -> Result<Value> {

@@ -12,7 +12,7 @@ use carnet_core::{
     Problem,
     did::{Did, DidDocument, Resolve},
     json::{self, Limits},
-    keys::{Algorithm, SecretKey},
+    keys::{SecretKey, SignatureAlgorithm},
     receipt::{ErasureRequest, Receipt},
     secure::{
         jose::{self, Jws},
@@ -55,7 +55,7 @@ fn stolen(keys: &Keys, elsewhere: &Path) -> Result<SecretKey> {
     let data = elsewhere;
     let register: Value = serde_json::from_slice(&std::fs::read(data.join("keys.json"))?)?;
     let plain = register.pointer("/keys/0/secret/plain").and_then(Value::as_str).ok_or("there is no secret")?;
-    Ok(SecretKey::from_bytes(Algorithm::EdDsa, &URL_SAFE_NO_PAD.decode(plain)?)?)
+    Ok(SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &URL_SAFE_NO_PAD.decode(plain)?)?)
 }
 
 /// The same copy with an earlier date, signed with a stolen key.
@@ -67,7 +67,7 @@ fn forged(copy: &Copy, key: &SecretKey) -> Result<Copy> {
     let mut header = jws.header().clone();
     header.remove("alg");
     let jwt = jose::sign(header, &payload, key)?;
-    let key = SecretKey::from_bytes(Algorithm::EdDsa, copy.key.to_bytes().as_slice())?;
+    let key = SecretKey::from_bytes(SignatureAlgorithm::EdDsa, copy.key.to_bytes().as_slice())?;
     Ok(Copy { credential: format!("{jwt}~{disclosures}"), key })
 }
 
@@ -83,9 +83,10 @@ async fn vouched(issuer: &str, copies: &[&Copy]) -> Result<Vec<Option<String>>> 
 /// Returns the agency's reason for refusing a copy with such a statement; `None` if it accepts it.
 async fn stapled(stage: &Stage, copy: &Copy, statement: &str) -> Result<Option<String>> {
     let asked = visitor::read_request(&stage.request("job-right-to-work")?.1).await?;
-    let selected = SdJwt::parse(&copy.credential)?.select(&asked.paths)?;
-    let stapled = KeyBindingMembers { freshness: Some(statement), ..KeyBindingMembers::default() };
-    let presentation = selected.bind_with(&stapled, &asked.nonce, &asked.audience, visitor::now(), &copy.key)?;
+    let selected = SdJwt::parse(&copy.credential)?.select_claims(&asked.paths)?;
+    let stapled = KeyBindingMembers { freshness_statement: Some(statement), ..KeyBindingMembers::default() };
+    let presentation =
+        selected.bind_key_with_members(&stapled, &asked.nonce, &asked.audience, visitor::now(), &copy.key)?;
     Ok(visitor::refusal(&visitor::submit(&asked, presentation).await))
 }
 
@@ -362,7 +363,7 @@ async fn a_verifiers_keys_rotate_and_its_receipts_go_on_being_its_own() -> Resul
     let erase = async |service: &programs::Service, text: &str| -> Result<std::result::Result<(), String>> {
         let document = json::parse_object(text.as_bytes(), Limits::DOCUMENT)?;
         let receipt = Receipt::verify_own(&document, &did, visitor::now(), 60, &resolver)?;
-        let proof = ErasureRequest::make(&receipt, &copy.key, visitor::now())?;
+        let proof = ErasureRequest::sign(&receipt, &copy.key, visitor::now())?;
         let mut verifier = PresentationServiceClient::connect(service.url.clone()).await?;
         let answer = verifier.request_erasure(RequestErasureRequest { receipt: text.to_owned(), proof }).await;
         Ok(answer.map(drop).map_err(|status| visitor::reason(&status)))

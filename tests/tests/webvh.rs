@@ -9,9 +9,9 @@ use std::{
 use carnet_core::{
     did::{
         Did, DidDocument,
-        webvh::{self, Inception, LogUpdate, UnwitnessedLog, WebVhLog},
+        webvh::{self, LogUpdate, NewWebVhDid, UnwitnessedLog, WebVhLog},
     },
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     secure::jose::{self, Jws},
     time::Timestamp,
 };
@@ -40,25 +40,36 @@ struct Archive {
 
 impl Archive {
     fn open(stage: &Stage) -> Result<Self> {
-        let key = || SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let key = || SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
         let (update, first, second) = (key(), key(), key());
         // The skew that verifiers allow covers the last minute, so that it does not matter when the authority's day
         // began.
         let start = now().plus(-40);
         let did = stage.site.did("archive");
         let place = did.strip_prefix("did:web:").ok_or("the site has no did:web")?;
-        let inception = Inception { place, at: start, update: &update, next: &[], ttl: None };
-        let (did, text) = webvh::create(&inception, &|did| render(did, &[("key-1", &first)]))?;
+        let inception =
+            NewWebVhDid { location: place, version_time: start, update_key: &update, next_update_keys: &[], ttl: None };
+        let (did, text) = webvh::create_did(&inception, &|did| render(did, &[("key-1", &first)]))?;
         Ok(Self { did, text, start, update, first, second })
     }
 
     fn log(&self) -> Result<WebVhLog> {
-        Ok(UnwitnessedLog::verify(&self.did, self.text.as_bytes(), now(), 0)?.verify_witnesses(None, now(), 0)?)
+        Ok(UnwitnessedLog::verify_entries(&self.did, self.text.as_bytes(), now(), 0)?.verify_witnesses(
+            None,
+            now(),
+            0,
+        )?)
     }
 
     /// Adds a version, so many seconds after the first.
     fn add(&mut self, seconds: i64, state: &Value, deactivate: bool) -> Result<()> {
-        let change = LogUpdate { at: self.start.plus(seconds), state, update_keys: None, next: None, deactivate };
+        let change = LogUpdate {
+            version_time: self.start.plus(seconds),
+            state,
+            update_keys: None,
+            next_update_keys: None,
+            deactivate,
+        };
         self.text = webvh::append(&self.log()?, &self.text, &change, &self.update)?;
         Ok(())
     }
@@ -85,7 +96,7 @@ impl Archive {
 
 fn render(did: &Did, keys: &[(&str, &SecretKey)]) -> Value {
     let keys: Vec<_> = keys.iter().map(|(name, key)| ((*name).to_owned(), key.public_key())).collect();
-    DidDocument::render(did, &keys)
+    DidDocument::json_for_keys(did, &keys)
 }
 
 /// Publishes a log, lets the agency fetch it, and returns its answers to copies.
@@ -240,7 +251,7 @@ async fn a_change_of_a_log_that_is_killed_can_be_gone_on_with() -> Result<()> {
     let length = |keys: &Keys| -> Result<usize> {
         let text = std::fs::read(keys.data.join("did.jsonl"))?;
         // Entries are a second apart at least, so that they may be ahead of the clock.
-        let log = UnwitnessedLog::verify(&did, &text, now(), 60)?.verify_witnesses(None, now(), 60)?;
+        let log = UnwitnessedLog::verify_entries(&did, &text, now(), 60)?.verify_witnesses(None, now(), 60)?;
         let document: Value = serde_json::from_slice(&std::fs::read(keys.data.join("did.json"))?)?;
         let versions = log.versions();
         Ok(if versions.last().is_some_and(|last| *last.state() == document) { versions.len() } else { 0 })

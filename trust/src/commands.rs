@@ -1,15 +1,15 @@
 //! Command line of `carnet-trust`: one file for each group of commands.
 
 mod draft;
-mod look;
+mod inspect;
 mod operate;
-mod stamp;
+mod timestamp;
 
 use carnet_core::text::displayable_lines;
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 
-use crate::refusal::CommandError;
+use crate::error::CommandError;
 
 /// Creates, signs, publishes and explains trust lists: lists of parties that may issue credentials, or register relying
 /// parties.
@@ -21,11 +21,11 @@ use crate::refusal::CommandError;
 )]
 pub(crate) struct TrustArguments {
     #[command(subcommand)]
-    verb: TrustVerb,
+    verb: TrustCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum TrustVerb {
+enum TrustCommand {
     /// Create an operator's directory with a key, whose DID verifiers and wallets pin.
     Init(operate::InitArgs),
     /// Show the operator's name and DID, and the list that it signed last.
@@ -42,52 +42,52 @@ enum TrustVerb {
     /// Show the changes of a list, and sign it.
     Sign(operate::SignArgs),
     /// Verify a list as a verifier or wallet that has pinned its operators.
-    Verify(look::VerifyArgs),
+    Verify(inspect::VerifyArgs),
     /// Write a verified list into a folder with the newest list and the history, for a web server.
     Publish(operate::PublishArgs),
     /// Sign a timestamp that declares a list the newest, for at most seven days, with a key that the list names. Never
     /// asks, so a timer can run it each day.
-    Timestamp(stamp::TimestampArgs),
+    Timestamp(timestamp::TimestampArgs),
     /// Show the differences between two lists.
-    Diff(look::DiffArgs),
+    Diff(inspect::DiffArgs),
     /// Describe the contents of a list.
-    Explain(look::ExplainArgs),
+    Explain(inspect::ExplainArgs),
     /// Decide about one party as a verifier would, and name the entry and the rule. Exit code 1: refused.
-    Why(look::WhyArgs),
+    Why(inspect::WhyArgs),
 }
 
 /// Runs a command and returns the exit code.
 pub(crate) fn run(arguments: TrustArguments) -> Result<u8, CommandError> {
     match arguments.verb {
-        TrustVerb::Init(args) => operate::init(&args),
-        TrustVerb::Show(args) => operate::show(&args),
-        TrustVerb::Create(args) => draft::create(&args),
-        TrustVerb::Edit(args) => draft::edit(&args),
-        TrustVerb::Source(args) => draft::source(&args),
-        TrustVerb::Import(args) => draft::import(&args),
-        TrustVerb::Sign(args) => operate::sign(&args),
-        TrustVerb::Verify(args) => look::verify(&args),
-        TrustVerb::Publish(args) => operate::publish(&args),
-        TrustVerb::Timestamp(args) => stamp::timestamp(&args),
-        TrustVerb::Diff(args) => look::diff(&args),
-        TrustVerb::Explain(args) => look::explain(&args),
-        TrustVerb::Why(args) => look::why(&args),
+        TrustCommand::Init(args) => operate::init(&args),
+        TrustCommand::Show(args) => operate::show(&args),
+        TrustCommand::Create(args) => draft::create(&args),
+        TrustCommand::Edit(args) => draft::edit(&args),
+        TrustCommand::Source(args) => draft::source(&args),
+        TrustCommand::Import(args) => draft::import(&args),
+        TrustCommand::Sign(args) => operate::sign(&args),
+        TrustCommand::Verify(args) => inspect::verify(&args),
+        TrustCommand::Publish(args) => operate::publish(&args),
+        TrustCommand::Timestamp(args) => timestamp::timestamp(&args),
+        TrustCommand::Diff(args) => inspect::diff(&args),
+        TrustCommand::Explain(args) => inspect::explain(&args),
+        TrustCommand::Why(args) => inspect::why(&args),
     }
 }
 
 /// Prints the result of a command: the value as JSON, or the text. Invisible characters in the text are escaped.
-fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
+fn print_result(json: bool, value: &Value, text: impl FnOnce() -> String) {
     // The text may contain names from third parties.
-    carnet_console::line(if json { value.to_string() } else { displayable_lines(&text()) });
+    carnet_console::print_line(if json { value.to_string() } else { displayable_lines(&text()) });
 }
 
 /// Parses an instant on the command line; a date is its first second in UTC.
-fn instant(text: &str) -> Result<carnet_core::time::Timestamp, String> {
-    carnet_core::day::parse_from(text).map_err(|problem| problem.detail)
+fn parse_instant(text: &str) -> Result<carnet_core::time::Timestamp, String> {
+    carnet_core::day::parse_start(text).map_err(|problem| problem.detail)
 }
 
 /// Parses a country on the command line: two capital letters (ISO 3166-1 alpha-2).
-pub(crate) fn country(text: &str) -> Result<String, String> {
+pub(crate) fn parse_country(text: &str) -> Result<String, String> {
     let holds = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
     if holds { Ok(text.to_owned()) } else { Err("it is not two capital letters (ISO 3166-1)".to_owned()) }
 }
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_day_is_its_first_second() {
-        assert_eq!(super::instant("2026-11-23"), super::instant("2026-11-23T00:00:00Z"));
-        assert!(super::instant("2026-11-23").is_ok() && super::instant("23.11.2026").is_err());
+        assert_eq!(super::parse_instant("2026-11-23"), super::parse_instant("2026-11-23T00:00:00Z"));
+        assert!(super::parse_instant("2026-11-23").is_ok() && super::parse_instant("23.11.2026").is_err());
     }
 }

@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use carnet_core::trust::list::{Preview, TrustList};
+use carnet_core::trust::list::{TrustList, UnverifiedTrustList};
 use serde_json::{Map, Value};
 
 use crate::{
-    files::{read_list, replace, text},
-    refusal::CommandError,
+    error::CommandError,
+    files::{read_list, replace_file, to_json_text},
 };
 
 /// File name of the newest list.
-const CURRENT: &str = "trust-list.json";
-const HISTORY: &str = "history";
+const NEWEST_FILE: &str = "trust-list.json";
+const HISTORY_DIRECTORY: &str = "history";
 
 /// Paths of a published list.
 pub(crate) struct PublishedPaths {
@@ -28,37 +28,39 @@ pub(crate) fn publish(
     list: &TrustList,
 ) -> Result<PublishedPaths, CommandError> {
     let number = list.contents().sequence;
-    let current = folder.join(CURRENT);
-    let history = folder.join(HISTORY).join(format!("{number:03}.json"));
+    let current = folder.join(NEWEST_FILE);
+    let history = folder.join(HISTORY_DIRECTORY).join(format!("{number:03}.json"));
     // The newest file in the history is checked too: an earlier run may have been interrupted, or the current list
     // removed.
-    for path in newest(&folder.join(HISTORY)).into_iter().chain(current.exists().then(|| current.clone())) {
+    for path in
+        newest_in_history(&folder.join(HISTORY_DIRECTORY)).into_iter().chain(current.exists().then(|| current.clone()))
+    {
         let (_, published) = read_list(&path).map_err(|refusal| {
-            refusal.hint(
+            refusal.with_hint(
                 "it does not show which lists verifiers have seen: restore the folder from a backup, or move that \
                  file away",
             )
         })?;
-        admit(&published, list, &path)?;
+        check_successor(&published, list, &path)?;
     }
     if history.exists() {
         let (_, there) = read_list(&history)?;
         if there.digest != list.digest() {
-            return Err(other(&history, &there));
+            return Err(conflict_error(&history, &there));
         }
     }
-    std::fs::create_dir_all(folder.join(HISTORY)).map_err(|error| {
-        let what = format!("{} cannot be created: {error}", folder.join(HISTORY).display());
+    std::fs::create_dir_all(folder.join(HISTORY_DIRECTORY)).map_err(|error| {
+        let what = format!("{} cannot be created: {error}", folder.join(HISTORY_DIRECTORY).display());
         CommandError::new("file_unwritable", what, "name a folder in which you may write")
     })?;
-    let text = text(document);
-    replace(&history, &text)?;
-    replace(&current, &text)?;
+    let text = to_json_text(document);
+    replace_file(&history, &text)?;
+    replace_file(&current, &text)?;
     Ok(PublishedPaths { current, history })
 }
 
 /// Returns the path of the list with the greatest number in the history; `None` if there is none.
-fn newest(history: &Path) -> Option<PathBuf> {
+fn newest_in_history(history: &Path) -> Option<PathBuf> {
     let files = std::fs::read_dir(history).into_iter().flatten().flatten().map(|entry| entry.path());
     let number = |path: &PathBuf| {
         let stem = path.extension().is_some_and(|extension| extension == "json").then(|| path.file_stem()).flatten();
@@ -68,10 +70,10 @@ fn newest(history: &Path) -> Option<PathBuf> {
 }
 
 /// Checks that verifiers of a published list would accept the new list.
-fn admit(published: &Preview, list: &TrustList, current: &Path) -> Result<(), CommandError> {
+fn check_successor(published: &UnverifiedTrustList, list: &TrustList, current: &Path) -> Result<(), CommandError> {
     let (newest, number) = (published.contents.sequence, list.contents().sequence);
-    if published.list != list.list() {
-        let what = format!("{} is a list of {}, not of {}", current.display(), published.list, list.list());
+    if published.list_id != list.list_id() {
+        let what = format!("{} is a list of {}, not of {}", current.display(), published.list_id, list.list_id());
         return Err(CommandError::new("trust_list_invalid", what, "publish each list in a folder of its own"));
     }
     if number < newest {
@@ -83,15 +85,15 @@ fn admit(published: &Preview, list: &TrustList, current: &Path) -> Result<(), Co
         ));
     }
     if number == newest && published.digest != list.digest() {
-        return Err(other(current, published));
+        return Err(conflict_error(current, published));
     }
-    published.seen().admit(list.contents(), list.digest()).map_err(|problem| {
+    published.identity().check_successor(list.contents(), list.digest()).map_err(|problem| {
         let what = format!("List {number} does not continue the published list {newest}");
-        CommandError::of(&problem, &what, "make it from the published list (create --after)")
+        CommandError::from_problem(&problem, &what, "make it from the published list (create --after)")
     })
 }
 
-fn other(path: &Path, there: &Preview) -> CommandError {
+fn conflict_error(path: &Path, there: &UnverifiedTrustList) -> CommandError {
     let number = there.contents.sequence;
     CommandError::new(
         "trust_list_conflict",

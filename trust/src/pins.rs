@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, Resolve, SelfContained},
+    did::{Did, DidDocument, Resolve, SelfContainedResolver},
     time::{CLOCK_SKEW, Timestamp},
-    trust::list::{Operators, TrustList, TrustListAnchors},
+    trust::list::{PinnedOperators, TrustList, TrustListAnchors},
 };
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::{files::read_object, refusal::CommandError};
+use crate::{error::CommandError, files::read_object};
 
 /// Pinned list and operators.
 #[derive(Debug, Clone, Args)]
@@ -33,41 +33,51 @@ pub(crate) struct PinArgs {
     least: Option<u64>,
     /// The DID document of an operator with a did:web or did:webvh DID; once for each.
     #[arg(long = "did-document", value_name = "FILE")]
-    documents: Vec<PathBuf>,
+    did_documents: Vec<PathBuf>,
 }
 
 impl PinArgs {
     /// Verifies a list as a verifier or wallet with these pins that has not accepted any list before.
-    pub(crate) fn verify(&self, document: &Map<String, Value>, now: Timestamp) -> Result<TrustList, CommandError> {
+    pub(crate) fn verify_list(&self, document: &Map<String, Value>, now: Timestamp) -> Result<TrustList, CommandError> {
         let operators = self.operators.iter().map(String::as_str);
-        let operators = Operators::pin(&self.list, operators, self.quorum).map_err(|problem| {
-            CommandError::of(
+        let operators = PinnedOperators::pin(&self.list, operators, self.quorum).map_err(|problem| {
+            CommandError::from_problem(
                 &problem,
                 "These pins are refused",
                 "name the list, each operator once, and a quorum of them",
             )
         })?;
-        let operators = operators.at_least(self.least);
-        let given = SuppliedDocuments::read(&self.documents)?;
+        let operators = operators.with_min_sequence(self.least);
+        let given = SuppliedDocuments::read(&self.did_documents)?;
         let mut seen = None;
         for path in &self.handovers {
-            let pinned =
-                TrustListAnchors { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: CLOCK_SKEW };
-            let passed = TrustList::pass(&read_object(path)?, &pinned, &given).map_err(|problem| {
+            let pinned = TrustListAnchors {
+                operators: &operators,
+                newest_accepted: seen.as_ref(),
+                accepted_digest: None,
+                now,
+                skew: CLOCK_SKEW,
+            };
+            let passed = TrustList::verify_handover(&read_object(path)?, &pinned, &given).map_err(|problem| {
                 let what = format!("{} does not hand over to other operators", path.display());
-                CommandError::of(&problem, &what, hint(problem.code))
+                CommandError::from_problem(&problem, &what, advice_for(problem.code))
             })?;
             seen = Some(passed);
         }
-        let pinned =
-            TrustListAnchors { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: CLOCK_SKEW };
+        let pinned = TrustListAnchors {
+            operators: &operators,
+            newest_accepted: seen.as_ref(),
+            accepted_digest: None,
+            now,
+            skew: CLOCK_SKEW,
+        };
         TrustList::verify(document, &pinned, &given)
-            .map_err(|problem| CommandError::of(&problem, "The list is not valid", hint(problem.code)))
+            .map_err(|problem| CommandError::from_problem(&problem, "The list is not valid", advice_for(problem.code)))
     }
 }
 
 /// Returns advice for the error code of an invalid list.
-fn hint(code: Code) -> &'static str {
+fn advice_for(code: Code) -> &'static str {
     match code {
         Code::ProofMissing | Code::TrustListQuorum => "have more of the pinned operators sign it",
         Code::Expired => "get the newest list; its operators renew it with: carnet-trust edit LIST --out DRAFT",
@@ -90,7 +100,11 @@ impl SuppliedDocuments {
                 DidDocument::parse(&did, &Value::Object(document.clone())).map(|document| (did, document))
             });
             let (did, document) = parsed.map_err(|problem| {
-                CommandError::of(&problem, &format!("{} is refused as a DID document", path.display()), "get it again")
+                CommandError::from_problem(
+                    &problem,
+                    &format!("{} is refused as a DID document", path.display()),
+                    "get it again",
+                )
             })?;
             given.insert(did, Arc::new(document));
         }
@@ -101,7 +115,7 @@ impl SuppliedDocuments {
 impl Resolve for SuppliedDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         if did.is_self_contained() {
-            return SelfContained.resolve(did);
+            return SelfContainedResolver.resolve(did);
         }
         let missing = || format!("this program fetches nothing: give the document of {did} with --did-document");
         self.0.get(did).cloned().ok_or_else(|| Problem::new(Code::DidUnresolved, missing()))

@@ -7,15 +7,16 @@ use carnet_core::{day, json, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{files::read, refusal::CommandError};
+use crate::{error::CommandError, files::read_file};
 
 /// Source of a trust list: its entries, for the creation of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TrustListDraft {
+pub(crate) struct TrustListSource {
     /// Notes of an import about entries to be reviewed. No list can be created until the operator has removed them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) review: Vec<String>,
+    #[serde(rename = "review")]
+    pub(crate) review_notes: Vec<String>,
     /// DIDs of the timestamp signers; empty: no timestamps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) timestamp_signers: Vec<String>,
@@ -25,7 +26,7 @@ pub(crate) struct TrustListDraft {
     pub(crate) registrars: Vec<TrustListEntry>,
 }
 
-impl TrustListDraft {
+impl TrustListSource {
     /// Reads a source: TOML if its name ends in `.toml`, otherwise JSON.
     pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
         let invalid = |why: String| {
@@ -35,13 +36,13 @@ impl TrustListDraft {
                 "correct it; its members are those of spec/trust.md section 2, with days like 2024-03-01 or instants like 2024-03-01T00:00:00Z",
             )
         };
-        let bytes = read(path)?;
+        let bytes = read_file(path)?;
         let mut value = if path.extension().is_some_and(|extension| extension == "toml") {
             let text = String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
             let table: toml::Table = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
-            of_toml(toml::Value::Table(table))
+            toml_to_json(toml::Value::Table(table))
         } else {
-            json::parse_authored(&bytes, json::Limits::LIST).map_err(|problem| invalid(problem.to_string()))?
+            json::parse_authored(&bytes, json::Limits::STATUS_LIST).map_err(|problem| invalid(problem.to_string()))?
         };
         days_to_instants(&mut value).map_err(invalid)?;
         json::deserialize_typed(value).map_err(|error| invalid(error.to_string()))
@@ -49,38 +50,38 @@ impl TrustListDraft {
 
     /// Returns the content of the list after `after` (with its sequence number and history), or of a first list. An
     /// error if review notes remain.
-    pub(crate) fn contents(self, after: Option<TrustListContents>) -> Result<TrustListContents, CommandError> {
-        if !self.review.is_empty() {
+    pub(crate) fn into_contents(self, after: Option<TrustListContents>) -> Result<TrustListContents, CommandError> {
+        if !self.review_notes.is_empty() {
             return Err(CommandError::new(
                 "review_needed",
-                format!("The source was imported and has not been reviewed: {}", self.review.join("; ")),
+                format!("The source was imported and has not been reviewed: {}", self.review_notes.join("; ")),
                 "compare every entry with a register that you trust, then remove the member `review` from the source",
             ));
         }
         let Self { issuers, registrars, timestamp_signers, .. } = self;
-        let after = after.unwrap_or_else(|| TrustListContents::first(Vec::new(), Vec::new()));
+        let after = after.unwrap_or_else(|| TrustListContents::first_list(Vec::new(), Vec::new()));
         Ok(TrustListContents { issuers, registrars, timestamp_signers, ..after })
     }
 }
 
-impl From<&TrustListContents> for TrustListDraft {
+impl From<&TrustListContents> for TrustListSource {
     fn from(contents: &TrustListContents) -> Self {
         let TrustListContents { issuers, registrars, timestamp_signers, .. } = contents.clone();
-        Self { review: Vec::new(), timestamp_signers, issuers, registrars }
+        Self { review_notes: Vec::new(), timestamp_signers, issuers, registrars }
     }
 }
 
 /// Converts TOML to JSON; TOML dates and times become text.
-fn of_toml(value: toml::Value) -> Value {
+fn toml_to_json(value: toml::Value) -> Value {
     match value {
         toml::Value::String(text) => text.into(),
         toml::Value::Integer(number) => number.into(),
         toml::Value::Float(number) => number.into(),
         toml::Value::Boolean(truth) => truth.into(),
         toml::Value::Datetime(at) => at.to_string().into(),
-        toml::Value::Array(items) => items.into_iter().map(of_toml).collect(),
+        toml::Value::Array(items) => items.into_iter().map(toml_to_json).collect(),
         toml::Value::Table(table) => {
-            Value::Object(table.into_iter().map(|(name, value)| (name, of_toml(value))).collect::<Map<_, _>>())
+            Value::Object(table.into_iter().map(|(name, value)| (name, toml_to_json(value))).collect::<Map<_, _>>())
         }
     }
 }
@@ -95,8 +96,8 @@ fn days_to_instants(value: &mut Value) -> Result<(), String> {
         Value::Array(items) => items.iter_mut().try_for_each(days_to_instants),
         Value::Object(members) => members.iter_mut().try_for_each(|(name, member)| {
             let at = match (name.as_str(), &*member) {
-                ("from" | "withdrawn_from", Value::String(text)) => Some((text, day::parse_from(text))),
-                ("until", Value::String(text)) => Some((text, day::parse_last(text))),
+                ("from" | "withdrawn_from", Value::String(text)) => Some((text, day::parse_start(text))),
+                ("until", Value::String(text)) => Some((text, day::parse_inclusive_end(text))),
                 _ => None,
             };
             match at {
@@ -116,7 +117,7 @@ fn days_to_instants(value: &mut Value) -> Result<(), String> {
 /// Withdrawal to be applied to a party's accreditations.
 #[derive(Debug, Clone)]
 pub(crate) struct AccreditationWithdrawal<'a> {
-    pub(crate) id: &'a str,
+    pub(crate) party_id: &'a str,
     pub(crate) from: Timestamp,
     pub(crate) earlier_credentials: EarlierCredentials,
     pub(crate) reason: Option<&'a str>,
@@ -126,12 +127,13 @@ pub(crate) struct AccreditationWithdrawal<'a> {
 
 /// Withdraws a party's accreditations as issuer and as registrar, and returns their number. Earlier withdrawals are
 /// unchanged. An error if there is nothing to withdraw.
-pub(crate) fn withdraw(
+pub(crate) fn withdraw_accreditations(
     contents: &mut TrustListContents,
     strike: &AccreditationWithdrawal<'_>,
 ) -> Result<usize, CommandError> {
     let entries = contents.issuers.iter_mut().chain(&mut contents.registrars);
-    let accreditations = entries.filter(|entry| entry.id == strike.id).flat_map(|entry| &mut entry.accreditations);
+    let accreditations =
+        entries.filter(|entry| entry.id == strike.party_id).flat_map(|entry| &mut entry.accreditations);
     let meant = |types: &[String]| strike.type_name.is_none_or(|name| types.iter().any(|known| known == name));
     let (mut listed, mut of_type, mut struck) = (false, false, 0_usize);
     for accreditation in accreditations {
@@ -163,7 +165,7 @@ pub(crate) fn withdraw(
              rewrites history, and every operator is told so",
         ),
     };
-    Err(CommandError::new("not_listed", format!("{} {why}", strike.id), hint))
+    Err(CommandError::new("not_listed", format!("{} {why}", strike.party_id), hint))
 }
 
 #[cfg(test)]
@@ -171,7 +173,7 @@ mod tests {
     use super::*;
 
     /// Reads a source with this start of an accreditation.
-    fn read(file: &str, from: &str) -> Result<TrustListDraft, CommandError> {
+    fn read(file: &str, from: &str) -> Result<TrustListSource, CommandError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(file);
         let text = if file.ends_with("toml") {
@@ -185,7 +187,7 @@ mod tests {
             )
         };
         std::fs::write(&path, text).unwrap();
-        TrustListDraft::read(&path)
+        TrustListSource::read(&path)
     }
 
     #[test]

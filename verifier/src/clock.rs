@@ -17,35 +17,35 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct ClockFloor {
     /// Floor in memory, in Unix seconds.
-    highest: AtomicI64,
+    floor: AtomicI64,
     /// Floor in the store, in Unix seconds.
     stored: AtomicI64,
 }
 
 impl ClockFloor {
     /// Records the stored floor at the start, and raises the floor in memory to it.
-    pub(crate) fn load(&self, stored: Timestamp) {
+    pub(crate) fn restore(&self, stored: Timestamp) {
         self.stored.fetch_max(stored.unix(), Ordering::Relaxed);
         self.raise(stored);
     }
 
     /// Raises the floor if `at` is later; never lowers it.
     pub(crate) fn raise(&self, at: Timestamp) {
-        self.highest.fetch_max(at.unix(), Ordering::Relaxed);
+        self.floor.fetch_max(at.unix(), Ordering::Relaxed);
     }
 
     /// Refuses a current time that is more than the clock skew before the floor.
     ///
     /// # Errors
     /// [`Error::ClockBehind`]
-    pub(crate) fn check(&self, now: Timestamp) -> Result<(), Error> {
-        let floor = Timestamp::from_unix(self.highest.load(Ordering::Relaxed));
+    pub(crate) fn require_not_behind(&self, now: Timestamp) -> Result<(), Error> {
+        let floor = Timestamp::from_unix(self.floor.load(Ordering::Relaxed));
         if now.plus(CLOCK_SKEW) < floor { Err(Error::ClockBehind { now, floor }) } else { Ok(()) }
     }
 
     /// Returns the floor if it is later than the stored one; otherwise `None`.
     pub(crate) fn unsaved_floor(&self) -> Option<Timestamp> {
-        let highest = self.highest.load(Ordering::Relaxed);
+        let highest = self.floor.load(Ordering::Relaxed);
         (highest > self.stored.load(Ordering::Relaxed)).then(|| Timestamp::from_unix(highest))
     }
 

@@ -91,9 +91,9 @@ impl VerifierConfig {
     /// # Errors
     /// A file is missing, is not TOML or has an unknown field, or a value is invalid or out of range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
-        let (config, files): (Self, _) = config::read_layered("carnet-verifier", data, over)
+        let (config, files): (Self, _) = config::read_layered_config("carnet-verifier", data, over)
             .map_err(|error| error.with_range(&Self::ranges()).with_range(&ServeConfig::ranges()))?;
-        config.check().map_err(|error| files.place(error))?;
+        config.check().map_err(|error| files.add_location(error))?;
         Ok(Self { files, ..config })
     }
 
@@ -101,13 +101,13 @@ impl VerifierConfig {
     ///
     /// # Errors
     /// A file is missing or not TOML, or `[keys]` is invalid.
-    pub(crate) fn keys_alone(data: &Path, over: Option<&Path>) -> Result<KeysConfig, StartError> {
+    pub(crate) fn load_keys_config(data: &Path, over: Option<&Path>) -> Result<KeysConfig, StartError> {
         #[derive(Deserialize)]
         struct KeysAlone {
             #[serde(default)]
             keys: KeysConfig,
         }
-        let (KeysAlone { keys }, _) = config::read_layered("carnet-verifier", data, over)?;
+        let (KeysAlone { keys }, _) = config::read_layered_config("carnet-verifier", data, over)?;
         Ok(keys)
     }
 
@@ -126,7 +126,7 @@ impl VerifierConfig {
         if self.name.trim().is_empty() || self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
             return Err(invalid_field("name", "name must be from 1 to 200 characters: holders read it"));
         }
-        self.openid.check().map_err(|what| invalid_field("openid", what))?;
+        self.openid.validate().map_err(|what| invalid_field("openid", what))?;
         self.redemption.as_ref().map_or(Ok(()), RedemptionConfig::check)
     }
 
@@ -136,7 +136,7 @@ impl VerifierConfig {
     /// The catalogue, or a foreign type, is refused.
     pub(crate) fn catalogue(&self) -> Result<Catalogue, StartError> {
         let foreign = self.foreign_types.iter().map(ForeignTypeEntry::parse).collect::<Result<Vec<_>, _>>();
-        let foreign = foreign.map_err(|what| self.files.place(invalid_field("foreign_types", what)))?;
+        let foreign = foreign.map_err(|what| self.files.add_location(invalid_field("foreign_types", what)))?;
         Catalogue::load_with(self.serve.catalogue.as_deref(), foreign).map_err(|error| {
             StartError::new(format!("The catalogue is refused: {error}"), "Correct the configuration and start again.")
         })
@@ -157,7 +157,7 @@ impl VerifierConfig {
         catalogue: &Catalogue,
         methods: &DidMethods,
     ) -> Result<BTreeMap<Did, BTreeSet<String>>, StartError> {
-        let refused = |what: String| self.files.place(invalid_field("issuers", what));
+        let refused = |what: String| self.files.add_location(invalid_field("issuers", what));
         let mut accepted: BTreeMap<Did, BTreeSet<String>> = BTreeMap::new();
         for entry in &self.issuers {
             let did = parse_issuer(&entry.did).map_err(refused)?;

@@ -52,24 +52,24 @@ pub(crate) struct TrustDecision {
 /// Decisions about the issuers of one presentation, before they are assigned to its credentials.
 pub(crate) struct TrustDecisions {
     /// Decisions made by the issuer policy, in the order of the `issuer_trust` checks.
-    pub(crate) asked: Vec<TrustDecision>,
+    pub(crate) made: Vec<TrustDecision>,
     /// Decision for issuers that are not listed, for which the issuer policy was not called.
-    pub(crate) stranger: TrustDecision,
+    pub(crate) unlisted: TrustDecision,
 }
 
 impl TrustDecisions {
     /// Assigns the decisions to the checks of issuers in a report, and returns them in the report's order, with their
     /// query ids.
-    pub(crate) fn of(self, report: &VerificationReport) -> Vec<TrustDecision> {
-        let Self { asked, stranger } = self;
+    pub(crate) fn for_report(self, report: &VerificationReport) -> Vec<TrustDecision> {
+        let Self { made: asked, unlisted: stranger } = self;
         let mut asked = asked.into_iter();
         let decision = |check: &VerificationCheck| match (check.name, &check.outcome) {
-            (CheckName::IssuerTrust, _) => asked.next().map(|decision| decision.with_query_id(&check.about)),
+            (CheckName::IssuerTrust, _) => asked.next().map(|decision| decision.with_query_id(&check.query_id)),
             // The check that resolves the key depends on the format.
             (CheckName::IssuerKey | CheckName::Proof, VerificationOutcome::Failed(problem))
                 if problem.code == Code::IssuerUntrusted =>
             {
-                Some(stranger.clone().with_query_id(&check.about))
+                Some(stranger.clone().with_query_id(&check.query_id))
             }
             _ => None,
         };
@@ -89,7 +89,7 @@ impl TrustDecision {
     }
 
     /// Creates the acceptance of an issuer that the configuration lists with the type.
-    pub(crate) fn configured(issuer: &str, credential_type: &str) -> Self {
+    pub(crate) fn for_configured_issuer(issuer: &str, credential_type: &str) -> Self {
         let meaning = "The verifier's configuration names it for this type.";
         let decided_by = DecidedBy::Configuration;
         Self {
@@ -117,11 +117,11 @@ impl TrustDecision {
     }
 
     /// Converts a decision of the trust list. The issuer's DID is left empty if the list has no entry for it.
-    pub(crate) fn listed(why: &AccreditationDecision, credential_type: &str) -> Self {
-        let issuer = if why.name.is_some() { why.question.party.clone() } else { String::new() };
+    pub(crate) fn from_trust_list(why: &AccreditationDecision, credential_type: &str) -> Self {
+        let issuer = if why.name.is_some() { why.question.party_id.clone() } else { String::new() };
         let numbered = |(at, held): &(usize, Accreditation)| format!("{}: {held}", at.saturating_add(1));
         Self {
-            accepted: why.accepted(),
+            accepted: why.is_accepted(),
             decided_by: DecidedBy::TrustList,
             issuer,
             sequence: why.sequence,
@@ -141,7 +141,7 @@ impl TrustDecision {
     ///
     /// # Errors
     /// `issuer_untrusted`
-    pub(crate) fn check(&self) -> Result<(), Problem> {
+    pub(crate) fn to_check_result(&self) -> Result<(), Problem> {
         if self.accepted {
             return Ok(());
         }

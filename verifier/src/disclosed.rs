@@ -15,11 +15,11 @@ use carnet_core::{
 use carnet_spec::RetentionRule;
 use serde_json::{Map, Value};
 
-use crate::thresholds::is_commitments;
+use crate::thresholds::is_commitment_array;
 
 /// Returns the presented credential without members that are unique to the copy and carry no information: by the
 /// subject's id, or by a commitment, two presentations of one person could be linked (EU ARF, OIA_16).
-fn document(held: &VerifiedCredential) -> Map<String, Value> {
+fn disclosed_document(held: &VerifiedCredential) -> Map<String, Value> {
     let mut document = held.credential.document().clone();
     document.remove("proof");
     let subjects = match document.get_mut("credentialSubject") {
@@ -28,7 +28,7 @@ fn document(held: &VerifiedCredential) -> Map<String, Value> {
         _ => Vec::new(),
     };
     for subject in subjects {
-        subject.retain(|name, value| name != "id" && !is_commitments(name, value));
+        subject.retain(|name, value| name != "id" && !is_commitment_array(name, value));
     }
     document
 }
@@ -63,12 +63,12 @@ impl KeptClaim {
     }
 
     /// Returns the value as JSON text, for the store.
-    pub(crate) fn to_stored(&self) -> String {
+    pub(crate) fn value_to_json(&self) -> String {
         self.value.to_string()
     }
 
     /// Creates a claim from its stored form; `None` if the value is not JSON.
-    pub(crate) fn from_stored(query_id: String, path: String, value: &str, erase_at: Timestamp) -> Option<Self> {
+    pub(crate) fn from_json_value(query_id: String, path: String, value: &str, erase_at: Timestamp) -> Option<Self> {
         let value = json::parse(value.as_bytes(), json::Limits::DOCUMENT).ok()?;
         Some(Self { query_id, path, value, erase_at })
     }
@@ -88,7 +88,7 @@ impl fmt::Debug for KeptClaim {
 
 /// Returns the values at a path of a query, with their paths. Paths of an SD-JWT VC start at the top level, but its
 /// claims are stored below `credentialSubject`, where the path is then looked up.
-fn find<'a>(document: &'a Map<String, Value>, path: &ClaimPath) -> Vec<(ClaimPath, &'a Value)> {
+fn values_at_query_path<'a>(document: &'a Map<String, Value>, path: &ClaimPath) -> Vec<(ClaimPath, &'a Value)> {
     let found = values_at(document, path);
     if !found.is_empty() {
         return found;
@@ -105,44 +105,45 @@ pub(crate) struct DisclosedClaims(Map<String, Value>);
 impl DisclosedClaims {
     /// Returns the disclosed claims as JSON: the credentials by credential query id, or the members of the only
     /// credential.
-    pub(crate) fn members(&self) -> &Map<String, Value> {
+    pub(crate) fn as_map(&self) -> &Map<String, Value> {
         &self.0
     }
 
     /// Adds the disclosed claims of the credentials presented for a credential query.
     pub(crate) fn insert(&mut self, query_id: String, held: &[VerifiedCredential]) {
-        let documents = held.iter().map(|held| Value::Object(document(held))).collect();
+        let documents = held.iter().map(|held| Value::Object(disclosed_document(held))).collect();
         self.0.insert(query_id, Value::Array(documents));
     }
 
     /// Creates the disclosed claims of a credential without a presentation.
-    pub(crate) fn of_credential(held: &VerifiedCredential) -> Self {
-        Self(document(held))
+    pub(crate) fn from_credential(held: &VerifiedCredential) -> Self {
+        Self(disclosed_document(held))
     }
 
     /// Returns the value at a path; `None` unless one credential was presented for the query, and it has exactly one
     /// value there.
-    pub(crate) fn one(&self, query_id: &str, path: &ClaimPath) -> Option<&Value> {
-        match find(self.only(query_id)?, path).as_slice() {
+    pub(crate) fn single_value(&self, query_id: &str, path: &ClaimPath) -> Option<&Value> {
+        match values_at_query_path(self.single_credential(query_id)?, path).as_slice() {
             [(_, value)] => Some(value),
             _ => None,
         }
     }
 
     /// Returns all values at a path; empty unless exactly one credential was presented for the query.
-    pub(crate) fn all(&self, query_id: &str, path: &ClaimPath) -> Vec<&Value> {
-        let found = self.only(query_id).map(|document| find(document, path)).unwrap_or_default();
+    pub(crate) fn values(&self, query_id: &str, path: &ClaimPath) -> Vec<&Value> {
+        let found =
+            self.single_credential(query_id).map(|document| values_at_query_path(document, path)).unwrap_or_default();
         found.into_iter().map(|(_, value)| value).collect()
     }
 
     /// Returns the member `validUntil`; `None` unless exactly one credential was presented for the query, and it has an
     /// end of validity.
     pub(crate) fn valid_until(&self, query_id: &str) -> Option<&str> {
-        self.only(query_id)?.get("validUntil")?.as_str()
+        self.single_credential(query_id)?.get("validUntil")?.as_str()
     }
 
     /// Returns the only credential presented for a query; `None` if there are none or several.
-    fn only(&self, query_id: &str) -> Option<&Map<String, Value>> {
+    fn single_credential(&self, query_id: &str) -> Option<&Map<String, Value>> {
         match self.0.get(query_id)?.as_array()?.as_slice() {
             [Value::Object(document)] => Some(document),
             _ => None,
@@ -154,13 +155,17 @@ impl DisclosedClaims {
     pub(crate) fn keep(&self, keep: &[RetentionRule], now: Timestamp, last: Timestamp) -> Vec<KeptClaim> {
         let mut kept = Vec::new();
         for wanted in keep {
-            let shown = self.0.get(&wanted.credential).and_then(Value::as_array).into_iter().flatten();
-            for (path, value) in shown.filter_map(Value::as_object).flat_map(|document| find(document, &wanted.path)) {
+            let shown = self.0.get(&wanted.query_id).and_then(Value::as_array).into_iter().flatten();
+            for (path, value) in
+                shown.filter_map(Value::as_object).flat_map(|document| values_at_query_path(document, &wanted.path))
+            {
                 kept.push(KeptClaim {
-                    query_id: wanted.credential.clone(),
+                    query_id: wanted.query_id.clone(),
                     path: path_to_text(&path),
                     value: value.clone(),
-                    erase_at: now.plus(i64::from(wanted.days).saturating_mul(carnet_core::day::SECONDS)).min(last),
+                    erase_at: now
+                        .plus(i64::from(wanted.retention_days).saturating_mul(carnet_core::day::SECONDS))
+                        .min(last),
                 });
             }
         }

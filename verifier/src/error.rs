@@ -75,7 +75,7 @@ impl From<Error> for CallError {
     fn from(error: Error) -> Self {
         let wrong_state = |reason, message| Self::new(ErrorKind::WrongState, reason, message);
         fn unavailable(reason: &'static str, message: impl Into<String>, after: Duration) -> CallError {
-            CallError::new(ErrorKind::Unavailable, reason, message).with_retry(after)
+            CallError::new(ErrorKind::Unavailable, reason, message).with_retry_after(after)
         }
         match error {
             Error::RequestUnknown => Self::new(
@@ -137,7 +137,7 @@ impl From<Error> for CallError {
                 "WATCHERS_EXHAUSTED",
                 "Too many watch at the same time. Read the result instead, or try again.",
             )
-            .with_retry(Duration::from_secs(5)),
+            .with_retry_after(Duration::from_secs(5)),
             Error::Stopping => unavailable(
                 "STOPPING",
                 "The service is stopping. Nothing is lost; watch again in a moment.",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidMethod, Resolve, SelfContained},
+    did::{Did, DidDocument, DidMethod, Resolve, SelfContainedResolver},
     keys::Signer as _,
 };
 use carnet_service::keys::Keyring;
@@ -19,7 +19,7 @@ pub(crate) struct OwnIdentity {
     /// Name displayed to holders.
     pub(crate) name: String,
     /// Keyring, whose active key signs.
-    pub(crate) key: Keyring,
+    pub(crate) keyring: Keyring,
 }
 
 impl OwnIdentity {
@@ -27,7 +27,7 @@ impl OwnIdentity {
     ///
     /// # Errors
     /// [`Error::Internal`]: the thread panicked.
-    pub(crate) async fn signing<T: Send + 'static>(
+    pub(crate) async fn run_signing<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, Error> {
@@ -40,13 +40,13 @@ impl OwnIdentity {
     pub(crate) fn new(did: Did, name: String, key: Keyring) -> Option<Self> {
         let public = key.public_key();
         let kid = if did.method() == DidMethod::Web {
-            format!("{did}#{}", key.name())
-        } else if [Did::jwk(&public), Did::key(&public)].contains(&did) {
-            SelfContained.resolve(&did).ok()?.method_of(&public)?.to_owned()
+            format!("{did}#{}", key.active_fragment())
+        } else if [Did::did_jwk(&public), Did::did_key(&public)].contains(&did) {
+            SelfContainedResolver.resolve(&did).ok()?.method_of(&public)?.to_owned()
         } else {
             return None;
         };
-        Some(Self { did, kid, name, key })
+        Some(Self { did, kid, name, keyring: key })
     }
 
     /// Returns the full client identifier of signed requests (OpenID4VP 1.0 section 5.9.3), which is also the audience
@@ -59,24 +59,24 @@ impl OwnIdentity {
     ///
     /// # Errors
     /// The DID document would be invalid.
-    pub(crate) fn resolver(&self) -> Result<OwnDocument, Problem> {
-        let document = if self.did.is_published() {
+    pub(crate) fn own_resolver(&self) -> Result<OwnDocumentResolver, Problem> {
+        let document = if self.did.has_published_document() {
             // Receipts with a retired key are still valid; those with a compromised one may be forged.
-            Arc::new(self.key.own_document(&self.did)?)
+            Arc::new(self.keyring.own_document(&self.did)?)
         } else {
-            SelfContained.resolve(&self.did)?
+            SelfContainedResolver.resolve(&self.did)?
         };
-        Ok(OwnDocument { did: self.did.clone(), document })
+        Ok(OwnDocumentResolver { did: self.did.clone(), document })
     }
 }
 
 /// Resolver that knows only this verifier's own DID document.
-pub(crate) struct OwnDocument {
+pub(crate) struct OwnDocumentResolver {
     did: Did,
     document: Arc<DidDocument>,
 }
 
-impl Resolve for OwnDocument {
+impl Resolve for OwnDocumentResolver {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         if *did == self.did { Ok(Arc::clone(&self.document)) } else { Err(Code::DidUnresolved.into()) }
     }

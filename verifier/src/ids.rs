@@ -9,7 +9,7 @@ pub(crate) struct RequestId(String);
 
 impl RequestId {
     /// Generates an id. It never begins with a hyphen.
-    pub(crate) fn draw(rng: Rng<'_>) -> Self {
+    pub(crate) fn generate(rng: Rng<'_>) -> Self {
         loop {
             let mut bytes = [0; 16];
             rng.fill_bytes(&mut bytes);
@@ -33,7 +33,7 @@ impl RequestId {
 }
 
 /// Generates a nonce: 256 random bits in base64url.
-pub(crate) fn random_nonce(rng: Rng<'_>) -> String {
+pub(crate) fn generate_nonce(rng: Rng<'_>) -> String {
     let mut bytes = [0; 32];
     rng.fill_bytes(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn ids_are_of_one_form() {
-        let id = RequestId::draw(&mut rand_core::OsRng);
+        let id = RequestId::generate(&mut rand_core::OsRng);
         assert_eq!(id.as_str().len(), 22);
         assert!(RequestId::parse(id.as_str()).is_some());
         for text in ["", "..", "a b", "AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAA", "' OR 1=1 --"] {

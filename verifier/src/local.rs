@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc};
 
 use carnet_core::{
     Problem, day,
-    did::{Did, DidDocument, Resolve, SelfContained},
-    keys::{Algorithm, SecretKey, Signer as _},
+    did::{Did, DidDocument, Resolve, SelfContainedResolver},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     time::CLOCK_SKEW,
     trust::registration::{Registration, RegistrationRequest},
 };
@@ -15,12 +15,12 @@ use carnet_service::{config::StartError, disk, keys, local::LocalOptions, time};
 use rand_core::OsRng;
 use serde_json::{Map, Value};
 
-use crate::registration::{FILE, RegistrationArgs};
+use crate::registration::{REGISTRATION_FILE, RegistrationArgs};
 
 /// Display name of the registrar.
-const REGISTRAR: &str = "Trial register of this machine";
+const REGISTRAR_NAME: &str = "Trial register of this machine";
 /// Validity of the registration, in days.
-const DAYS: i64 = 365;
+const VALIDITY_DAYS: i64 = 365;
 
 /// Returns the registration data of a verifier in local mode. Nothing in it can be mistaken for a real organisation.
 /// Without `uses`, it is registered for all templates.
@@ -57,28 +57,29 @@ pub(crate) fn register_locally(
             "Remove the directory that init has just made, and run init again.",
         )
     };
-    let own = Own(Arc::new(keys::own_document(data, did)?));
+    let own = OwnDidResolver(Arc::new(keys::own_document(data, did)?));
     let signed = || -> Result<(Did, Map<String, Value>), Problem> {
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        let registrar = Did::key(&key.public_key());
-        let kid = registrar.with_fragment(registrar.id())?;
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
+        let registrar = Did::did_key(&key.public_key());
+        let kid = registrar.with_fragment(registrar.method_specific_id())?;
         let now = time::now();
         let request = RegistrationRequest::verify(request, now, CLOCK_SKEW, &own)?;
         let from = now.start_of_day();
-        let until = from.plus(DAYS.saturating_mul(day::SECONDS));
+        let until = from.plus(VALIDITY_DAYS.saturating_mul(day::SECONDS));
         Ok((registrar, Registration::issue(&request, &kid, &key, from, until)?))
     };
     let (registrar, registration) = signed().map_err(|problem| refused(problem.to_string()))?;
     let text = format!("{:#}\n", Value::Object(registration));
-    disk::write_new(&data.join(FILE), text.as_bytes(), 0o644).map_err(|error| refused(error.to_string()))?;
-    Ok(LocalRegistrar { did: registrar.to_string(), name: REGISTRAR.to_owned() })
+    disk::write_new(&data.join(REGISTRATION_FILE), text.as_bytes(), 0o644)
+        .map_err(|error| refused(error.to_string()))?;
+    Ok(LocalRegistrar { did: registrar.to_string(), name: REGISTRAR_NAME.to_owned() })
 }
 
 /// Resolver of the verifier's own DID, which is not published yet, and of did:key and did:jwk.
-struct Own(Arc<DidDocument>);
+struct OwnDidResolver(Arc<DidDocument>);
 
-impl Resolve for Own {
+impl Resolve for OwnDidResolver {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        if self.0.did() == did { Ok(self.0.clone()) } else { SelfContained.resolve(did) }
+        if self.0.did() == did { Ok(self.0.clone()) } else { SelfContainedResolver.resolve(did) }
     }
 }

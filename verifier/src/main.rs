@@ -7,11 +7,11 @@ use carnet_verifier::VerifierArguments;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
-    let commands = client::with_service_defaults(VerifierArguments::command(), &client::VERIFIER);
+    let commands = client::with_service_defaults(VerifierArguments::command(), &client::VERIFIER_DEFAULTS);
     let parsed = commands.try_get_matches().and_then(|matches| VerifierArguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
-        Err(error) => return carnet_console::usage(&error),
+        Err(error) => return carnet_console::print_usage(&error),
     };
     carnet_service::telemetry::init_logging();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     // Boxed: otherwise the runtime would instantiate the whole program once for each way to drive it.
     let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(carnet_verifier::run(arguments));
     match runtime.block_on(work) {
-        Ok(code) => carnet_console::exit(code),
+        Ok(code) => carnet_console::exit_code(code),
         Err(failure) => failure.report(),
     }
 }

@@ -8,7 +8,7 @@ use carnet_core::{
 };
 use carnet_openid::vp::{
     ResponseMode,
-    response::{AuthorizationResponse, ResponseForm, with_response_code},
+    response::{AuthorizationResponse, ResponseForm, append_response_code},
 };
 use rand_core::OsRng;
 use sha2::{Digest as _, Sha256};
@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     error::Error,
     ids,
-    presentations::{OfferedQuery, SubmissionResponse},
+    presentations::{AnsweredQuery, SubmissionResponse},
     request::StoredRequest,
     requests::parse_stored_query,
     store::{OpenIdExchange, ReadOpenIdExchanges as _, Store, WriteOpenIdExchanges as _, WriteRows as _},
@@ -31,10 +31,10 @@ mod objects;
 
 /// Maximum number of different encrypted responses to one request: three times [`crate::request::MAX_ATTEMPTS`], since
 /// responses that fail before they count as an attempt are recorded too.
-const MOST_EPHEMERAL_KEYS: usize = 30;
+const MAX_EPHEMERAL_KEYS: usize = 30;
 
 /// Outcome of a valid authorization response.
-pub(crate) enum OpenIdAnswer {
+pub(crate) enum OpenIdOutcome {
     /// The wallet returned an error; the request stays open.
     Declined,
     /// The presentations were verified, and accepted or refused. The second value is the URL that the wallet opens
@@ -43,56 +43,56 @@ pub(crate) enum OpenIdAnswer {
 }
 
 impl<S: Store> Verifier<S> {
-    /// Verifies an authorization response, and records the result as [`Verifier::submit`] does.
+    /// Verifies an authorization response, and records the result as [`Verifier::submit_presentation`] does.
     ///
     /// # Errors
     /// The request is unknown or closed; `response_encryption` for another response mode than that of the request
-    /// object; an invalid response; those of [`Verifier::submit`].
-    pub(crate) async fn submit_openid(
+    /// object; an invalid response; those of [`Verifier::submit_presentation`].
+    pub(crate) async fn submit_openid_response(
         self: &Arc<Self>,
         id: &str,
         form: ResponseForm,
         limits: Limits,
         now: Timestamp,
-    ) -> Result<OpenIdAnswer, Error> {
-        let stored = self.stored(id).await?;
-        if let Some(closed) = stored.closed(now) {
+    ) -> Result<OpenIdOutcome, Error> {
+        let stored = self.stored_request(id).await?;
+        if let Some(closed) = stored.closed_reason(now) {
             return Err(Error::RequestClosed(closed));
         }
         let exchange = self.store.read().await?.openid_exchange(stored.number).await?;
         // The mode is that of the request object, which may be older than the configuration.
-        let mode = exchange.as_ref().map_or_else(|| self.settings.openid.mode(), OpenIdExchange::mode);
+        let mode = exchange.as_ref().map_or_else(|| self.settings.openid.mode(), OpenIdExchange::response_mode);
         let (response, encrypted) = match (form, mode) {
             (ResponseForm::Declined(code), _) => {
                 tracing::info!(code = code.as_str(), "a wallet declined a request");
-                return Ok(OpenIdAnswer::Declined);
+                return Ok(OpenIdOutcome::Declined);
             }
             (ResponseForm::Plain(token, state, wallet_nonce), ResponseMode::DirectPost) => {
-                let response = AuthorizationResponse::from_plain(token.expose(), state, limits)?;
+                let response = AuthorizationResponse::from_vp_token(token.expose(), state, limits)?;
                 (AuthorizationResponse { wallet_nonce, ..response }, None)
             }
             (ResponseForm::Encrypted(token), ResponseMode::DirectPostJwt) => {
-                (decrypted(exchange.as_ref(), token.expose(), limits)?, Some(token))
+                (decrypt_response(exchange.as_ref(), token.expose(), limits)?, Some(token))
             }
             _ => return Err(Problem::from(Code::ResponseEncryption).into()),
         };
-        response.require_state(Some(&state(&stored.nonce)))?;
+        response.require_state(Some(&state_parameter(&stored.nonce)))?;
         if let Some(token) = encrypted {
-            let thumbprint = response.ephemeral.as_deref().unwrap_or_default();
+            let thumbprint = response.ephemeral_thumbprint.as_deref().unwrap_or_default();
             self.record_ephemeral_key(stored.number, thumbprint, token.expose()).await?;
         }
         let exchange = exchange.unwrap_or_default();
         let object = self.answered_object(&stored, &exchange, response.wallet_nonce.as_deref()).await?;
         let request_digest = request_digest(&object);
-        let offered = OfferedQuery::WithAlternatives { request_digest };
-        let answered = self.submit_as(id, response.presentations, offered, now).await?;
-        let redirect = if answered.verdict.accepted() { self.way_back(&stored).await } else { Ok(None) };
+        let offered = AnsweredQuery::WithAlternatives { request_digest };
+        let answered = self.submit_for_query(id, response.presentations, offered, now).await?;
+        let redirect = if answered.verdict.accepted() { self.issue_response_code(&stored).await } else { Ok(None) };
         let redirect = redirect.unwrap_or_else(|error| {
             // The result is recorded in any case.
             tracing::warn!(%error, "no response code could be stored, so the wallet does not lead back");
             None
         });
-        Ok(OpenIdAnswer::Answered(answered, redirect))
+        Ok(OpenIdOutcome::Answered(answered, redirect))
     }
 
     /// Records the ephemeral key of an encrypted response, to detect replays. An identical response is permitted, since
@@ -111,7 +111,7 @@ impl<S: Store> Verifier<S> {
         }
         let is_used = |known: &String| known.split('.').next() == Some(thumbprint);
         // Responses that fail before they count as attempts are recorded too, and must not fill the store.
-        if exchange.ephemeral_keys.iter().any(is_used) || exchange.ephemeral_keys.len() >= MOST_EPHEMERAL_KEYS {
+        if exchange.ephemeral_keys.iter().any(is_used) || exchange.ephemeral_keys.len() >= MAX_EPHEMERAL_KEYS {
             return Err(Problem::from(Code::ResponseEncryption).into());
         }
         exchange.ephemeral_keys.push(entry);
@@ -122,15 +122,15 @@ impl<S: Store> Verifier<S> {
 
     /// Issues a response code, and returns the configured return URL with it (OpenID4VP section 13.3); `None` if none
     /// is configured.
-    async fn way_back(&self, stored: &StoredRequest) -> Result<Option<String>, Error> {
+    async fn issue_response_code(&self, stored: &StoredRequest) -> Result<Option<String>, Error> {
         let Some(url) = &self.settings.openid.return_url else { return Ok(None) };
-        let code = ids::random_nonce(&mut OsRng);
+        let code = ids::generate_nonce(&mut OsRng);
         let mut transaction = self.store.begin("record_response_code").await?;
         let exchange = transaction.openid_exchange(stored.number).await?.unwrap_or_default();
         let exchange = OpenIdExchange { response_code: Some(Sha256::digest(&code).to_vec()), ..exchange };
         transaction.put_openid_exchange(stored.number, &exchange).await?;
         transaction.commit().await?;
-        Ok(Some(with_response_code(url, &code)?))
+        Ok(Some(append_response_code(url, &code)?))
     }
 
     /// Checks that a response code was issued for this request, and so belongs to the session of the verifier's web
@@ -150,27 +150,27 @@ impl<S: Store> Verifier<S> {
     }
 
     /// Replaces query ids in the record with those that the wallet used, which may be ids of alternatives.
-    pub(crate) fn as_sent(record: DisclosureRecord, sent: &BTreeSet<String>) -> DisclosureRecord {
+    pub(crate) fn with_sent_ids(record: DisclosureRecord, sent: &BTreeSet<String>) -> DisclosureRecord {
         let name = |shown: CredentialSummary| {
             let query_id = formats::sent_id(shown.query_id, sent);
             CredentialSummary { query_id, ..shown }
         };
-        DisclosureRecord { shown: record.shown.into_iter().map(name).collect(), ..record }
+        DisclosureRecord { credentials: record.credentials.into_iter().map(name).collect(), ..record }
     }
 
     /// Returns the query of a request object: for requests from templates with alternative formats.
     fn offered_query(&self, stored: &StoredRequest) -> Result<Query, Error> {
         let query = parse_stored_query(stored)?;
         let alternatives = self.alternatives(stored, &query);
-        Ok(formats::widened(&query, &alternatives))
+        Ok(formats::add_alternatives(&query, &alternatives))
     }
 
     /// Returns the alternative queries of a request; none for a custom query.
-    fn alternatives(&self, stored: &StoredRequest, query: &Query) -> formats::Alternatives {
+    fn alternatives(&self, stored: &StoredRequest, query: &Query) -> formats::AlternativeQueries {
         if stored.template.is_empty() {
-            return formats::Alternatives::new();
+            return formats::AlternativeQueries::new();
         }
-        formats::alternatives(query, &self.verification.catalogue)
+        formats::alternative_queries(query, &self.verification.catalogue)
     }
 
     /// Returns query and presentations after replacing each query by its alternative, if the wallet chose that. The ids
@@ -182,12 +182,16 @@ impl<S: Store> Verifier<S> {
         answer: VpToken,
     ) -> (Query, VpToken) {
         let alternatives = self.alternatives(stored, &query);
-        formats::chosen(query, &alternatives, answer)
+        formats::apply_chosen_formats(query, &alternatives, answer)
     }
 }
 
 /// Decrypts a response with the key of its request; `response_encryption` if the request has none.
-fn decrypted(exchange: Option<&OpenIdExchange>, token: &str, limits: Limits) -> Result<AuthorizationResponse, Error> {
+fn decrypt_response(
+    exchange: Option<&OpenIdExchange>,
+    token: &str,
+    limits: Limits,
+) -> Result<AuthorizationResponse, Error> {
     // No key: no wallet has fetched the request object, or the request was closed in the meantime.
     let key = exchange.map(|exchange| &exchange.encryption_key).filter(|key| !key.is_empty());
     let key = key.ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
@@ -195,7 +199,7 @@ fn decrypted(exchange: Option<&OpenIdExchange>, token: &str, limits: Limits) -> 
 }
 
 /// Returns the parameter `state` of a request. It is derived from the nonce, so that nothing more is stored.
-fn state(nonce: &str) -> String {
+fn state_parameter(nonce: &str) -> String {
     let digest = Sha256::digest(format!("carnet-openid-state/1\0{nonce}"));
     URL_SAFE_NO_PAD.encode(digest.iter().take(16).copied().collect::<Vec<u8>>())
 }
@@ -206,9 +210,9 @@ mod tests {
 
     #[test]
     fn a_state_follows_from_its_nonce_and_shows_nothing_of_it() {
-        assert_eq!(state("a"), state("a"));
-        assert_ne!(state("a"), state("b"));
-        assert_eq!(state("a").len(), 22);
-        carnet_openid::vp::check_nonce("state", &state("a")).unwrap();
+        assert_eq!(state_parameter("a"), state_parameter("a"));
+        assert_ne!(state_parameter("a"), state_parameter("b"));
+        assert_eq!(state_parameter("a").len(), 22);
+        carnet_openid::vp::check_nonce("state", &state_parameter("a")).unwrap();
     }
 }

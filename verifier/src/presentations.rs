@@ -14,12 +14,12 @@ use crate::{
     disclosed::DisclosedClaims,
     error::Error,
     ids::RequestId,
-    receipts::AnswerDigests,
-    recording::{admit_attempt, record_verdict_alone},
+    receipts::ReceiptDigests,
+    recording::{admit_attempt, commit_verdict},
     redemption::RedeemingPresentation,
     request::ClosedReason,
     requests::{parse_custom_query, parse_stored_query},
-    statements::statement_age_in_request,
+    statement_age::max_statement_age,
     store::{ReadRequests as _, Store},
     verdicts::{Verdict, VerificationResult},
     verification::{PresentationBinding, VpToken},
@@ -36,9 +36,9 @@ pub(crate) struct SubmissionResponse {
 
 /// Variant of the query in the request object that the wallet answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum OfferedQuery {
+pub(crate) enum AnsweredQuery {
     /// Original query.
-    AsMade,
+    Original,
     /// Query with alternative formats (spec/openid4vp.md 3.1).
     WithAlternatives {
         /// Digest of the answered request object, for the receipt.
@@ -56,55 +56,55 @@ impl<S: Store> Verifier<S> {
     /// # Errors
     /// The request is unknown or closed; [`Error::ClockBehind`]; [`Error::IssuerKeyUnknown`]; store errors. A
     /// presentation that fails a check is no error: the result says so.
-    pub(crate) async fn submit(
+    pub(crate) async fn submit_presentation(
         self: &Arc<Self>,
         id: &str,
         vp_token: VpToken,
         now: Timestamp,
     ) -> Result<SubmissionResponse, Error> {
-        self.submit_as(id, vp_token, OfferedQuery::AsMade, now).await
+        self.submit_for_query(id, vp_token, AnsweredQuery::Original, now).await
     }
 
-    /// Verifies a presentation as [`Self::submit`], for a request object with this variant of the query. Continues if
+    /// Verifies a presentation as [`Self::submit_presentation`], for a request object with this variant of the query. Continues if
     /// the client disconnects.
-    pub(crate) async fn submit_as(
+    pub(crate) async fn submit_for_query(
         self: &Arc<Self>,
         id: &str,
         vp_token: VpToken,
-        offered: OfferedQuery,
+        offered: AnsweredQuery,
         now: Timestamp,
     ) -> Result<SubmissionResponse, Error> {
         let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
         let this = Arc::clone(self);
         // A separate task completes even if the client disconnects.
-        tokio::spawn(async move { this.answer(&id, vp_token, offered, now).await })
+        tokio::spawn(async move { this.verify_and_record(&id, vp_token, offered, now).await })
             .await
             .map_err(|error| Error::Internal(error.to_string()))?
     }
 
-    async fn answer(
+    async fn verify_and_record(
         &self,
         id: &RequestId,
         vp_token: VpToken,
-        offered: OfferedQuery,
+        offered: AnsweredQuery,
         now: Timestamp,
     ) -> Result<SubmissionResponse, Error> {
-        self.verification.clock.check(now)?;
+        self.verification.clock.require_not_behind(now)?;
         let request = admit_attempt(&self.store, id, now).await?;
         let query = parse_stored_query(&request)?;
         // Digest of the received text, valid or not.
         let presented = presentation_digest(&vp_token).ok();
         let sent: BTreeSet<String> = vp_token.keys().cloned().collect();
         let (query, vp_token, audience, request_digest) = match offered {
-            OfferedQuery::AsMade => {
+            AnsweredQuery::Original => {
                 (query, vp_token, request.audience.clone(), request_digest(&request.request_object))
             }
-            OfferedQuery::WithAlternatives { request_digest } => {
+            AnsweredQuery::WithAlternatives { request_digest } => {
                 let (query, vp_token) = self.with_chosen_formats(&request, query, vp_token);
                 (query, vp_token, self.openid_client_id(&request).await?, request_digest)
             }
         };
-        let digests = AnswerDigests { request: request_digest, presentation: presented };
+        let digests = ReceiptDigests { request_digest, presentation_digest: presented };
         let template = self.verification.catalogue.template(&request.template);
         if template.is_none() && !request.template.is_empty() {
             // It is no longer known if the presentation would be a use of a voucher.
@@ -114,23 +114,23 @@ impl<S: Store> Verifier<S> {
             query,
             nonce: request.nonce.clone(),
             audience,
-            stale_by: template.map_or(0, |template| template.stale_status_seconds.into()),
-            statement_age: statement_age_in_request(&request.request_object).unwrap_or(freshness::DEFAULT_SECONDS),
+            max_stale_seconds: template.map_or(0, |template| template.max_stale_status_seconds.into()),
+            max_statement_age: max_statement_age(&request.request_object).unwrap_or(freshness::DEFAULT_LIFETIME),
         };
         let VerificationResult { verdict, disclosed, record } =
-            self.verification.presentation(vp_token, binding, now).await?;
-        self.keep_clock_floor().await?;
-        let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
+            self.verification.verify_presentation(vp_token, binding, now).await?;
+        self.save_clock_floor().await?;
+        let keep = template.map(|template| template.retained_claims.as_slice()).unwrap_or_default();
         let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now, request.keep_until));
         let kept = kept.unwrap_or_default();
-        let redeem = template.and_then(|template| Some((template.id.as_str(), template.redeem.as_ref()?)));
+        let redeem = template.and_then(|template| Some((template.id.as_str(), template.redemption.as_ref()?)));
         let (verdict, counts) = match redeem.zip(disclosed.as_ref()) {
             Some(((template, redeem), disclosed)) => {
-                let counted = RedeemingPresentation { template, redeem, disclosed };
+                let counted = RedeemingPresentation { template_id: template, redemption_claims: redeem, disclosed };
                 self.record_use(id, verdict, &kept, counted, now).await?
             }
             None => {
-                let counts = record_verdict_alone(&self.store, id, &verdict, &kept).await?;
+                let counts = commit_verdict(&self.store, id, &verdict, &kept).await?;
                 (verdict, counts)
             }
         };
@@ -139,13 +139,13 @@ impl<S: Store> Verifier<S> {
         if !counts && verdict.accepted() {
             // Another presentation was accepted first, or the request has expired: the disclosed claims are dropped
             // here.
-            let closed = self.store.read().await?.request(id).await?.and_then(|request| request.closed(now));
+            let closed = self.store.read().await?.request(id).await?.and_then(|request| request.closed_reason(now));
             return Err(Error::RequestClosed(closed.unwrap_or(ClosedReason::Answered)));
         }
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
-        let record = Self::as_sent(record, &sent);
-        let receipt = self.receipt(&request, digests, &verdict, &record, &kept, now).await;
-        self.hub.publish(id, disclosed);
+        let record = Self::with_sent_ids(record, &sent);
+        let receipt = self.sign_receipt(&request, digests, &verdict, &record, &kept, now).await;
+        self.watch_hub.notify(id, disclosed);
         Ok(SubmissionResponse { verdict, receipt })
     }
 
@@ -178,11 +178,16 @@ impl<S: Store> Verifier<S> {
             ));
         }
         let (_, query) = parse_custom_query(dcql, "dcql_query")?;
-        let binding =
-            PresentationBinding { query, nonce, audience, stale_by: 0, statement_age: freshness::DEFAULT_SECONDS };
-        self.verification.clock.check(now)?;
-        let result = self.verification.presentation(vp_token, binding, now).await?;
-        self.keep_clock_floor().await?;
+        let binding = PresentationBinding {
+            query,
+            nonce,
+            audience,
+            max_stale_seconds: 0,
+            max_statement_age: freshness::DEFAULT_LIFETIME,
+        };
+        self.verification.clock.require_not_behind(now)?;
+        let result = self.verification.verify_presentation(vp_token, binding, now).await?;
+        self.save_clock_floor().await?;
         Ok((result.verdict, result.disclosed))
     }
 
@@ -198,9 +203,9 @@ impl<S: Store> Verifier<S> {
         if bytes.is_empty() {
             return Err(Error::invalid("CREDENTIAL_MISSING", "credential", "must be the credential"));
         }
-        self.verification.clock.check(now)?;
-        let verified = self.verification.credential(bytes, now).await?;
-        self.keep_clock_floor().await?;
+        self.verification.clock.require_not_behind(now)?;
+        let verified = self.verification.verify_credential(bytes, now).await?;
+        self.save_clock_floor().await?;
         Ok(verified)
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 pub(crate) async fn admit_attempt<S: Store>(store: &S, id: &RequestId, now: Timestamp) -> Result<StoredRequest, Error> {
     let mut transaction = store.begin("begin_answer").await?;
     let mut request = transaction.request(id).await?.ok_or(Error::RequestUnknown)?;
-    if let Some(closed) = request.closed(now) {
+    if let Some(closed) = request.closed_reason(now) {
         return Err(Error::RequestClosed(closed));
     }
     transaction.count_attempt(request.number).await?;
@@ -50,7 +50,7 @@ pub(crate) async fn record_verdict(
 }
 
 /// Records a result as [`record_verdict`], in a transaction of its own.
-pub(crate) async fn record_verdict_alone<S: Store>(
+pub(crate) async fn commit_verdict<S: Store>(
     store: &S,
     id: &RequestId,
     verdict: &Verdict,

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use carnet_core::{
-    did::{Did, DidUrl, SelfContained},
-    input::without_mark,
+    did::{Did, DidUrl, SelfContainedResolver},
+    input::without_bom,
     json::{self, Limits},
-    keys::{Algorithm, Signer as _},
+    keys::{SignatureAlgorithm, Signer as _},
     query::Query,
     spelling::nearest_name,
     text::quoted,
@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use crate::{identity::OwnIdentity, openid::formats};
 
 /// File name of the registration in the data directory.
-pub(crate) const FILE: &str = "registration.json";
+pub(crate) const REGISTRATION_FILE: &str = "registration.json";
 
 /// Details that the operator states about itself.
 #[derive(Debug, Clone, clap::Args)]
@@ -43,7 +43,7 @@ pub(crate) struct RegistrationArgs {
     /// Your data protection authority.
     #[arg(long)]
     pub(crate) authority: String,
-    /// https URL of its page for complaints.
+    /// https URL of the data protection authority's page for complaints.
     #[arg(long)]
     pub(crate) authority_uri: Option<String>,
     /// Its email address.
@@ -70,12 +70,12 @@ fn refused(what: String, hint: &str) -> StartError {
 
 /// Appends the registered credentials of a template in the alternative formats that OpenID4VP requests offer, with the
 /// same bounds. Otherwise a wallet would warn that a registered verifier requests more than it is registered for.
-fn in_all_formats(
+fn with_alternative_formats(
     mut registered: Vec<RegisteredCredential>,
     query: &Query,
     catalogue: &Catalogue,
 ) -> Vec<RegisteredCredential> {
-    let alternatives = formats::alternatives(query, catalogue);
+    let alternatives = formats::alternative_queries(query, catalogue);
     let pairs = query.credentials.iter().zip(&registered);
     let others = pairs.filter_map(|(asked, known)| {
         let other = alternatives.get(&asked.id)?;
@@ -103,7 +103,7 @@ pub(crate) fn create_registration_request(
     about: &RegistrationArgs,
     catalogue: &Catalogue,
 ) -> Result<Map<String, Value>, StartError> {
-    require_templates(&about.uses, catalogue)?;
+    require_known_templates(&about.uses, catalogue)?;
     let mut intended_uses = Vec::new();
     for template in catalogue.templates().filter(|template| about.all_uses || about.uses.contains(&template.id)) {
         let query =
@@ -113,11 +113,11 @@ pub(crate) fn create_registration_request(
             purpose: template.purpose.clone(),
             legal_basis: template.legal_basis.clone(),
             retention_days: template.retention_days,
-            credentials: in_all_formats(
+            credentials: with_alternative_formats(
                 if about.any_bounds {
-                    RegisteredCredential::of_query(&query.0)
+                    RegisteredCredential::from_query(&query.0)
                 } else {
-                    template.limit(RegisteredCredential::of_query(&query.0))
+                    template.restrict_bounds(RegisteredCredential::from_query(&query.0))
                 },
                 &query.0,
                 catalogue,
@@ -141,7 +141,7 @@ pub(crate) fn create_registration_request(
         receipt_keys: receipt_keys(identity),
     };
     let signed = DidUrl::parse(&identity.kid)
-        .and_then(|kid| RegistrationRequest::make(&relying_party, &kid, &identity.key, now()));
+        .and_then(|kid| RegistrationRequest::sign(&relying_party, &kid, &identity.keyring, now()));
     signed.map_err(|problem| {
         refused(
             format!("The registration request cannot be created: {problem}"),
@@ -153,11 +153,15 @@ pub(crate) fn create_registration_request(
 /// Returns the keys that may sign receipts: the active one, and, for a published DID, an Ed25519 key in the state
 /// `Next`.
 fn receipt_keys(identity: &OwnIdentity) -> Vec<ReceiptKey> {
-    let active = DidUrl::parse(&identity.kid).ok().map(|kid| ReceiptKey::new(&kid, &identity.key.public_key()));
-    let next = identity.key.keys().iter().filter(|key| key.state() == KeyState::Next && identity.did.is_published());
-    let next = next.filter(|key| key.public_key().algorithm() == Algorithm::EdDsa);
-    let next =
-        next.filter_map(|key| Some(ReceiptKey::new(&identity.did.with_fragment(key.name()).ok()?, key.public_key())));
+    let active = DidUrl::parse(&identity.kid).ok().map(|kid| ReceiptKey::new(&kid, &identity.keyring.public_key()));
+    let next = identity
+        .keyring
+        .keys()
+        .iter()
+        .filter(|key| key.state() == KeyState::Next && identity.did.has_published_document());
+    let next = next.filter(|key| key.public_key().algorithm() == SignatureAlgorithm::EdDsa);
+    let next = next
+        .filter_map(|key| Some(ReceiptKey::new(&identity.did.with_fragment(key.fragment()).ok()?, key.public_key())));
     active.into_iter().chain(next).collect()
 }
 
@@ -166,7 +170,7 @@ fn receipt_keys(identity: &OwnIdentity) -> Vec<ReceiptKey> {
 pub(crate) fn permits_receipt_key(registration: &Map<String, Value>, identity: &OwnIdentity) -> bool {
     let keys = registration.get("credentialSubject").and_then(|subject| subject.get("receipt_keys"));
     let Some(keys) = keys.and_then(Value::as_array) else { return true };
-    let active = identity.key.public_key().to_multikey();
+    let active = identity.keyring.public_key().to_multikey();
     keys.iter().any(|key| {
         key.get("id").and_then(Value::as_str) == Some(&identity.kid)
             && key.get("publicKeyMultibase").and_then(Value::as_str) == Some(&active)
@@ -177,7 +181,7 @@ pub(crate) fn permits_receipt_key(registration: &Map<String, Value>, identity: &
 ///
 /// # Errors
 /// One of them is not in the catalogue.
-pub(crate) fn require_templates(uses: &[String], catalogue: &Catalogue) -> Result<(), StartError> {
+pub(crate) fn require_known_templates(uses: &[String], catalogue: &Catalogue) -> Result<(), StartError> {
     let Some(id) = uses.iter().find(|id| catalogue.template(id).is_none()) else { return Ok(()) };
     let names = || catalogue.templates().map(|known| known.id.as_str());
     let meant = nearest_name(id, names()).map(|known| format!("Do you mean {known}? ")).unwrap_or_default();
@@ -190,18 +194,19 @@ pub(crate) fn require_templates(uses: &[String], catalogue: &Catalogue) -> Resul
 ///
 /// # Errors
 /// It is unreadable, another verifier's, not valid now, or cannot be written.
-pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registration, StartError> {
-    let bytes = disk::read_given(file)
-        .map_err(|error| refused(format!("{} cannot be read: {error}", file.display()), "Check the path.").absent())?;
+pub(crate) fn install_registration(data: &Path, did: &str, file: &Path) -> Result<Registration, StartError> {
+    let bytes = disk::read_user_file(file).map_err(|error| {
+        refused(format!("{} cannot be read: {error}", file.display()), "Check the path.").input_missing()
+    })?;
     let registration = json::parse_object(&bytes, Limits::DOCUMENT).and_then(|document| {
         // Wallets decide which registrars they accept; here the signature must be that of its issuer.
         let expected = ExpectedRegistration {
-            asker: did,
-            registrars: &|issuer| is_self_contained(issuer),
+            verifier: did,
+            is_trusted_registrar: &|issuer| is_self_contained(issuer),
             now: now(),
             skew: CLOCK_SKEW,
         };
-        Registration::verify(&document, &expected, &SelfContained)
+        Registration::verify(&document, &expected, &SelfContainedResolver)
     });
     let registration = registration.map_err(|problem| {
         refused(
@@ -209,8 +214,8 @@ pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registratio
             "Have a registrar sign this verifier's own request.",
         )
     })?;
-    let path = data.join(FILE);
-    disk::replace(&path, &bytes, 0o644)
+    let path = data.join(REGISTRATION_FILE);
+    disk::replace_file(&path, &bytes, 0o644)
         .map_err(|error| refused(format!("{} cannot be written: {error}", path.display()), "Check the directory."))?;
     Ok(registration)
 }
@@ -224,7 +229,7 @@ fn is_self_contained(issuer: &str) -> bool {
 /// # Errors
 /// The file is unreadable or not a JSON object.
 pub(crate) fn installed_registration(data: &Path) -> Result<Option<Map<String, Value>>, StartError> {
-    let path: PathBuf = data.join(FILE);
+    let path: PathBuf = data.join(REGISTRATION_FILE);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -233,7 +238,7 @@ pub(crate) fn installed_registration(data: &Path) -> Result<Option<Map<String, V
         }
         Err(error) => return Err(refused(format!("{} cannot be read: {error}", path.display()), "Check the file.")),
     };
-    json::parse_object(without_mark(&bytes), Limits::DOCUMENT).map(Some).map_err(|problem| {
+    json::parse_object(without_bom(&bytes), Limits::DOCUMENT).map(Some).map_err(|problem| {
         refused(format!("{} is damaged: {problem}", path.display()), "Install the registration again.")
     })
 }
@@ -264,7 +269,7 @@ mod tests {
     #[test]
     fn a_template_that_is_mistyped_is_named_with_the_nearest() {
         let catalogue = Catalogue::embedded().unwrap();
-        let named = |id: &str| require_templates(&[id.to_owned()], &catalogue);
+        let named = |id: &str| require_known_templates(&[id.to_owned()], &catalogue);
         assert!(named("museum-visit").is_ok());
         let refused = named("museum-visits").unwrap_err();
         assert!(refused.message.contains("\"museum-visits\""), "{refused}");

@@ -109,7 +109,7 @@ impl StoredRequest {
     }
 
     /// Returns the reason why the request cannot be answered at `now`; `None` if it can.
-    pub(crate) fn closed(&self, now: Timestamp) -> Option<ClosedReason> {
+    pub(crate) fn closed_reason(&self, now: Timestamp) -> Option<ClosedReason> {
         match self.state(now) {
             RequestState::Accepted | RequestState::Erased => Some(ClosedReason::Answered),
             RequestState::Expired => Some(ClosedReason::Expired),

@@ -22,21 +22,21 @@ use crate::{
     error::Error,
     ids::{self, RequestId},
     request::{NewRequest, StoredRequest},
-    statements::check_statement_age,
+    statement_age::check_max_statement_age,
     store::{ReadRequests as _, Store, WriteRequests as _, WriteRows as _},
     verification::VerificationService,
     verifier::Verifier,
 };
 
 /// Permitted time for an answer, in seconds.
-const TTL: std::ops::RangeInclusive<u32> = 5..=86_400;
+const TTL_RANGE: std::ops::RangeInclusive<u32> = 5..=86_400;
 
 /// Maximum length of a text for holders, in characters.
-const MAX_TEXT: usize = 1_000;
+const MAX_TEXT_CHARS: usize = 1_000;
 const MAX_LANGUAGES: usize = 32;
 
 /// Maximum length of a `request_id` and of the id of an intended use, in bytes.
-const MAX_REQUEST_ID: usize = 128;
+const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// Texts for holders by language tag (BCP 47).
 pub(crate) type LocalizedTexts = BTreeMap<String, String>;
@@ -65,7 +65,7 @@ pub(crate) struct CreateRequest {
     /// Idempotency key: the same id returns the same request; empty: each call creates a new request.
     pub(crate) request_id: String,
     /// Source of the query.
-    pub(crate) what: QuerySource,
+    pub(crate) source: QuerySource,
     /// Time during which the request can be answered, in seconds; 0: as configured.
     pub(crate) ttl_seconds: u32,
 }
@@ -74,9 +74,9 @@ pub(crate) struct CreateRequest {
 pub(crate) struct CreatedRequest {
     pub(crate) id: RequestId,
     /// `openid4vp://...` link for Carnet's wallet, which fetches the request over gRPC.
-    pub(crate) uri: String,
+    pub(crate) link: String,
     /// `openid4vp://...` link for other wallets, which fetch the request over HTTP.
-    pub(crate) openid_uri: String,
+    pub(crate) openid_link: String,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -101,20 +101,21 @@ impl<S: Store> Verifier<S> {
     /// the `request_id` was used with other parameters; [`Error::ReconciliationDue`]; store errors.
     pub(crate) async fn create_request(&self, call: CreateRequest, now: Timestamp) -> Result<CreatedRequest, Error> {
         check_request_id(&call.request_id)?;
-        if call.ttl_seconds != 0 && !TTL.contains(&call.ttl_seconds) {
-            let description = format!("must be 0 (the default) or from {} to {} seconds", TTL.start(), TTL.end());
+        if call.ttl_seconds != 0 && !TTL_RANGE.contains(&call.ttl_seconds) {
+            let description =
+                format!("must be 0 (the default) or from {} to {} seconds", TTL_RANGE.start(), TTL_RANGE.end());
             return Err(Error::invalid("TTL_OUT_OF_RANGE", "ttl_seconds", description));
         }
         let ttl = if call.ttl_seconds == 0 { self.settings.request_ttl } else { call.ttl_seconds };
-        let content = self.content(call.what, now)?;
+        let content = self.request_content(call.source, now)?;
         let template = self.verification.catalogue.template(&content.template);
-        if template.is_some_and(|template| template.redeem.is_some()) {
+        if template.is_some_and(|template| template.redemption.is_some()) {
             self.require_offline_uses_left().await?;
         }
-        let parameters_digest = digest(&content, call.ttl_seconds)?;
-        let (id, nonce) = (RequestId::draw(&mut OsRng), ids::random_nonce(&mut OsRng));
+        let parameters_digest = parameters_digest(&content, call.ttl_seconds)?;
+        let (id, nonce) = (RequestId::generate(&mut OsRng), ids::generate_nonce(&mut OsRng));
         let expires_at = now.plus(i64::from(ttl));
-        let request_object = self.request_object(&id, &nonce, &content, now, expires_at).await?;
+        let request_object = self.sign_request_object(&id, &nonce, &content, now, expires_at).await?;
         let new = NewRequest {
             id,
             request_id: Some(call.request_id).filter(|request_id| !request_id.is_empty()),
@@ -133,7 +134,7 @@ impl<S: Store> Verifier<S> {
                 .max(expires_at),
         };
         let (id, expires_at) = store_request(&self.store, new).await?;
-        self.created(id, expires_at, now).await
+        self.created_request(id, expires_at, now).await
     }
 
     /// Returns the signed request object for a wallet that fetches it over gRPC, while the request is open.
@@ -141,8 +142,8 @@ impl<S: Store> Verifier<S> {
     /// # Errors
     /// The request is unknown or closed; store errors.
     pub(crate) async fn read_request(&self, id: &str, now: Timestamp) -> Result<String, Error> {
-        let request = self.stored(id).await?;
-        match request.closed(now) {
+        let request = self.stored_request(id).await?;
+        match request.closed_reason(now) {
             Some(closed) => Err(Error::RequestClosed(closed)),
             None => Ok(request.request_object),
         }
@@ -152,21 +153,26 @@ impl<S: Store> Verifier<S> {
     ///
     /// # Errors
     /// [`Error::RequestUnknown`]; store errors.
-    pub(crate) async fn stored(&self, id: &str) -> Result<StoredRequest, Error> {
+    pub(crate) async fn stored_request(&self, id: &str) -> Result<StoredRequest, Error> {
         let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
         self.store.read().await?.request(&id).await?.ok_or(Error::RequestUnknown)
     }
 
-    async fn created(&self, id: RequestId, expires_at: Timestamp, now: Timestamp) -> Result<CreatedRequest, Error> {
+    async fn created_request(
+        &self,
+        id: RequestId,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<CreatedRequest, Error> {
         let openid_uri = self.openid_link(&id, now).await?;
         let request_uri = format!("{}/requests/{}", self.settings.public_url, id.as_str());
         let (client_id, request_uri) =
             (uri::percent_encode(&self.identity.client_id()), uri::percent_encode(&request_uri));
         let uri = format!("openid4vp://?client_id={client_id}&request_uri={request_uri}");
-        Ok(CreatedRequest { id, uri, openid_uri, expires_at })
+        Ok(CreatedRequest { id, link: uri, openid_link: openid_uri, expires_at })
     }
 
-    fn content(&self, what: QuerySource, now: Timestamp) -> Result<RequestContent, Error> {
+    fn request_content(&self, what: QuerySource, now: Timestamp) -> Result<RequestContent, Error> {
         match what {
             QuerySource::Template(id) => {
                 let template = self.verification.catalogue.template(&id).ok_or_else(|| {
@@ -179,8 +185,8 @@ impl<S: Store> Verifier<S> {
                     )
                 })?;
                 let (query, query_json) = template.query_at(now)?;
-                supported(&query, "template")?;
-                let longest = template.keep.iter().map(|keep| keep.days).max().unwrap_or_default();
+                require_supported_query(&query, "template")?;
+                let longest = template.retained_claims.iter().map(|keep| keep.retention_days).max().unwrap_or_default();
                 Ok(RequestContent {
                     intended_use: id.clone(),
                     template: id,
@@ -191,7 +197,7 @@ impl<S: Store> Verifier<S> {
                     // The request is kept as long as the data of its answer; otherwise nobody could have the data
                     // erased.
                     keep_days: template.retention_days.max(longest),
-                    freshness_seconds_max: template.freshness_seconds_max,
+                    freshness_seconds_max: template.max_freshness_seconds,
                 })
             }
             QuerySource::Query {
@@ -203,13 +209,13 @@ impl<S: Store> Verifier<S> {
                 allow_unknown,
                 freshness_seconds_max,
             } => {
-                check_statement_age(freshness_seconds_max)?;
+                check_max_statement_age(freshness_seconds_max)?;
                 if !intended_use.is_empty() {
-                    check_identifier(&intended_use)?;
+                    check_intended_use(&intended_use)?;
                 }
                 let (query, asked) = parse_custom_query(dcql, "query.dcql_query")?;
                 if !allow_unknown {
-                    require_known(&self.verification.catalogue, &asked, "query.dcql_query")?;
+                    require_known_names(&self.verification.catalogue, &asked, "query.dcql_query")?;
                 }
                 if let Some(what) = self.verification.catalogue.unasked_claim(&asked) {
                     return Err(Error::invalid("QUERY_UNSUPPORTED", "query.dcql_query", what));
@@ -233,7 +239,7 @@ impl<S: Store> Verifier<S> {
     }
 
     /// Creates and signs the request object of a request (OpenID4VP 1.0 section 5).
-    async fn request_object(
+    async fn sign_request_object(
         &self,
         id: &RequestId,
         nonce: &str,
@@ -246,12 +252,12 @@ impl<S: Store> Verifier<S> {
         let registration = registration.map(|data| (CredentialFormat::DiVcJcs.as_str(), data.into()));
         let mut payload = RequestParameters {
             client_id: &self.identity.client_id(),
-            mode: ResponseMode::DirectPost,
+            response_mode: ResponseMode::DirectPost,
             response_uri: &format!("{}/requests/{}/answer", self.settings.public_url, id.as_str()),
             nonce,
             state: None,
             query: &content.query,
-            metadata: None,
+            client_metadata: None,
             verifier_info: registration,
             validity: (now, expires_at),
             wallet_nonce: None,
@@ -267,11 +273,11 @@ impl<S: Store> Verifier<S> {
         });
         payload.insert("carnet".to_owned(), own);
         let mut payload = Value::Object(payload);
-        self.add_statement_age(&mut payload, content.freshness_seconds_max, now);
+        self.add_max_statement_age(&mut payload, content.freshness_seconds_max, now);
         let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
             return Err(Error::Internal("a request object is not an object".to_owned()));
         };
-        let signed = self.identity.signing(move |identity| jose::sign(header, &payload, &identity.key)).await?;
+        let signed = self.identity.run_signing(move |identity| jose::sign(header, &payload, &identity.keyring)).await?;
         signed.map_err(|problem| Error::Internal(problem.to_string()))
     }
 }
@@ -307,7 +313,7 @@ pub(crate) fn parse_custom_query(dcql: Map<String, Value>, field: &'static str) 
     let text = Value::Object(dcql).to_string();
     let value = json::parse(text.as_bytes(), Limits::SMALL).map_err(malformed)?;
     let query = Query::parse(&value).map_err(malformed)?;
-    supported(&query, field)?;
+    require_supported_query(&query, field)?;
     Ok((value, query))
 }
 
@@ -323,7 +329,7 @@ pub(crate) fn parse_stored_query(stored: &StoredRequest) -> Result<Query, Error>
 
 /// Refuses a query for types and claims that are not in the catalogue: most of these are typing errors, and nobody
 /// could answer.
-fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> Result<(), Error> {
+fn require_known_names(catalogue: &Catalogue, query: &Query, field: &'static str) -> Result<(), Error> {
     let unknown: Vec<String> =
         catalogue.unknown_names(query).into_iter().map(|(id, unknown)| format!("{id}: {unknown}")).collect();
     if unknown.is_empty() {
@@ -337,10 +343,10 @@ fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> R
 }
 
 /// Refuses a query whose presentations this verifier could not verify or evaluate.
-fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
+fn require_supported_query(query: &Query, field: &'static str) -> Result<(), Error> {
     let unsupported = |description| Err(Error::invalid("QUERY_UNSUPPORTED", field, description));
     let is_supported = |asked: &CredentialQuery| {
-        asked.format.known().is_some_and(|format| VerificationService::formats().contains(&format))
+        asked.format.known().is_some_and(|format| VerificationService::supported_formats().contains(&format))
     };
     if let Some(asked) = query.credentials.iter().find(|asked| !is_supported(asked)) {
         return Err(Error::invalid(
@@ -349,7 +355,11 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
             format!(
                 "{}: this verifier verifies {}",
                 asked.id,
-                VerificationService::formats().iter().map(|format| format.as_str()).collect::<Vec<_>>().join(", ")
+                VerificationService::supported_formats()
+                    .iter()
+                    .map(|format| format.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         ));
     }
@@ -385,18 +395,18 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_identifier(intended_use: &str) -> Result<(), Error> {
-    let holds = intended_use.len() <= MAX_REQUEST_ID
+fn check_intended_use(intended_use: &str) -> Result<(), Error> {
+    let holds = intended_use.len() <= MAX_REQUEST_ID_BYTES
         && intended_use.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    let description = format!("must be at most {MAX_REQUEST_ID} letters, digits, - and _");
+    let description = format!("must be at most {MAX_REQUEST_ID_BYTES} letters, digits, - and _");
     if holds { Ok(()) } else { Err(Error::invalid("INTENDED_USE_MALFORMED", "query.intended_use", description)) }
 }
 
 fn check_request_id(request_id: &str) -> Result<(), Error> {
-    if request_id.len() <= MAX_REQUEST_ID && request_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if request_id.len() <= MAX_REQUEST_ID_BYTES && request_id.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(())
     } else {
-        let description = format!("must be at most {MAX_REQUEST_ID} printable ASCII characters, such as a UUID");
+        let description = format!("must be at most {MAX_REQUEST_ID_BYTES} printable ASCII characters, such as a UUID");
         Err(Error::invalid("REQUEST_ID_MALFORMED", "request_id", description))
     }
 }
@@ -415,7 +425,7 @@ fn check_texts(texts: &LocalizedTexts, field: &'static str) -> Result<(), Error>
         if !tag_holds {
             return invalid("has an invalid language tag (BCP 47)");
         }
-        if text.trim().is_empty() || text.chars().count() > MAX_TEXT {
+        if text.trim().is_empty() || text.chars().count() > MAX_TEXT_CHARS {
             return invalid("has a text that is empty or over 1000 characters");
         }
         // The text on which a person decides must not be able to redraw the screen or reverse the line.
@@ -426,7 +436,7 @@ fn check_texts(texts: &LocalizedTexts, field: &'static str) -> Result<(), Error>
     Ok(())
 }
 
-fn digest(content: &RequestContent, ttl_seconds: u32) -> Result<[u8; 32], Error> {
+fn parameters_digest(content: &RequestContent, ttl_seconds: u32) -> Result<[u8; 32], Error> {
     // A template's query may change daily; calls with the same template are the same call.
     let query = if content.template.is_empty() { &content.query } else { &Value::Null };
     let mut parameters = vec![

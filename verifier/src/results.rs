@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Maximum wait for the disclosed claims after the state of an accepted request was read.
-const BEHIND: Duration = Duration::from_millis(500);
+const DISCLOSURE_WAIT: Duration = Duration::from_millis(500);
 
 /// State of a watched request.
 pub(crate) struct WatchedResult {
@@ -23,7 +23,7 @@ pub(crate) struct WatchedResult {
     /// Disclosed claims, in the first state after an acceptance while the request is watched; otherwise `None`.
     pub(crate) disclosed: Option<Arc<DisclosedClaims>>,
     /// Time at which the state was read.
-    pub(crate) at: Timestamp,
+    pub(crate) read_at: Timestamp,
 }
 
 /// Watch of one request by a client: yields its current state, and each change until a final state.
@@ -43,15 +43,23 @@ impl<S: Store> Verifier<S> {
     ///
     /// # Errors
     /// Unknown request; store errors.
-    pub(crate) async fn result(&self, id: &str, now: Timestamp) -> Result<(StoredRequest, Vec<KeptClaim>), Error> {
-        let request = self.stored(id).await?;
+    pub(crate) async fn request_with_claims(
+        &self,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(StoredRequest, Vec<KeptClaim>), Error> {
+        let request = self.stored_request(id).await?;
         let kept = self.store.read().await?.kept_claims(request.number, now).await?;
         Ok((request, kept))
     }
 
     /// Returns at most `size` requests with a sequence number below `before`, newest first, and the `before` of the
     /// next page; `None`: this is the last page.
-    pub(crate) async fn results(&self, before: i64, size: i64) -> Result<(Vec<StoredRequest>, Option<i64>), Error> {
+    pub(crate) async fn requests_page(
+        &self,
+        before: i64,
+        size: i64,
+    ) -> Result<(Vec<StoredRequest>, Option<i64>), Error> {
         let requests = self.store.read().await?.requests(before, size).await?;
         let is_full = i64::try_from(requests.len()).is_ok_and(|rows| rows == size);
         let next = requests.last().filter(|_| is_full).map(|last| last.number);
@@ -63,9 +71,9 @@ impl<S: Store> Verifier<S> {
     /// # Errors
     /// Unknown request; too many watchers; store errors.
     pub(crate) async fn watch_result(self: &Arc<Self>, id: String) -> Result<ResultWatch<S>, Error> {
-        let stored = self.stored(&id).await?;
+        let stored = self.stored_request(&id).await?;
         // Watching starts before the state is read again, so that no change is missed.
-        let watcher = self.hub.watch(&stored.id)?;
+        let watcher = self.watch_hub.watch(&stored.id)?;
         let verifier = Arc::clone(self);
         Ok(ResultWatch { verifier, id, watcher, disclosed: None, expires_at: None, is_done: false })
     }
@@ -84,20 +92,20 @@ impl<S: Store> ResultWatch<S> {
         if let Some(expires_at) = self.expires_at {
             let left = expires_at.unix().saturating_sub(now().unix()).max(0).unsigned_abs();
             tokio::select! {
-                changed = self.watcher.changed() => self.disclosed = changed?.0,
+                changed = self.watcher.next_change() => self.disclosed = changed?.0,
                 () = tokio::time::sleep(Duration::from_secs(left)) => {}
             }
         }
-        let (request, at) = (self.verifier.stored(&self.id).await?, now());
+        let (request, at) = (self.verifier.stored_request(&self.id).await?, now());
         if request.state(at) == RequestState::Accepted && self.disclosed.is_none() {
             // The disclosed claims follow directly after the verdict, which a notification about a wrong answer may
             // show first.
-            if let Ok(Ok(change)) = tokio::time::timeout(BEHIND, self.watcher.changed()).await {
+            if let Ok(Ok(change)) = tokio::time::timeout(DISCLOSURE_WAIT, self.watcher.next_change()).await {
                 self.disclosed = change.0;
             }
         }
         self.is_done = request.is_final(at);
         self.expires_at = Some(request.expires_at);
-        Ok(Some(WatchedResult { request, disclosed: self.disclosed.take(), at }))
+        Ok(Some(WatchedResult { request, disclosed: self.disclosed.take(), read_at: at }))
     }
 }

@@ -9,18 +9,18 @@ use crate::{
 };
 
 /// Maximum number of rows that one transaction of a sweep erases.
-const STEP: u32 = 100;
+const BATCH_SIZE: u32 = 100;
 
 /// Erases query, nonce and request object of expired requests, and retained claims and use marks that are due for
 /// erasure; deletes requests past their retention period. Returns the ids of the expired requests.
-pub(crate) async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {
+pub(crate) async fn erase_expired<S: Store>(store: &S, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {
     let mut expired = Vec::new();
     loop {
         // Each batch queues again, behind writers that are waiting.
         let mut transaction = store.begin("expire_requests").await?;
-        let mut ids = transaction.expire_requests(now, STEP).await?;
+        let mut ids = transaction.expire_requests(now, BATCH_SIZE).await?;
         transaction.commit().await?;
-        let is_last = ids.len() < STEP as usize;
+        let is_last = ids.len() < BATCH_SIZE as usize;
         expired.append(&mut ids);
         if is_last {
             break;
@@ -33,9 +33,9 @@ pub(crate) async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<Vec<Req
     ] {
         loop {
             let mut transaction = store.begin(name).await?;
-            let erased = transaction.delete_expired(rows, now, STEP).await?;
+            let erased = transaction.delete_expired(rows, now, BATCH_SIZE).await?;
             transaction.commit().await?;
-            if erased < u64::from(STEP) {
+            if erased < u64::from(BATCH_SIZE) {
                 break;
             }
         }
@@ -47,7 +47,7 @@ pub(crate) async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<Vec<Req
 /// given `(accepted, verified_at)`. A receipt applies only to its own result, so that a third party's refused
 /// presentation cannot erase a later accepted one. Returns the time of the first erasure; `None` if there is no such
 /// request, or its result differs.
-pub(crate) async fn erase_answer<S: Store>(
+pub(crate) async fn erase_presentation_data<S: Store>(
     store: &S,
     id: &RequestId,
     verdict: (bool, Timestamp),

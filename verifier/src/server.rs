@@ -12,10 +12,10 @@ use carnet_core::did::{Did, DidMethods};
 use carnet_service::{
     config::{StartError, invalid_field},
     fetcher::create_fetcher,
-    keys::{self, Keyring, PublicationFaults, PublishedKeysWatch},
+    keys::{self, Keyring, PublicationProblems, PublishedKeysWatch},
     local,
-    serve::{self, Services},
-    staff::StaffOnly,
+    serve::{self, ServerContent},
+    staff::StaffAuthenticator,
     store as ground,
 };
 use carnet_spec::Catalogue;
@@ -26,7 +26,7 @@ use crate::{
     config::VerifierConfig,
     grpc, http,
     identity::OwnIdentity,
-    issuers::Issuers,
+    issuers::AcceptedIssuers,
     registration,
     sqlite::{MIGRATIONS, SqliteStore},
     status::StatusListCache,
@@ -39,27 +39,31 @@ use crate::{
 
 /// Maximum time for which the start waits for issuers' documents and status lists; later ones are fetched in the
 /// background.
-const PREFETCH: Duration = Duration::from_secs(10);
+const PREFETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Default port of the service.
-const PORT: u16 = 7402;
+const DEFAULT_PORT: u16 = 7402;
 /// File with the last accepted entry of each did:webvh log.
-const SEEN_LOGS: &str = "seen-logs.json";
+const ACCEPTED_LOGS_FILE: &str = "seen-logs.json";
 
 /// Runs the service until SIGTERM or SIGINT, or until the published DID document shows that its keys are outdated.
 ///
 /// # Errors
 /// The directory, its keys or store, the configuration or the address is invalid or in use; the keys are outdated.
-pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<SocketAddr>) -> Result<(), StartError> {
+pub(crate) async fn run_service(
+    data: &Path,
+    config: Option<&Path>,
+    listen: Option<SocketAddr>,
+) -> Result<(), StartError> {
     let mut config = VerifierConfig::load(data, config)?;
     if let Some(listen) = listen {
         config.serve.listen = Some(listen);
     }
     local::warn_local_mode(&config.serve);
-    let staff = StaffOnly::of(data)?;
+    let staff = StaffAuthenticator::for_directory(data)?;
     let key = Keyring::open(data, &config.keys)?;
-    let (store, _alone) = ground::open_store_to_serve(data, &MIGRATIONS).await?;
-    let bound = serve::bind(&config.serve, PORT)?;
+    let (store, _alone) = ground::open_store_for_service(data, &MIGRATIONS).await?;
+    let bound = serve::bind(&config.serve, DEFAULT_PORT)?;
     let mut verifier =
         create_verifier(&config, bound.public_url.clone(), key, SqliteStore::new(store.database.clone()))?;
     verifier.registration = registration::installed_registration(data)?;
@@ -71,22 +75,23 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
              registration request"
         );
     }
-    if verifier.identity.did.is_published() {
-        keys::require_listed(data, &verifier.identity.did, &verifier.identity.key)?;
+    if verifier.identity.did.has_published_document() {
+        keys::require_listed(data, &verifier.identity.did, &verifier.identity.keyring)?;
     }
-    let seen = data.join(SEEN_LOGS);
+    let seen = data.join(ACCEPTED_LOGS_FILE);
     verifier.verification.issuers.persist_in(seen.clone()).map_err(|error| {
         StartError::new(
             format!("{} cannot be used: {error}.", seen.display()),
             "Restore it from a backup, or delete it; after that an older log of an issuer's keys may be accepted once.",
         )
-        .unstarted()
+        .nothing_started()
     })?;
     let floor = clock::stored_floor(&verifier.store).await.map_err(|error| {
-        StartError::new(format!("The store cannot be read: {error}."), "Check the disk, and start again.").unstarted()
+        StartError::new(format!("The store cannot be read: {error}."), "Check the disk, and start again.")
+            .nothing_started()
     })?;
-    verifier.verification.clock.load(floor);
-    if let Err(error) = verifier.verification.clock.check(carnet_service::time::now()) {
+    verifier.verification.clock.restore(floor);
+    if let Err(error) = verifier.verification.clock.require_not_behind(carnet_service::time::now()) {
         tracing::error!(%error, "nothing is verified until the clock of this machine is set");
     }
     // Started before the published document is first fetched, since this site may serve it.
@@ -94,30 +99,30 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     let older = PublishedKeysWatch::new(
         data,
         create_fetcher(&config.serve)?,
-        &verifier.identity.key,
-        PublicationFaults::default(),
+        &verifier.identity.keyring,
+        PublicationProblems::default(),
     )
-    .until_outdated(verifier.identity.did.clone());
+    .watch_until_outdated(verifier.identity.did.clone());
     let verifier = Arc::new(verifier);
     let prefetch = async {
-        verifier.refresh(Duration::ZERO).await;
-        verifier.verification.refresh_statuses(carnet_service::time::now()).await;
+        verifier.refresh_trust_and_documents(Duration::ZERO).await;
+        verifier.verification.refresh_status_lists(carnet_service::time::now()).await;
     };
-    if tokio::time::timeout(PREFETCH, prefetch).await.is_err() {
+    if tokio::time::timeout(PREFETCH_TIMEOUT, prefetch).await.is_err() {
         tracing::warn!(
             "some issuers' documents or status lists were not fetched in time; fetching continues in the background"
         );
     }
     let listening = bound.listen()?;
     let background = [
-        tokio::spawn(store.clone().keep_mark()),
-        tokio::spawn(Arc::clone(&verifier).run_sweeps()),
+        tokio::spawn(store.clone().update_mark_regularly()),
+        tokio::spawn(Arc::clone(&verifier).run_data_erasure()),
         tokio::spawn(Arc::clone(&verifier).run_trust_refresh()),
         tokio::spawn(Arc::clone(&verifier).run_status_refresh()),
         tokio::spawn(end_watches_at_stop(Arc::clone(&verifier))),
     ];
-    let services = Services {
-        names: &grpc::NAMES,
+    let services = ServerContent {
+        names: &grpc::SERVICE_NAMES,
         descriptors: carnet_proto::verifier::v1::DESCRIPTORS,
         routes: routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes),
     };
@@ -133,7 +138,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
 }
 
 /// Returns the routes of the gRPC services and of the HTTP endpoints.
-fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffOnly, max_message_bytes: usize) -> Routes {
+fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffAuthenticator, max_message_bytes: usize) -> Routes {
     let grpc = grpc::routes(Arc::clone(&verifier), staff, max_message_bytes);
     Routes::from(grpc.into_axum_router().merge(http::router(verifier, max_message_bytes)))
 }
@@ -152,9 +157,9 @@ impl CheckedConfiguration {
     /// # Errors
     /// The catalogue, the trust list's configuration, or a configured issuer is invalid.
     pub(crate) fn of(config: &VerifierConfig) -> Result<Self, StartError> {
-        let catalogue = config.catalogue().map_err(StartError::unstarted)?;
+        let catalogue = config.catalogue().map_err(StartError::nothing_started)?;
         let trust = config.trust.as_ref().map(ConfiguredTrustList::new).transpose();
-        let trust = trust.map_err(|error| config.files.place(error))?;
+        let trust = trust.map_err(|error| config.files.add_location(error))?;
         let accepted = config.accepted(&catalogue, &DidMethods::standard())?;
         Ok(Self { catalogue, accepted, trust })
     }
@@ -171,9 +176,10 @@ pub(crate) fn create_verifier<S: Store>(
     key: Keyring,
     store: S,
 ) -> Result<Verifier<S>, StartError> {
-    let refused = |what: String| StartError::new(what, "Correct the configuration and start again.").unstarted();
-    let did = Did::parse(&config.did)
-        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
+    let refused = |what: String| StartError::new(what, "Correct the configuration and start again.").nothing_started();
+    let did = Did::parse(&config.did).map_err(|problem| {
+        config.files.add_location(invalid_field("did", format!("did is {}: {problem}", config.did)))
+    })?;
     let identity = OwnIdentity::new(did, config.name.clone(), key)
         .ok_or_else(|| refused(format!("{} is not a DID of the key in the data directory.", config.did)))?;
     let CheckedConfiguration { catalogue, accepted, trust } = CheckedConfiguration::of(config)?;
@@ -183,8 +189,8 @@ pub(crate) fn create_verifier<S: Store>(
              config.toml"
         );
     }
-    let limiting = catalogue.types().map(|known| (known.name.clone(), known.limiting.clone())).collect();
-    let issuers = Issuers::new(accepted, trust, limiting, create_fetcher(&config.serve)?);
+    let limiting = catalogue.types().map(|known| (known.name.clone(), known.limiting_claims.clone())).collect();
+    let issuers = AcceptedIssuers::new(accepted, trust, limiting, create_fetcher(&config.serve)?);
     let statuses = StatusListCache::new(&config.status);
     let verification = VerificationService::new(issuers, catalogue, statuses, i64::from(config.key_binding_max_age))
         .map_err(|problem| refused(format!("The cryptosuites are refused: {problem}.")))?;
@@ -200,7 +206,7 @@ pub(crate) fn create_verifier<S: Store>(
         verification: Arc::new(verification),
         registration: None,
         store,
-        hub: WatchHub::new(),
+        watch_hub: WatchHub::new(),
     })
 }
 
@@ -214,5 +220,5 @@ async fn end_watches_at_stop<S: Store>(verifier: Arc<Verifier<S>>) {
         _ = term.recv() => {}
         _ = int.recv() => {}
     }
-    verifier.hub.stop();
+    verifier.watch_hub.end_watches();
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use carnet_core::{
     did::{Did, DidDocument, web},
-    keys::Algorithm,
+    keys::SignatureAlgorithm,
 };
 use carnet_fetch::local::{Fingerprint, LocalSite};
 use carnet_service::{
     config::StartError,
     disk::{self, NewDirectory},
-    keys::{FIRST as FIRST_KEY, KeyPlace, Keyring},
+    keys::{FIRST_KEY_NAME as FIRST_KEY, KeyStorageArgs, Keyring},
     local, staff, store, time,
 };
 use carnet_spec::Catalogue;
@@ -38,9 +38,9 @@ pub(crate) struct NewVerifier<'a> {
     pub(crate) did: Option<&'a str>,
     /// Name displayed to holders.
     pub(crate) name: &'a str,
-    pub(crate) algorithm: Algorithm,
+    pub(crate) algorithm: SignatureAlgorithm,
     /// Storage of the keys.
-    pub(crate) place: &'a KeyPlace,
+    pub(crate) key_storage: &'a KeyStorageArgs,
     /// Name of the first staff member.
     pub(crate) staff_name: &'a str,
     /// Sites of the issuers accepted for every type of the catalogue; `None`: not in local mode.
@@ -52,9 +52,9 @@ pub(crate) struct NewVerifier<'a> {
 /// # Errors
 /// The DID is not a valid did:web, the directory exists and is not empty, or a file or key cannot be created.
 pub(crate) async fn init(data: &Path, new: &NewVerifier<'_>) -> Result<InitializedVerifier, StartError> {
-    let NewVerifier { did, name, algorithm, place, staff_name, local_issuers } = *new;
-    let chosen = did.map(published).transpose()?;
-    let directory = NewDirectory::take(data).map_err(|error| match error.kind() {
+    let NewVerifier { did, name, algorithm, key_storage: place, staff_name, local_issuers } = *new;
+    let chosen = did.map(parse_published_did).transpose()?;
+    let directory = NewDirectory::prepare(data).map_err(|error| match error.kind() {
         std::io::ErrorKind::DirectoryNotEmpty => StartError::new(
             format!("{} is not empty. Nothing was changed.", data.display()),
             "Name a new directory: init never overwrites a key.",
@@ -64,24 +64,24 @@ pub(crate) async fn init(data: &Path, new: &NewVerifier<'_>) -> Result<Initializ
             "Name a directory that is yours.",
         ),
     })?;
-    let key = Keyring::create(data, algorithm, &place.config())?;
+    let key = Keyring::create_register(data, algorithm, &place.to_config())?;
     let (did, publish_at) = match chosen {
         Some((did, url)) => {
-            let document = DidDocument::render(&did, &[(FIRST_KEY.to_owned(), key)]);
+            let document = DidDocument::json_for_keys(&did, &[(FIRST_KEY.to_owned(), key)]);
             write_new(&data.join("did.json"), &format!("{document:#}\n"), 0o644)?;
             (did, Some(url))
         }
-        None => (Did::jwk(&key), None),
+        None => (Did::did_jwk(&key), None),
     };
     let staff_token = staff::create_staff_register(data, staff_name, time::now(), &mut OsRng)?;
     store::create_store(data, &MIGRATIONS).await?;
-    let mut text = config_text(&did, name) + &place.toml();
+    let mut text = config_text(&did, name) + &place.to_toml();
     let mut certificate = None;
     if let Some(issuers) = local_issuers {
-        let own = local::make_certificate(data, time::now())?;
+        let own = local::create_certificate(data, time::now())?;
         let pins: Vec<_> = std::iter::once(&own).chain(issuers.iter().map(|site| &site.certificate_sha256)).collect();
-        text.push_str(&local::config_text(&pins));
-        text.push_str(&accepted(issuers)?);
+        text.push_str(&local::config_section(&pins));
+        text.push_str(&accepted_issuers_config(issuers)?);
         certificate = Some(own);
     }
     // The configuration is written last: a directory without it is not taken for a verifier's.
@@ -105,7 +105,7 @@ pub(crate) async fn create_further_desk(data: &Path) -> Result<(), StartError> {
     store::create_store(data, &MIGRATIONS).await
 }
 
-fn published(did: &str) -> Result<(Did, String), StartError> {
+fn parse_published_did(did: &str) -> Result<(Did, String), StartError> {
     Did::parse(did).and_then(|did| web::document_url(&did).map(|url| (did, url))).map_err(|problem| {
         StartError::new(
             format!("The DID is refused: {problem}. Nothing was created."),
@@ -142,24 +142,24 @@ fn config_text(did: &Did, name: &str) -> String {
          # issuer = \"did:web:trust.example\"\n\
          # operators = [\"did:key:z6Mk...\", \"did:key:z6Mk...\", \"did:key:z6Mk...\"]\n\
          # quorum = 2\n",
-        quoted(did.as_str()),
-        quoted(name)
+        toml_string(did.as_str()),
+        toml_string(name)
     )
 }
 
 /// Returns the configuration (TOML) that accepts these issuers for every type of the catalogue.
-fn accepted(issuers: &[LocalSite]) -> Result<String, StartError> {
+fn accepted_issuers_config(issuers: &[LocalSite]) -> Result<String, StartError> {
     let catalogue = Catalogue::embedded().map_err(|error| {
         StartError::new(format!("The catalogue is refused: {error}."), "This is a bug; please report it.")
     })?;
-    let types: Vec<String> = catalogue.types().map(|known| quoted(&known.name)).collect();
+    let types: Vec<String> = catalogue.types().map(|known| toml_string(&known.name)).collect();
     let entry =
-        |site: &LocalSite| format!("\n[[issuers]]\ndid = {}\ntypes = [{}]\n", quoted(&site.did), types.join(", "));
+        |site: &LocalSite| format!("\n[[issuers]]\ndid = {}\ntypes = [{}]\n", toml_string(&site.did), types.join(", "));
     Ok(issuers.iter().map(entry).collect())
 }
 
 /// Returns a text as a TOML basic string; JSON's escapes are among those of TOML.
-fn quoted(text: &str) -> String {
+fn toml_string(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }
 
@@ -169,19 +169,26 @@ mod tests {
 
     use super::*;
 
-    fn new<'a>(did: Option<&'a str>, name: &'a str, place: &'a KeyPlace) -> NewVerifier<'a> {
-        NewVerifier { did, name, algorithm: Algorithm::EdDsa, place, staff_name: "admin", local_issuers: None }
+    fn new<'a>(did: Option<&'a str>, name: &'a str, place: &'a KeyStorageArgs) -> NewVerifier<'a> {
+        NewVerifier {
+            did,
+            name,
+            algorithm: SignatureAlgorithm::EdDsa,
+            key_storage: place,
+            staff_name: "admin",
+            local_issuers: None,
+        }
     }
 
     #[tokio::test]
     async fn init_makes_a_directory_once_and_keeps_the_token_hashed() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("v");
-        let made = init(&data, &new(None, "City \"Job\" Centre", &KeyPlace::default())).await.unwrap();
+        let made = init(&data, &new(None, "City \"Job\" Centre", &KeyStorageArgs::default())).await.unwrap();
         assert_eq!(made.did.method(), carnet_core::did::DidMethod::Jwk);
         let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(""), mode("keys.json"), mode("staff.json")), (0o700, 0o600, 0o600));
-        staff::StaffOnly::of(&data).unwrap();
+        staff::StaffAuthenticator::for_directory(&data).unwrap();
         for entry in std::fs::read_dir(&data).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(made.staff_token.len()).any(|window| window == made.staff_token.as_bytes()));
@@ -189,7 +196,7 @@ mod tests {
         let config = crate::config::VerifierConfig::load(&data, None).unwrap();
         assert_eq!((config.did.as_str(), config.name.as_str()), (made.did.as_str(), "City \"Job\" Centre"));
         let key = std::fs::read(data.join("keys.json")).unwrap();
-        assert!(init(&data, &new(None, "Again", &KeyPlace::default())).await.is_err());
+        assert!(init(&data, &new(None, "Again", &KeyStorageArgs::default())).await.is_err());
         assert_eq!(std::fs::read(data.join("keys.json")).unwrap(), key);
     }
 
@@ -197,8 +204,9 @@ mod tests {
     async fn a_did_web_gets_a_document_to_publish() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("v");
-        let place = KeyPlace::default();
-        let es256 = NewVerifier { algorithm: Algorithm::Es256, ..new(Some("did:web:jobs.example"), "Jobs", &place) };
+        let place = KeyStorageArgs::default();
+        let es256 =
+            NewVerifier { algorithm: SignatureAlgorithm::Es256, ..new(Some("did:web:jobs.example"), "Jobs", &place) };
         let made = init(&data, &es256).await.unwrap();
         assert_eq!(made.publish_at.as_deref(), Some("https://jobs.example/.well-known/did.json"));
         assert!(data.join("did.json").exists());

@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use carnet_core::{
     Problem,
     did::Did,
-    secure::data_integrity::Suites,
+    secure::data_integrity::Cryptosuites,
     status::VerifiedStatusList,
     time::{CLOCK_SKEW, Timestamp},
 };
@@ -32,26 +32,26 @@ use tokio::{
 
 use crate::{
     clock::ClockFloor,
-    issuers::{Issuers, StatusListDocuments},
-    key_lookups::KeyLookups,
+    issuers::{AcceptedIssuers, StatusListDocuments},
+    key_fetch_limits::KeyFetchLimits,
 };
 
 mod fetch;
-mod refusals;
+mod list_problems;
 #[cfg(test)]
 mod tests;
 
-use fetch::{FetchClock, FetchJob, FetchOutcome, after};
-use refusals::{Refusals, StatusListSnapshot};
+use fetch::{FetchClock, FetchJob, FetchOutcome, deadline_after};
+use list_problems::{IssuerListProblems, StatusListSnapshot};
 
 /// Maximum number of issuers whose lists are fetched at the same time.
-const AT_ONCE: usize = 32;
+const MAX_CONCURRENT_JOBS: usize = 32;
 /// Maximum time of one fetch job of an issuer; the remaining lists wait for the next job.
-const PATIENCE: Duration = Duration::from_secs(20);
+const JOB_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum time for which [`StatusListCache::refresh`] waits. Slower fetches continue in the background.
-const LEAD: Duration = Duration::from_secs(2);
+const REFRESH_WAIT: Duration = Duration::from_secs(2);
 /// Maximum time between two checks for due lists, in seconds.
-const LONGEST_PAUSE: i64 = 30;
+const MAX_WAIT: i64 = 30;
 
 /// Configuration of the status lists.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -68,12 +68,15 @@ impl Default for StatusConfig {
 }
 
 /// Status lists of one issuer's credentials, by URL.
-type OfOne = HashMap<String, Arc<VerifiedStatusList>>;
+type IssuerLists = HashMap<String, Arc<VerifiedStatusList>>;
 
 /// All status lists: by the DID of the credentials' issuer, then by URL.
-pub(crate) type StatusListMap = HashMap<String, OfOne>;
+pub(crate) type StatusListMap = HashMap<String, IssuerLists>;
 
-fn of<'a>(lists: &'a StatusListMap, issuer: &Did) -> impl Iterator<Item = (&'a String, &'a Arc<VerifiedStatusList>)> {
+fn lists_of_issuer<'a>(
+    lists: &'a StatusListMap,
+    issuer: &Did,
+) -> impl Iterator<Item = (&'a String, &'a Arc<VerifiedStatusList>)> {
     lists.get(issuer.as_str()).into_iter().flatten()
 }
 
@@ -81,22 +84,22 @@ fn of<'a>(lists: &'a StatusListMap, issuer: &Did) -> impl Iterator<Item = (&'a S
 pub(crate) struct StatusListCache {
     lists: ArcSwap<StatusListMap>,
     /// Results of the last fetches, with the reasons for missing lists, by the DID of the issuer.
-    refusals: ArcSwap<HashMap<String, Refusals>>,
+    list_problems: ArcSwap<HashMap<String, IssuerListProblems>>,
     /// Interval between fetches of a list, in seconds.
-    refresh: i64,
-    work: tokio::sync::Mutex<Work>,
+    refresh_seconds: i64,
+    work: tokio::sync::Mutex<FetchSchedule>,
     /// Time at which the next list is due, in Unix seconds.
-    next: AtomicI64,
+    next_due: AtomicI64,
     /// Ends the wait for that time early.
-    woken: Notify,
+    documents_changed: Notify,
     /// Limits on fetches of documents for lists with an unknown key.
-    lookups: Arc<Mutex<KeyLookups>>,
+    fetch_limits: Arc<Mutex<KeyFetchLimits>>,
 }
 
 /// Known issuers with their sources, and running fetch jobs.
 #[derive(Default)]
-struct Work {
-    sources: BTreeMap<Did, Sources>,
+struct FetchSchedule {
+    sources: BTreeMap<Did, IssuerSources>,
     /// Running fetch jobs.
     running: JoinSet<FetchOutcome>,
     /// Issuers of the running jobs.
@@ -104,13 +107,13 @@ struct Work {
 }
 
 /// Directory and lists of one issuer, with the schedule of their fetches.
-struct Sources {
+struct IssuerSources {
     /// URL of the directory of status lists.
     directory: String,
     /// Time at which the directory is due.
     due: Timestamp,
     /// `true` if the last job used up its time: the next one waits for those of other issuers.
-    slow: bool,
+    is_slow: bool,
     /// URLs of the lists in the directory; `None` before it was read.
     urls: Option<BTreeSet<String>>,
     /// Lifetime of the issuer's freshness statements in seconds, according to the directory.
@@ -136,12 +139,12 @@ impl StatusListCache {
     pub(crate) fn new(config: &StatusConfig) -> Self {
         Self {
             lists: ArcSwap::default(),
-            refusals: ArcSwap::default(),
-            refresh: config.refresh_seconds.into(),
+            list_problems: ArcSwap::default(),
+            refresh_seconds: config.refresh_seconds.into(),
             work: tokio::sync::Mutex::default(),
-            next: AtomicI64::default(),
-            woken: Notify::new(),
-            lookups: Arc::default(),
+            next_due: AtomicI64::default(),
+            documents_changed: Notify::new(),
+            fetch_limits: Arc::default(),
         }
     }
 
@@ -152,15 +155,15 @@ impl StatusListCache {
 
     /// Returns the current lists, with the reasons for missing ones.
     pub(crate) fn snapshot(&self) -> StatusListSnapshot {
-        StatusListSnapshot { lists: self.lists(), refusals: self.refusals.load_full() }
+        StatusListSnapshot { lists: self.lists(), list_problems: self.list_problems.load_full() }
     }
 
     /// Records the reasons why an issuer's lists are missing; `None` clears the record.
-    fn note_refusals(&self, issuer: &Did, refusals: Option<Refusals>) {
-        if self.refusals.load().get(issuer.as_str()) == refusals.as_ref() {
+    fn record_refusals(&self, issuer: &Did, refusals: Option<IssuerListProblems>) {
+        if self.list_problems.load().get(issuer.as_str()) == refusals.as_ref() {
             return;
         }
-        self.refusals.rcu(|old| {
+        self.list_problems.rcu(|old| {
             let mut all = HashMap::clone(old);
             match &refusals {
                 Some(refusals) => all.insert(issuer.to_string(), refusals.clone()),
@@ -174,7 +177,7 @@ impl StatusListCache {
     pub(crate) fn put(&self, url: &str, listed: VerifiedStatusList) {
         self.lists.rcu(|old| {
             let mut lists = StatusListMap::clone(old);
-            let own = lists.entry(listed.on_behalf_of().to_string()).or_default();
+            let own = lists.entry(listed.credential_issuer().to_string()).or_default();
             own.insert(url.to_owned(), Arc::new(listed.clone()));
             lists
         });
@@ -187,37 +190,38 @@ impl StatusListCache {
 
     /// Waits until a list is due or a DID document changed, at least one second if nothing changed and at most 30.
     pub(crate) async fn wait_until_due(&self) {
-        let seconds = self.next.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, LONGEST_PAUSE);
-        let _ = tokio::time::timeout(Duration::from_secs(seconds.unsigned_abs()), self.woken.notified()).await;
+        let seconds = self.next_due.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, MAX_WAIT);
+        let _ =
+            tokio::time::timeout(Duration::from_secs(seconds.unsigned_abs()), self.documents_changed.notified()).await;
     }
 
     /// Removes an issuer's lists whose signing keys or signers its documents no longer contain, or mark as revoked.
-    fn drop_unless_by(&self, documents: &StatusListDocuments, at: Timestamp) {
+    fn drop_unverifiable(&self, documents: &StatusListDocuments, at: Timestamp) {
         let did = documents.issuer.did();
         let stands = |listed: &VerifiedStatusList| listed.check_signer(documents, (at, CLOCK_SKEW)).is_ok();
-        if of(&self.lists(), did).any(|(_, listed)| !stands(listed)) {
+        if lists_of_issuer(&self.lists(), did).any(|(_, listed)| !stands(listed)) {
             tracing::warn!(
                 issuer = %did,
                 "status lists were dropped: the documents of the issuer and of its list signer no longer contain \
                  their key, or mark it as revoked"
             );
-            self.replace(did, |_, listed| stands(listed), &[]);
+            self.replace_lists(did, |_, listed| stands(listed), &[]);
             // The previous documents led to these refusals.
-            self.note_refusals(did, None);
+            self.record_refusals(did, None);
         }
     }
 
     /// Removes the lists of an issuer for which `keep` returns `false`, and inserts `fresh`.
-    fn replace(
+    fn replace_lists(
         &self,
         issuer: &Did,
         keep: impl Fn(&str, &VerifiedStatusList) -> bool,
         fresh: &[(String, Arc<VerifiedStatusList>)],
     ) {
         self.lists.rcu(|old| {
-            let stays = of(old, issuer).filter(|(url, listed)| keep(url, listed));
+            let stays = lists_of_issuer(old, issuer).filter(|(url, listed)| keep(url, listed));
             let stays = stays.map(|(url, listed)| (url.clone(), Arc::clone(listed)));
-            let own: OfOne = stays.chain(fresh.iter().cloned()).collect();
+            let own: IssuerLists = stays.chain(fresh.iter().cloned()).collect();
             let mut lists = StatusListMap::clone(old);
             if own.is_empty() {
                 lists.remove(issuer.as_str());
@@ -234,25 +238,31 @@ impl StatusListCache {
     /// of the program. Returns after at most two seconds; slower fetches continue in the background. Failures are logged
     /// as warnings, and lists in memory remain in use until they expire. Removes the lists of issuers that are no longer
     /// accepted.
-    pub(crate) async fn refresh(&self, issuers: &Issuers, suites: &Suites, floor: &ClockFloor, at: Timestamp) {
-        let (clock, until) = (FetchClock::from(at), after(LEAD));
+    pub(crate) async fn refresh(
+        &self,
+        issuers: &AcceptedIssuers,
+        suites: &Cryptosuites,
+        floor: &ClockFloor,
+        at: Timestamp,
+    ) {
+        let (clock, until) = (FetchClock::starting_at(at), deadline_after(REFRESH_WAIT));
         let mut work = self.work.lock().await;
         let dids = issuers.issuer_dids();
-        let mut waiting = self.due_sources(issuers, &mut work, &dids, at).into_iter();
+        let mut waiting = self.take_waiting_sources(issuers, &mut work, &dids, at).into_iter();
         let mut again = false;
         loop {
-            while work.running.len() < AT_ONCE
+            while work.running.len() < MAX_CONCURRENT_JOBS
                 && let Some((did, sources)) = waiting.next()
             {
                 let job = FetchJob {
                     fetcher: issuers.fetcher(),
-                    signers: issuers.signers(),
-                    lookups: Arc::clone(&self.lookups),
+                    signer_documents: issuers.signer_document_fetcher(),
+                    fetch_limits: Arc::clone(&self.fetch_limits),
                     suites: suites.clone(),
-                    held: self.lists(),
-                    refresh: self.refresh,
+                    known_lists: self.lists(),
+                    refresh_seconds: self.refresh_seconds,
                     clock,
-                    until: after(PATIENCE),
+                    deadline: deadline_after(JOB_TIMEOUT),
                 };
                 let task = work.running.spawn(async move { job.run(sources).await });
                 work.busy.insert(task.id(), did);
@@ -261,57 +271,57 @@ impl StatusListCache {
             let id = done.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
             let (Some(did), Ok((_, outcome))) = (work.busy.remove(&id), done) else { continue };
             again |= outcome.documents_changed;
-            work.sources.insert(did.clone(), self.apply(issuers, floor, &did, outcome, clock.now()));
+            work.sources.insert(did.clone(), self.apply_outcome(issuers, floor, &did, outcome, clock.now()));
         }
         // Sources that are still waiting come first at the next refresh.
         work.sources.extend(waiting);
         let struck: Vec<Did> = work.sources.keys().filter(|did| !dids.contains(did)).cloned().collect();
         for did in struck {
             work.sources.remove(&did);
-            self.replace(&did, |_, _| false, &[]);
-            self.note_refusals(&did, None);
+            self.replace_lists(&did, |_, _| false, &[]);
+            self.record_refusals(&did, None);
         }
         let accepted = |party: &str| Did::parse(party).is_ok_and(|did| dids.contains(&did));
-        self.lookups.lock().unwrap_or_else(PoisonError::into_inner).retain(accepted);
-        let next = work.sources.values().map(Sources::next).min().map_or(0, Timestamp::unix);
+        self.fetch_limits.lock().unwrap_or_else(PoisonError::into_inner).retain(accepted);
+        let next = work.sources.values().map(IssuerSources::next_due).min().map_or(0, Timestamp::unix);
         // Running jobs are checked soon, and so are lists whose signers have a new document.
         let next = if work.busy.is_empty() && !again { next } else { 0 };
-        self.next.store(next, Ordering::Relaxed);
+        self.next_due.store(next, Ordering::Relaxed);
     }
 
     /// Returns the sources of all issuers that have no running job, the most overdue first and slow issuers last, for
     /// new jobs, which fetch only what is due. Removes lists that the issuers' current documents no longer support.
-    fn due_sources(
+    fn take_waiting_sources(
         &self,
-        issuers: &Issuers,
-        work: &mut Work,
+        issuers: &AcceptedIssuers,
+        work: &mut FetchSchedule,
         dids: &BTreeSet<Did>,
         at: Timestamp,
-    ) -> Vec<(Did, Sources)> {
+    ) -> Vec<(Did, IssuerSources)> {
         let mut waiting = Vec::new();
         for did in dids {
             let Ok(documents) = issuers.status_list_documents(did, at) else { continue };
             if work.busy.values().any(|busy| busy == did) {
                 // The running job may have started with other documents.
-                self.drop_unless_by(&documents, at);
+                self.drop_unverifiable(&documents, at);
                 continue;
             }
-            let Some(directory) = documents.issuer.status_lists().map(str::to_owned) else {
+            let Some(directory) = documents.issuer.status_lists_url().map(str::to_owned) else {
                 work.sources.remove(did);
-                self.replace(did, |_, _| false, &[]);
-                self.note_refusals(did, None);
+                self.replace_lists(did, |_, _| false, &[]);
+                self.record_refusals(did, None);
                 continue;
             };
             let known = work.sources.remove(did);
-            let mut sources = known.unwrap_or_else(|| Sources::new(directory.clone(), documents.clone(), at));
+            let mut sources = known.unwrap_or_else(|| IssuerSources::new(directory.clone(), documents.clone(), at));
             if sources.directory != directory {
                 // The previous directory's lists remain valid until the new one was read.
                 (sources.directory, sources.due) = (directory, at);
             }
             let changed = !sources.documents.same_documents(&documents);
-            if changed || sources.next() <= at {
+            if changed || sources.next_due() <= at {
                 // Before any fetch: an attacker with a leaked key may also prevent the host from responding.
-                self.drop_unless_by(&documents, at);
+                self.drop_unverifiable(&documents, at);
             }
             if changed {
                 // New documents may contain new keys, so all lists are verified again.
@@ -321,42 +331,50 @@ impl StatusListCache {
             sources.documents = documents;
             waiting.push((did.clone(), sources));
         }
-        waiting.sort_by_key(|(_, sources)| (sources.slow, sources.next()));
+        waiting.sort_by_key(|(_, sources)| (sources.is_slow, sources.next_due()));
         waiting
     }
 
     /// Applies the result of a fetch job to the lists and the clock floor, and returns the issuer's sources.
-    fn apply(&self, issuers: &Issuers, floor: &ClockFloor, did: &Did, outcome: FetchOutcome, at: Timestamp) -> Sources {
+    fn apply_outcome(
+        &self,
+        issuers: &AcceptedIssuers,
+        floor: &ClockFloor,
+        did: &Did,
+        outcome: FetchOutcome,
+        at: Timestamp,
+    ) -> IssuerSources {
         let published = |url: &str| outcome.sources.urls.as_ref().is_none_or(|urls| urls.contains(url));
-        self.replace(did, |url, _| published(url), &outcome.fresh);
+        self.replace_lists(did, |url, _| published(url), &outcome.fetched_lists);
         // Each list was signed before the current time and was valid on arrival.
-        outcome.fresh.iter().for_each(|(_, listed)| floor.raise(listed.freshness().issued));
-        self.note_refusals(did, Some(Refusals::of(&outcome.sources)));
+        outcome.fetched_lists.iter().for_each(|(_, listed)| floor.raise(listed.validity().issued_at));
+        self.record_refusals(did, Some(IssuerListProblems::from_sources(&outcome.sources)));
         // The documents may have changed since the lists were verified.
         if let Ok(documents) = issuers.status_list_documents(did, at) {
-            self.drop_unless_by(&documents, at);
+            self.drop_unverifiable(&documents, at);
         }
         outcome.sources
     }
 
-    /// Removes the lists whose signing keys were removed from the documents or revoked, and wakes
-    /// [`Self::wait_until_due`], so that the other lists are verified again.
-    pub(crate) fn apply_new_documents(&self, issuers: &Issuers, at: Timestamp) {
+    /// Removes the lists whose signing keys were removed from the DID documents of the issuers or their list signers,
+    /// or were revoked, and wakes [`Self::wait_until_due`], so that the other lists are verified again. Does nothing
+    /// for an issuer whose documents are not available.
+    pub(crate) fn apply_new_documents(&self, issuers: &AcceptedIssuers, at: Timestamp) {
         for did in issuers.issuer_dids() {
             if let Ok(documents) = issuers.status_list_documents(&did, at) {
-                self.drop_unless_by(&documents, at);
+                self.drop_unverifiable(&documents, at);
             }
         }
-        self.woken.notify_one();
+        self.documents_changed.notify_one();
     }
 }
 
-impl Sources {
+impl IssuerSources {
     fn new(directory: String, documents: StatusListDocuments, due: Timestamp) -> Self {
         Self {
             directory,
             due,
-            slow: false,
+            is_slow: false,
             urls: None,
             freshness_seconds: None,
             problem: None,
@@ -371,7 +389,7 @@ impl Sources {
     }
 
     /// Returns the time at which the directory or the first list is due.
-    fn next(&self) -> Timestamp {
+    fn next_due(&self) -> Timestamp {
         self.lists.values().map(|list| list.due).fold(self.due, Timestamp::min)
     }
 }

@@ -3,7 +3,7 @@
 use carnet_core::verify;
 use serde::{Deserialize, Serialize};
 
-use crate::printable::sanitise_detail;
+use crate::untrusted_text::sanitise_detail;
 
 /// Message of an issuer about the status of a credential, for staff.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,6 @@ pub(crate) struct StatusMessage {
 
 impl From<&verify::IssuerMessage> for StatusMessage {
     fn from(message: &verify::IssuerMessage) -> Self {
-        Self { query_id: message.about.clone(), number: message.number, text: sanitise_detail(&message.text) }
+        Self { query_id: message.query_id.clone(), number: message.number, text: sanitise_detail(&message.text) }
     }
 }

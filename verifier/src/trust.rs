@@ -16,27 +16,27 @@ use carnet_core::{
     did::Did,
     json::{self, Limits},
     time::{CLOCK_SKEW, Timestamp},
-    trust::list::{AcceptedList, Operators, TrustList, TrustListAnchors},
+    trust::list::{AcceptedList, PinnedOperators, TrustList, TrustListAnchors},
 };
 use carnet_fetch::{DidCache, HttpsFetcher};
 use carnet_service::config::{StartError, invalid_field};
 use serde::Deserialize;
 
 use self::{
-    documents::{OperatorDocuments, unknown_signers, warn_of_operator},
-    remembered::{newest_list, record_dropped, store_list},
+    documents::{OperatorDocuments, log_operator_problem, unknown_signers},
     source::TrustListSource,
-    timestamp::read_timestamp,
+    stored::{record_drop_reason, store_list, stored_list},
+    timestamp::verify_timestamp,
 };
 use crate::{
-    key_lookups::{KeyLookups, ListDigest, list_digest},
+    key_fetch_limits::{KeyFetchLimits, ListDigest, list_digest},
     store::{Store, StoreError, TrustListRow, TrustListState},
 };
 
 mod documents;
 mod handover;
-pub(crate) mod remembered;
 mod source;
+pub(crate) mod stored;
 mod timestamp;
 
 /// Remaining validity of a list below which the operator of this verifier is warned, in seconds: three days.
@@ -62,24 +62,24 @@ pub(crate) struct TrustConfig {
 /// Configured trust list: its source, its operators, and the list that is in force.
 pub(crate) struct ConfiguredTrustList {
     /// Location of the list, as configured.
-    place: String,
+    location: String,
     /// Source of the list.
     source: TrustListSource,
     /// Source of the list's timestamp, next to the list.
-    timestamp: TrustListSource,
+    timestamp_source: TrustListSource,
     /// DID that identifies the list.
-    name: String,
-    operators: Arc<Operators>,
+    list_did: String,
+    operators: Arc<PinnedOperators>,
     /// DIDs of the operators.
-    dids: Vec<Did>,
-    current: RwLock<Current>,
+    operator_dids: Vec<Did>,
+    current: RwLock<TrustListStatus>,
     /// Limits on fetches of operators' documents for lists with an unknown key.
-    lookups: Mutex<KeyLookups>,
+    fetch_limits: Mutex<KeyFetchLimits>,
 }
 
 /// Trust list in force, and the results of the last reads.
 #[derive(Default)]
-struct Current {
+struct TrustListStatus {
     /// List in force; `None`: none was accepted, or the newest is invalid.
     list: Option<Arc<TrustList>>,
     /// DID documents with which the newest list was last verified, and the time.
@@ -89,22 +89,22 @@ struct Current {
     /// Operators whose proofs of the current list are invalid.
     failed_proofs: BTreeMap<String, Problem>,
     /// Reason why the source's list was refused the last time.
-    trouble: Option<Problem>,
+    source_problem: Option<Problem>,
     /// SHA-256 of the last accepted text of the source.
-    text: Option<[u8; 32]>,
+    accepted_digest: Option<[u8; 32]>,
     /// Time of the last read of the source.
     read_at: Option<Timestamp>,
     /// Time of the last read of the timestamp.
-    stamped_at: Option<Timestamp>,
+    timestamp_read_at: Option<Timestamp>,
     /// Reason why no newer timestamp was available the last time.
-    stamp_trouble: Option<Problem>,
+    timestamp_problem: Option<Problem>,
     /// Time of the last warning that the list ends soon.
     warned_at: Option<Timestamp>,
 }
 
-impl Current {
+impl TrustListStatus {
     /// Logs a warning, once, about each invalid proof of an accepted list; the valid ones reach the quorum.
-    fn note_failed_proofs(&mut self, list: &TrustList) {
+    fn log_failed_proofs(&mut self, list: &TrustList) {
         let failed: BTreeMap<String, Problem> =
             list.failed_proofs().map(|(operator, problem)| (operator.to_owned(), problem.clone())).collect();
         let sequence = list.contents().sequence;
@@ -121,7 +121,7 @@ impl Current {
 }
 
 /// Returns whether to log the daily warning that a list ends soon or has ended.
-fn is_to_warn(until: Timestamp, warned_at: Option<Timestamp>, now: Timestamp) -> bool {
+fn is_warning_due(until: Timestamp, warned_at: Option<Timestamp>, now: Timestamp) -> bool {
     until < now.plus(WARN_BEFORE)
         && warned_at.is_none_or(|at| now.unix().saturating_sub(at.unix()).saturating_abs() >= carnet_core::day::SECONDS)
 }
@@ -134,8 +134,8 @@ impl ConfiguredTrustList {
     pub(crate) fn new(config: &TrustConfig) -> Result<Self, StartError> {
         let wrong = |problem: Problem| invalid_field("trust", format!("trust: {problem}"));
         let operators = config.operators.iter().map(String::as_str);
-        let operators = Operators::pin(&config.issuer, operators, config.quorum).map_err(wrong)?;
-        let operators = operators.at_least(config.least);
+        let operators = PinnedOperators::pin(&config.issuer, operators, config.quorum).map_err(wrong)?;
+        let operators = operators.with_min_sequence(config.least);
         let dids: Vec<Did> =
             config.operators.iter().map(|did| Did::parse(did)).collect::<Result<_, _>>().map_err(wrong)?;
         let (source, timestamp) = TrustListSource::parse(&config.list)?;
@@ -147,27 +147,27 @@ impl ConfiguredTrustList {
             );
         }
         Ok(Self {
-            place: config.list.clone(),
+            location: config.list.clone(),
             source,
-            timestamp,
-            name: config.issuer.clone(),
+            timestamp_source: timestamp,
+            list_did: config.issuer.clone(),
             operators: Arc::new(operators),
-            dids,
-            current: RwLock::new(Current::default()),
-            lookups: Mutex::default(),
+            operator_dids: dids,
+            current: RwLock::new(TrustListStatus::default()),
+            fetch_limits: Mutex::default(),
         })
     }
 
     /// Returns the list in force, if any. Its validity period is not checked.
-    pub(crate) fn list(&self) -> Option<Arc<TrustList>> {
-        self.read().list.clone()
+    pub(crate) fn current_list(&self) -> Option<Arc<TrustList>> {
+        self.read_status().list.clone()
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Current> {
+    fn read_status(&self) -> std::sync::RwLockReadGuard<'_, TrustListStatus> {
         self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Current> {
+    fn write_status(&self) -> std::sync::RwLockWriteGuard<'_, TrustListStatus> {
         self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -175,14 +175,14 @@ impl ConfiguredTrustList {
     ///
     /// # Errors
     /// The reason why the newest accepted list is not in use, or why the list of the source was refused.
-    pub(crate) fn current(&self) -> Result<Arc<TrustList>, Problem> {
-        let current = self.read();
-        let why = || current.dropped.clone().or_else(|| current.trouble.clone());
-        let none = || why().unwrap_or_else(|| problem("it was not read yet"));
+    pub(crate) fn require_list(&self) -> Result<Arc<TrustList>, Problem> {
+        let current = self.read_status();
+        let why = || current.dropped.clone().or_else(|| current.source_problem.clone());
+        let none = || why().unwrap_or_else(|| no_list_problem("it was not read yet"));
         current.list.clone().ok_or_else(none)
     }
 
-    /// Refreshes the operators' documents, the list and its timestamp. URLs are not read again within `max_age` while a
+    /// Refreshes the operators' documents, the list and its timestamp. URLs are not read again within `key_binding_max_age` while a
     /// list is in force. If the new list is refused, the current one remains in force while it is valid.
     ///
     /// # Errors
@@ -194,24 +194,24 @@ impl ConfiguredTrustList {
         max_age: Duration,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        for did in &self.dids {
+        for did in &self.operator_dids {
             if let Err(problem) = documents.refresh(fetcher, did, max_age).await {
-                warn_of_operator(did, &problem);
+                log_operator_problem(did, &problem);
             }
         }
-        let looked = self.look(store, fetcher, documents, max_age, now).await;
+        let looked = self.update_list(store, fetcher, documents, max_age, now).await;
         let trouble = looked.as_ref().err();
-        let mut current = self.write();
-        if let Some(problem) = trouble.filter(|problem| current.trouble.as_ref() != Some(problem)) {
+        let mut current = self.write_status();
+        if let Some(problem) = trouble.filter(|problem| current.source_problem.as_ref() != Some(problem)) {
             let decides = current.list.as_ref().map(|list| list.contents().sequence);
             tracing::warn!(
                 code = %problem.code, detail = problem.detail, decides,
                 "the trust list was refused; the previous one, if there is one, is used until its end"
             );
         }
-        current.trouble = trouble.cloned();
+        current.source_problem = trouble.cloned();
         let ends = current.list.as_ref().map(|list| (list.contents().sequence, list.valid_until()));
-        if let Some((sequence, until)) = ends.filter(|(_, until)| is_to_warn(*until, current.warned_at, now)) {
+        if let Some((sequence, until)) = ends.filter(|(_, until)| is_warning_due(*until, current.warned_at, now)) {
             tracing::warn!(
                 sequence, %until,
                 "the trust list expires soon, and accepts nobody after that; a newer one is needed"
@@ -223,7 +223,7 @@ impl ConfiguredTrustList {
 
     /// Verifies the stored list again if necessary, refreshes its timestamp, and reads, verifies and stores a changed
     /// list of the source.
-    async fn look<S: Store>(
+    async fn update_list<S: Store>(
         &self,
         store: &S,
         fetcher: &HttpsFetcher,
@@ -231,92 +231,93 @@ impl ConfiguredTrustList {
         max_age: Duration,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        if let Some(known) = newest_list(store, &self.name).await.map_err(unstored)? {
-            self.hold(store, known, documents, max_age, now).await?;
+        if let Some(known) = stored_list(store, &self.list_did).await.map_err(store_problem)? {
+            self.reverify_stored(store, known, documents, max_age, now).await?;
         }
-        self.restamp(store, fetcher, max_age, now).await?;
-        let Some(text) = self.text(fetcher, max_age, now).await? else { return Ok(()) };
+        self.refresh_timestamp(store, fetcher, max_age, now).await?;
+        let Some(text) = self.read_source(fetcher, max_age, now).await? else { return Ok(()) };
         let digest = list_digest(&text);
-        if self.read().text == Some(digest) && self.list().is_some() {
+        if self.read_status().accepted_digest == Some(digest) && self.current_list().is_some() {
             return Ok(());
         }
         // Including the timestamp that may just have been accepted.
-        let known = newest_list(store, &self.name).await.map_err(unstored)?;
+        let known = stored_list(store, &self.list_did).await.map_err(store_problem)?;
         let state = known.map(|row| row.state);
-        let seen = state.as_ref().map(|state| (state.seen.clone(), state.accept.clone()));
+        let seen = state.as_ref().map(|state| (state.accepted.clone(), state.accept_once.clone()));
         let known = state.and_then(|state| state.timestamp);
-        let mut by = self.documents(documents, None, now);
-        let mut verified = self.verify(text.clone(), seen.clone(), &by, now).await;
-        if verified.is_err() && self.look_up((fetcher, documents), (&text, digest), &by, now).await {
+        let mut by = self.operator_documents(documents, None, now);
+        let mut verified = self.verify_list(text.clone(), seen.clone(), &by, now).await;
+        if verified.is_err() && self.fetch_signer_documents((fetcher, documents), (&text, digest), &by, now).await {
             // The current list may be invalid, too, under its operators' new documents.
-            if let Some(known) = newest_list(store, &self.name).await.map_err(unstored)? {
-                self.hold(store, known, documents, max_age, now).await?;
+            if let Some(known) = stored_list(store, &self.list_did).await.map_err(store_problem)? {
+                self.reverify_stored(store, known, documents, max_age, now).await?;
             }
-            by = self.documents(documents, None, now);
-            verified = self.verify(text.clone(), seen.clone(), &by, now).await;
+            by = self.operator_documents(documents, None, now);
+            verified = self.verify_list(text.clone(), seen.clone(), &by, now).await;
         }
         if verified.is_err()
-            && let Some(passed) = self.pass_handovers(fetcher, &text, seen.clone(), &by, now).await
+            && let Some(passed) = self.verify_handovers(fetcher, &text, seen.clone(), &by, now).await
         {
-            verified = self.verify(text.clone(), Some(passed), &by, now).await;
+            verified = self.verify_list(text.clone(), Some(passed), &by, now).await;
         }
         let mut list = verified?;
-        let timestamp = self.stamp_new(&mut list, known, fetcher, now).await?;
+        let timestamp = self.attach_timestamp(&mut list, known, fetcher, now).await?;
         let document = String::from_utf8(text).map_err(|_| Problem::from(Code::InvalidUnicode))?;
-        let kept = store_list(store, &self.name, list.seen(), document, timestamp).await.map_err(unstored)?;
-        if kept != list.seen() {
+        let kept =
+            store_list(store, &self.list_did, list.identity(), document, timestamp).await.map_err(store_problem)?;
+        if kept != list.identity() {
             return Err(Problem::new(
                 Code::TrustListRollback,
                 format!("number {} was accepted in the meantime", kept.sequence),
             ));
         }
         tracing::info!(sequence = kept.sequence, digest = kept.digest, "the trust list was accepted");
-        let mut current = self.write();
-        current.note_failed_proofs(&list);
+        let mut current = self.write_status();
+        current.log_failed_proofs(&list);
         current.list = Some(Arc::new(list));
         current.verified = Some((by, now));
         current.dropped = None;
-        current.text = Some(digest);
+        current.accepted_digest = Some(digest);
         Ok(())
     }
 
     /// Fetches the DID documents of operators that signed a list with a key missing from their cached document, which
     /// may be older than the key. At most once per list, and within the rate limit (spec/trust.md 7.10). Returns `true`
     /// if a document changed.
-    async fn look_up(
+    async fn fetch_signer_documents(
         &self,
         (fetcher, cache): (&HttpsFetcher, &DidCache),
         (text, list): (&[u8], ListDigest),
         documents: &OperatorDocuments,
         now: Timestamp,
     ) -> bool {
-        let lookups = || self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        let lookups = || self.fetch_limits.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown = unknown_signers(text, documents);
-        if unknown.is_empty() || !lookups().admit(&self.name, list, now) {
+        if unknown.is_empty() || !lookups().admit_fetch(&self.list_did, list, now) {
             return false;
         }
         let mut changed = false;
         for did in unknown {
-            match cache.update(fetcher, &did, Duration::ZERO).await {
+            match cache.refresh_and_compare(fetcher, &did, Duration::ZERO).await {
                 Ok(differs) => changed |= differs,
                 Err(problem) => {
-                    warn_of_operator(&did, &problem);
-                    lookups().failed(&self.name, &list);
+                    log_operator_problem(&did, &problem);
+                    lookups().permit_retry(&self.list_did, &list);
                 }
             }
         }
         if changed {
-            lookups().changed(&self.name);
+            lookups().reset_delay(&self.list_did);
         }
         changed
     }
 
     /// Verifies the newest accepted list again: after a restart, when an operator's document has changed, and every
-    /// `max_age`, because a key can expire. An invalid list is not used until it is valid again.
+    /// `key_binding_max_age`, because a key can expire. An invalid list is not used until it is valid again.
     ///
     /// # Errors
     /// The result could not be saved.
-    async fn hold<S: Store>(
+    async fn reverify_stored<S: Store>(
         &self,
         store: &S,
         known: TrustListRow,
@@ -325,27 +326,28 @@ impl ConfiguredTrustList {
         now: Timestamp,
     ) -> Result<(), Problem> {
         let (decides, before) = {
-            let current = self.read();
+            let current = self.read_status();
             (current.list.is_some(), current.verified.clone())
         };
-        let documents = self.documents(documents, before.as_ref().map(|(documents, _)| documents), now);
+        let documents = self.operator_documents(documents, before.as_ref().map(|(documents, _)| documents), now);
         let recent = |at: Timestamp| now.unix().abs_diff(at.unix()) < max_age.as_secs();
         if decides && before.is_some_and(|(before, at)| before == documents && recent(at)) {
             return Ok(());
         }
-        let TrustListRow { state: TrustListState { seen, timestamp, dropped, .. }, document } = known;
+        let TrustListRow { state: TrustListState { accepted: seen, timestamp, drop_reason: dropped, .. }, document } =
+            known;
         let sequence = seen.sequence;
-        match self.verify(document.into_bytes(), Some((seen.clone(), None)), &documents, now).await {
+        match self.verify_list(document.into_bytes(), Some((seen.clone(), None)), &documents, now).await {
             Ok(mut list) => {
-                if let Some(Ok(timestamp)) = timestamp.map(|text| read_timestamp(text.as_bytes(), &list, now)) {
-                    list.stamp(&timestamp);
+                if let Some(Ok(timestamp)) = timestamp.map(|text| verify_timestamp(text.as_bytes(), &list, now)) {
+                    list.add_timestamp(&timestamp);
                 }
                 if dropped.is_some() {
-                    record_dropped(store, &self.name, &seen, None).await.map_err(unstored)?;
+                    record_drop_reason(store, &self.list_did, &seen, None).await.map_err(store_problem)?;
                     tracing::info!(sequence, "the trust list is valid again");
                 }
-                let mut current = self.write();
-                current.note_failed_proofs(&list);
+                let mut current = self.write_status();
+                current.log_failed_proofs(&list);
                 current.list = Some(Arc::new(list));
                 current.verified = Some((documents, now));
                 current.dropped = None;
@@ -355,9 +357,9 @@ impl ConfiguredTrustList {
             Err(problem) if matches!(problem.code, Code::Expired | Code::NotYetValid | Code::DidUnresolved) => {}
             Err(problem) => {
                 {
-                    let mut current = self.write();
+                    let mut current = self.write_status();
                     current.list = None;
-                    current.text = None;
+                    current.accepted_digest = None;
                     current.verified = Some((documents, now));
                     current.dropped = Some(problem.clone());
                 }
@@ -367,7 +369,7 @@ impl ConfiguredTrustList {
                         sequence, code = %problem.code, detail = problem.detail,
                         "the trust list is no longer valid under its operators' documents, and accepts nobody"
                     );
-                    record_dropped(store, &self.name, &seen, Some(why)).await.map_err(unstored)?;
+                    record_drop_reason(store, &self.list_did, &seen, Some(why)).await.map_err(store_problem)?;
                 }
             }
         }
@@ -376,32 +378,37 @@ impl ConfiguredTrustList {
 
     /// Returns the operators' documents at an instant. For a document that is no longer available, that in `before` is
     /// used.
-    fn documents(&self, cache: &DidCache, before: Option<&OperatorDocuments>, now: Timestamp) -> OperatorDocuments {
+    fn operator_documents(
+        &self,
+        cache: &DidCache,
+        before: Option<&OperatorDocuments>,
+        now: Timestamp,
+    ) -> OperatorDocuments {
         let document = |did: &Did| match (cache.resolve_at(did, now), before.and_then(|before| before.0.get(did))) {
             (Err(problem), Some(before)) if problem.code == Code::DidUnresolved => before.clone(),
             (document, _) => document,
         };
-        OperatorDocuments(self.dids.iter().map(|did| (did.clone(), document(did))).collect())
+        OperatorDocuments(self.operator_dids.iter().map(|did| (did.clone(), document(did))).collect())
     }
 
-    /// Reads the text of the source; `None` if it is a URL that was read within `max_age`, and a list is in force.
-    async fn text(
+    /// Reads the text of the source; `None` if it is a URL that was read within `key_binding_max_age`, and a list is in force.
+    async fn read_source(
         &self,
         fetcher: &HttpsFetcher,
         max_age: Duration,
         now: Timestamp,
     ) -> Result<Option<Vec<u8>>, Problem> {
         let current = |at: Timestamp| now.unix().abs_diff(at.unix()) < max_age.as_secs();
-        let recent = self.list().is_some() && self.read().read_at.is_some_and(current);
+        let recent = self.current_list().is_some() && self.read_status().read_at.is_some_and(current);
         if recent && !self.source.is_file() {
             return Ok(None);
         }
-        let text = self.source.read(fetcher, Limits::LIST.max_bytes).await?;
-        self.write().read_at = Some(now);
+        let text = self.source.read(fetcher, Limits::STATUS_LIST.max_bytes).await?;
+        self.write_status().read_at = Some(now);
         Ok(Some(text))
     }
 
-    async fn verify(
+    async fn verify_list(
         &self,
         text: Vec<u8>,
         seen: Option<(AcceptedList, Option<String>)>,
@@ -410,25 +417,31 @@ impl ConfiguredTrustList {
     ) -> Result<TrustList, Problem> {
         let (operators, documents) = (Arc::clone(&self.operators), documents.clone());
         let work = move || {
-            let document = json::parse_object(&text, Limits::LIST)?;
+            let document = json::parse_object(&text, Limits::STATUS_LIST)?;
             let (seen, accept) = seen.map_or((None, None), |(seen, accept)| (Some(seen), accept));
             let (seen, accept) = (seen.as_ref(), accept.as_deref());
-            let pinned = TrustListAnchors { operators: &operators, seen, accept, now, skew: CLOCK_SKEW };
+            let pinned = TrustListAnchors {
+                operators: &operators,
+                newest_accepted: seen,
+                accepted_digest: accept,
+                now,
+                skew: CLOCK_SKEW,
+            };
             TrustList::verify(&document, &pinned, &documents)
         };
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(problem(&error.to_string())))
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(no_list_problem(&error.to_string())))
     }
 }
 
 /// Returns the error that there is no trust list, for this reason.
-fn problem(what: &str) -> Problem {
+fn no_list_problem(what: &str) -> Problem {
     Problem::new(Code::TrustListInvalid, format!("there is no trust list: {what}"))
 }
 
 /// Converts a store error; takes it by value, for `map_err`.
 #[allow(clippy::needless_pass_by_value)]
-fn unstored(error: StoreError) -> Problem {
-    problem(&format!("the stored trust list could not be read or updated ({error})"))
+fn store_problem(error: StoreError) -> Problem {
+    no_list_problem(&format!("the stored trust list could not be read or updated ({error})"))
 }
 
 #[cfg(test)]
@@ -439,7 +452,7 @@ mod tests {
     fn the_operator_is_told_once_a_day_that_a_list_ends() {
         let now = Timestamp::from_unix(1_795_305_600);
         let ends_in = |seconds: i64, warned: Option<i64>| {
-            is_to_warn(now.plus(seconds), warned.map(|ago| now.plus(ago.saturating_neg())), now)
+            is_warning_due(now.plus(seconds), warned.map(|ago| now.plus(ago.saturating_neg())), now)
         };
         assert!(!ends_in(WARN_BEFORE, None));
         assert!(ends_in(WARN_BEFORE - 1, None) && ends_in(-86_400, None));

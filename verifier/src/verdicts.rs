@@ -4,7 +4,7 @@
 use carnet_core::{
     format::CredentialFormat,
     query::{Query, path_to_text},
-    receipt::ShownThreshold,
+    receipt::DisclosedThreshold,
     time::Timestamp,
     verify::{
         PresentedCredential, VerificationOutcome as CoreOutcome, VerificationReport, Verified, VerifiedCredential,
@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decisions::{TrustDecision, TrustDecisions},
     disclosed::DisclosedClaims,
-    printable::sanitise_detail,
     status_messages::StatusMessage,
     thresholds,
+    untrusted_text::sanitise_detail,
 };
 
 /// Result of a verification: named checks, codes, and the disclosed paths, without claim values.
@@ -41,13 +41,13 @@ pub(crate) struct Verdict {
     messages: Vec<StatusMessage>,
     /// Holder rule, if several credentials were possible; `None` in early verdicts.
     #[serde(default)]
-    holder: Option<AppliedRule>,
+    holder: Option<AppliedHolderRule>,
 }
 
 /// Holder rule that was applied (spec/protocol.md 4.10).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AppliedRule {
+pub(crate) struct AppliedHolderRule {
     /// `claims`, `key` or `any`.
     pub(crate) rule: String,
     /// Claims whose values must be equal, by their paths below the subject.
@@ -112,7 +112,7 @@ pub(crate) enum RecordedUse {
 
 impl RecordedUse {
     /// Use identified by a serial.
-    pub(crate) const SERIAL: Self = Self::Serial { serial: true };
+    pub(crate) const BY_SERIAL: Self = Self::Serial { serial: true };
 
     /// Returns the number of the use and the total, if known.
     pub(crate) const fn number_and_total(self) -> Option<(u32, u32)> {
@@ -135,24 +135,24 @@ pub(crate) struct CredentialSummary {
     pub(crate) disclosed_paths: Vec<String>,
     /// Thresholds of the query that the credential proved.
     #[serde(default)]
-    pub(crate) thresholds: Vec<ShownThreshold>,
+    pub(crate) thresholds: Vec<DisclosedThreshold>,
 }
 
 impl Verdict {
     /// Creates the result for a presentation, with its disclosed claims, and the data for the receipt. It is an
     /// acceptance if `verified` is given. The decisions about the issuers are added later.
-    pub(crate) fn on_presentation(
+    pub(crate) fn for_presentation(
         report: &VerificationReport,
         verified: Option<Verified<VerifiedCredentials>>,
         query: &Query,
         now: Timestamp,
     ) -> VerificationResult {
         let record = DisclosureRecord {
-            shown: report.seen().iter().map(|seen| summary(seen, query)).collect(),
-            holder_keys: report.seen().iter().map(|seen| seen.holder.thumbprint()).collect(),
+            credentials: report.presented_credentials().iter().map(|seen| summary(seen, query)).collect(),
+            holder_keys: report.presented_credentials().iter().map(|seen| seen.holder_key.thumbprint()).collect(),
         };
-        let holder = query.holder.as_ref().filter(|_| query.asks_for_several());
-        let holder = holder.map(|rule| AppliedRule { rule: rule.name().to_owned(), claims: rule.claims() });
+        let holder = query.holder_rule.as_ref().filter(|_| query.allows_several_credentials());
+        let holder = holder.map(|rule| AppliedHolderRule { rule: rule.name().to_owned(), claims: rule.claim_texts() });
         let Some(verified) = verified else {
             let verdict = Self { holder, ..Self::refusing(report, now) };
             return VerificationResult { verdict, disclosed: None, record };
@@ -161,12 +161,12 @@ impl Verdict {
         for (query_id, held) in verified.into_inner() {
             disclosed.insert(query_id, &held);
         }
-        let verdict = Self { holder, ..Self::accepting(report, record.shown.clone(), now) };
+        let verdict = Self { holder, ..Self::accepting(report, record.credentials.clone(), now) };
         VerificationResult { verdict, disclosed: Some(disclosed), record }
     }
 
     /// Creates the result for a credential without a presentation, with its disclosed claims if it is accepted.
-    pub(crate) fn on_credential(
+    pub(crate) fn for_credential(
         report: &VerificationReport,
         verified: Option<Verified<VerifiedCredential>>,
         now: Timestamp,
@@ -178,10 +178,10 @@ impl Verdict {
             credential_type: held.type_name.clone(),
             issuer: held.credential.issuer().to_owned(),
             format: held.format,
-            disclosed_paths: held.disclosed.iter().map(|path| path_to_text(path)).collect(),
+            disclosed_paths: held.disclosed_paths.iter().map(|path| path_to_text(path)).collect(),
             thresholds: Vec::new(),
         };
-        (Self::accepting(report, vec![summary], now), Some(DisclosedClaims::of_credential(held)))
+        (Self::accepting(report, vec![summary], now), Some(DisclosedClaims::from_credential(held)))
     }
 
     fn accepting(report: &VerificationReport, credentials: Vec<CredentialSummary>, now: Timestamp) -> Self {
@@ -201,7 +201,7 @@ impl Verdict {
     fn refusing(report: &VerificationReport, now: Timestamp) -> Self {
         // A report without a failure and without a verified value would be a bug in core: an unknown result is never
         // valid.
-        let reason = report.failure().map_or("unknown_format", |problem| problem.code.as_str()).to_owned();
+        let reason = report.first_failure().map_or("unknown_format", |problem| problem.code.as_str()).to_owned();
         Self {
             accepted: false,
             reason,
@@ -217,7 +217,7 @@ impl Verdict {
 
     /// Adds the decisions about the issuers.
     pub(crate) fn with_decisions(mut self, report: &VerificationReport, decisions: TrustDecisions) -> Self {
-        self.decisions = decisions.of(report);
+        self.decisions = decisions.for_report(report);
         self
     }
 
@@ -238,12 +238,12 @@ impl Verdict {
     }
 
     /// Returns the redeemed use of a voucher.
-    pub(crate) fn redeemed(&self) -> Option<RecordedUse> {
+    pub(crate) fn redeemed_use(&self) -> Option<RecordedUse> {
         self.redeemed
     }
 
     /// Returns the applied holder rule (spec/protocol.md 4.10); `None` unless the query asks for several credentials.
-    pub(crate) fn holder(&self) -> Option<&AppliedRule> {
+    pub(crate) fn holder_rule(&self) -> Option<&AppliedHolderRule> {
         self.holder.as_ref()
     }
 
@@ -283,12 +283,12 @@ impl Verdict {
     }
 
     /// Returns the result as JSON text, for the store.
-    pub(crate) fn to_stored(&self) -> Option<String> {
+    pub(crate) fn to_json(&self) -> Option<String> {
         serde_json::to_string(self).ok()
     }
 
     /// Parses a result from the store; `None` if it is malformed.
-    pub(crate) fn from_stored(text: &str) -> Option<Self> {
+    pub(crate) fn from_json(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 }
@@ -307,7 +307,7 @@ fn checks(report: &VerificationReport) -> Vec<CheckRecord> {
         };
         CheckRecord {
             name: check.name.as_str().to_owned(),
-            about: check.about.clone(),
+            about: check.query_id.clone(),
             outcome,
             code: code.to_owned(),
             detail: sanitise_detail(detail),
@@ -323,10 +323,10 @@ fn summary(seen: &PresentedCredential, query: &Query) -> CredentialSummary {
         credential_type: seen.type_name.clone(),
         issuer: seen.issuer.clone(),
         format: seen.format,
-        disclosed_paths: seen.disclosed.iter().map(|path| path_to_text(path)).collect(),
+        disclosed_paths: seen.disclosed_paths.iter().map(|path| path_to_text(path)).collect(),
         thresholds: Vec::new(),
     };
-    if !seen.proved.is_empty() {
+    if !seen.proved_thresholds.is_empty() {
         summary.disclosed_paths = thresholds::disclosed_without_commitments(seen);
         summary.thresholds = thresholds::proved_thresholds(seen, query);
     }
@@ -346,7 +346,7 @@ pub(crate) struct VerificationResult {
 #[derive(Debug, Default)]
 pub(crate) struct DisclosureRecord {
     /// Credentials of the presentation.
-    pub(crate) shown: Vec<CredentialSummary>,
+    pub(crate) credentials: Vec<CredentialSummary>,
     /// Thumbprints (RFC 7638) of the keys that presented.
     pub(crate) holder_keys: Vec<String>,
 }
@@ -363,18 +363,18 @@ mod tests {
 
     #[test]
     fn a_verdict_comes_back_from_the_store_as_it_was() {
-        let judged = Verdict::on_presentation(&VerificationReport::default(), None, &query(), Timestamp::from_unix(7));
+        let judged = Verdict::for_presentation(&VerificationReport::default(), None, &query(), Timestamp::from_unix(7));
         let verdict = judged.verdict;
         assert!(judged.disclosed.is_none() && !verdict.accepted());
-        assert_eq!(Verdict::from_stored(&verdict.to_stored().unwrap()), Some(verdict));
-        assert_eq!(Verdict::from_stored(r#"{"accepted":true}"#), None);
+        assert_eq!(Verdict::from_json(&verdict.to_json().unwrap()), Some(verdict));
+        assert_eq!(Verdict::from_json(r#"{"accepted":true}"#), None);
     }
 
     #[test]
     fn a_stored_use_is_read_as_it_was_written() {
         for (used, text) in [
             (RecordedUse::Counted { number: 1, of: 2 }, r#"{"number":1,"of":2}"#),
-            (RecordedUse::SERIAL, r#"{"serial":true}"#),
+            (RecordedUse::BY_SERIAL, r#"{"serial":true}"#),
         ] {
             assert_eq!(serde_json::to_string(&used).unwrap(), text);
             assert_eq!(serde_json::from_str::<RecordedUse>(text).unwrap(), used);

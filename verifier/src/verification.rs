@@ -6,7 +6,7 @@ use carnet_core::{
     Problem,
     format::CredentialFormat,
     query::Query,
-    secure::data_integrity::Suites,
+    secure::data_integrity::Cryptosuites,
     status::freshness,
     time::{CLOCK_SKEW, Timestamp},
     verify::{self, PresentationContext, StatusPolicy, VerificationEnvironment, VerificationReport},
@@ -18,7 +18,7 @@ use crate::{
     decisions::TrustDecisions,
     disclosed::DisclosedClaims,
     error::Error,
-    issuers::Issuers,
+    issuers::AcceptedIssuers,
     status::StatusListCache,
     tasks::spawn_cpu,
     verdicts::{Verdict, VerificationResult},
@@ -29,15 +29,15 @@ pub(crate) type VpToken = BTreeMap<String, Vec<String>>;
 
 /// Verification with the accepted issuers, the catalogue, the status lists and the clock floor.
 pub(crate) struct VerificationService {
-    pub(crate) issuers: Issuers,
+    pub(crate) issuers: AcceptedIssuers,
     pub(crate) catalogue: Catalogue,
     /// Status lists of the accepted issuers.
-    pub(crate) statuses: StatusListCache,
+    pub(crate) status_lists: StatusListCache,
     /// Clock floor: a lower bound for the current time.
     pub(crate) clock: ClockFloor,
-    suites: Suites,
+    suites: Cryptosuites,
     /// Maximum age of a key binding, in seconds.
-    max_age: i64,
+    key_binding_max_age: i64,
 }
 
 /// Query, nonce and audience to which a presentation must be bound, and its tolerances.
@@ -46,9 +46,9 @@ pub(crate) struct PresentationBinding {
     pub(crate) nonce: String,
     pub(crate) audience: String,
     /// Time for which an expired status list is still tolerated, in seconds.
-    pub(crate) stale_by: i64,
+    pub(crate) max_stale_seconds: i64,
     /// Maximum age of a freshness statement, in seconds.
-    pub(crate) statement_age: i64,
+    pub(crate) max_statement_age: i64,
 }
 
 impl VerificationService {
@@ -57,22 +57,29 @@ impl VerificationService {
     /// # Errors
     /// The catalogue's JSON-LD contexts are invalid.
     pub(crate) fn new(
-        issuers: Issuers,
+        issuers: AcceptedIssuers,
         catalogue: Catalogue,
         statuses: StatusListCache,
-        max_age: i64,
+        key_binding_max_age: i64,
     ) -> Result<Self, Problem> {
-        let suites = suites(&catalogue)?;
-        Ok(Self { issuers, catalogue, statuses, clock: ClockFloor::default(), suites, max_age })
+        let suites = supported_suites(&catalogue)?;
+        Ok(Self {
+            issuers,
+            catalogue,
+            status_lists: statuses,
+            clock: ClockFloor::default(),
+            suites,
+            key_binding_max_age,
+        })
     }
 
     /// Fetches the status lists that are due, as [`StatusListCache::refresh`].
-    pub(crate) async fn refresh_statuses(&self, at: Timestamp) {
-        self.statuses.refresh(&self.issuers, &self.suites, &self.clock, at).await;
+    pub(crate) async fn refresh_status_lists(&self, at: Timestamp) {
+        self.status_lists.refresh(&self.issuers, &self.suites, &self.clock, at).await;
     }
 
     /// Returns the credential formats that this verifier supports.
-    pub(crate) fn formats() -> &'static [CredentialFormat] {
+    pub(crate) fn supported_formats() -> &'static [CredentialFormat] {
         use CredentialFormat::{DcSdJwt, DiVcJcs, LdpVc, VcSdJwt};
         if cfg!(feature = "jsonld") { &[VcSdJwt, DcSdJwt, DiVcJcs, LdpVc] } else { &[VcSdJwt, DcSdJwt, DiVcJcs] }
     }
@@ -82,7 +89,7 @@ impl VerificationService {
     ///
     /// # Errors
     /// [`Error::IssuerKeyUnknown`]; [`Error::Internal`]. A failed check is no error: the result says so.
-    pub(crate) async fn presentation(
+    pub(crate) async fn verify_presentation(
         self: &Arc<Self>,
         mut vp_token: VpToken,
         binding: PresentationBinding,
@@ -94,15 +101,15 @@ impl VerificationService {
                 query: &binding.query,
                 nonce: &binding.nonce,
                 audience: &binding.audience,
-                max_age: this.max_age,
+                max_age: this.key_binding_max_age,
             };
-            let policy = (binding.stale_by, binding.statement_age);
+            let policy = (binding.max_stale_seconds, binding.max_statement_age);
             let ((report, verified), decisions) =
                 this.with_environment(now, policy, |env| verify::verify_presentation(&vp_token, &asked, env));
-            this.note_time(&report, verified.is_some());
+            this.raise_clock_floor(&report, verified.is_some());
             vp_token.values_mut().flatten().for_each(zeroize::Zeroize::zeroize);
             require_known_keys(&report)?;
-            let result = Verdict::on_presentation(&report, verified, &binding.query, now);
+            let result = Verdict::for_presentation(&report, verified, &binding.query, now);
             Ok(VerificationResult { verdict: result.verdict.with_decisions(&report, decisions), ..result })
         })
         .await?
@@ -113,28 +120,28 @@ impl VerificationService {
     ///
     /// # Errors
     /// [`Error::IssuerKeyUnknown`]; [`Error::Internal`]. A failed check is no error: the result says so.
-    pub(crate) async fn credential(
+    pub(crate) async fn verify_credential(
         self: &Arc<Self>,
         mut bytes: Vec<u8>,
         now: Timestamp,
     ) -> Result<(Verdict, Option<DisclosedClaims>), Error> {
         let this = Arc::clone(self);
         spawn_cpu(move || {
-            let policy = (0, freshness::DEFAULT_SECONDS);
+            let policy = (0, freshness::DEFAULT_LIFETIME);
             let ((report, verified), decisions) =
                 this.with_environment(now, policy, |env| verify::verify_credential(&bytes, env));
-            this.note_time(&report, verified.is_some());
+            this.raise_clock_floor(&report, verified.is_some());
             zeroize::Zeroize::zeroize(&mut bytes);
             require_known_keys(&report)?;
-            let (verdict, disclosed) = Verdict::on_credential(&report, verified, now);
+            let (verdict, disclosed) = Verdict::for_credential(&report, verified, now);
             Ok((verdict.with_decisions(&report, decisions), disclosed))
         })
         .await?
     }
 
     /// Raises the clock floor to the signing times in accepted input; refused input changes nothing.
-    fn note_time(&self, report: &VerificationReport, accepted: bool) {
-        if let Some(at) = report.issuer_time().filter(|_| accepted) {
+    fn raise_clock_floor(&self, report: &VerificationReport, accepted: bool) {
+        if let Some(at) = report.latest_issue_time().filter(|_| accepted) {
             self.clock.raise(at);
         }
     }
@@ -149,15 +156,19 @@ impl VerificationService {
     ) -> (T, TrustDecisions) {
         let decider = self.issuers.issuer_policy(now);
         // One consistent state of all lists for the whole verdict.
-        let lists = self.statuses.snapshot();
+        let lists = self.status_lists.snapshot();
         let ran = run(&VerificationEnvironment {
             now,
             skew: CLOCK_SKEW,
-            resolver: &self.issuers.at(now),
+            resolver: &self.issuers.documents_at(now),
             suites: &self.suites,
-            issuers: &decider,
+            issuer_policy: &decider,
             types: &self.catalogue,
-            status: StatusPolicy::Lists { lists: &lists, stale_by, statement_age },
+            status_policy: StatusPolicy::Lists {
+                lists: &lists,
+                max_staleness: stale_by,
+                max_statement_age: statement_age,
+            },
         });
         (ran, decider.into_decisions())
     }
@@ -172,9 +183,9 @@ fn require_known_keys(report: &VerificationReport) -> Result<(), Error> {
 /// Returns the supported cryptosuites. With the feature `jsonld`, those with RDF canonicalization are included, with
 /// the JSON-LD contexts of the catalogue.
 #[cfg_attr(not(feature = "jsonld"), allow(clippy::unnecessary_wraps))]
-pub(crate) fn suites(_catalogue: &Catalogue) -> Result<Suites, Problem> {
-    let suites = Suites::jcs();
+pub(crate) fn supported_suites(_catalogue: &Catalogue) -> Result<Cryptosuites, Problem> {
+    let suites = Cryptosuites::jcs();
     #[cfg(feature = "jsonld")]
-    let suites = carnet_jsonld::register(suites, _catalogue.contexts()?)?;
+    let suites = carnet_jsonld::register_suites(suites, _catalogue.contexts()?)?;
     Ok(suites)
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Interval between erasures of expired data.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Settings of the use cases, from the configuration.
 pub(crate) struct VerifierSettings {
@@ -36,46 +36,46 @@ pub(crate) struct Verifier<S> {
     pub(crate) verification: Arc<VerificationService>,
     pub(crate) store: S,
     /// Notifications of clients that watch requests.
-    pub(crate) hub: WatchHub,
+    pub(crate) watch_hub: WatchHub,
 }
 
 impl<S: Store> Verifier<S> {
     /// Erases expired data once, and notifies the watchers of expired requests.
-    pub(crate) async fn sweep(&self, now: Timestamp) -> Result<(), Error> {
-        for id in retention::sweep(&self.store, now).await? {
-            self.hub.publish(&id, None);
+    pub(crate) async fn erase_expired_data(&self, now: Timestamp) -> Result<(), Error> {
+        for id in retention::erase_expired(&self.store, now).await? {
+            self.watch_hub.notify(&id, None);
         }
         self.store.purge_log().await;
         Ok(())
     }
 
     /// Erases expired data every minute, while the service runs. Errors are logged.
-    pub(crate) async fn run_sweeps(self: Arc<Self>) {
-        let mut every = tokio::time::interval(SWEEP_EVERY);
+    pub(crate) async fn run_data_erasure(self: Arc<Self>) {
+        let mut every = tokio::time::interval(SWEEP_INTERVAL);
         loop {
             every.tick().await;
-            if let Err(error) = self.sweep(carnet_service::time::now()).await {
+            if let Err(error) = self.erase_expired_data(carnet_service::time::now()).await {
                 tracing::warn!(%error, "expired data could not be erased; retrying");
             }
         }
     }
 
-    /// Refreshes the trust list, and then the issuers' documents that are missing or older than `max_age`. If a
+    /// Refreshes the trust list, and then the issuers' documents that are missing or older than `key_binding_max_age`. If a
     /// document changed, the status lists are checked against it.
-    pub(crate) async fn refresh(&self, max_age: Duration) {
+    pub(crate) async fn refresh_trust_and_documents(&self, max_age: Duration) {
         let issuers = &self.verification.issuers;
         issuers.refresh_trust(&self.store, max_age, carnet_service::time::now()).await;
         if issuers.refresh(max_age).await {
-            self.verification.statuses.apply_new_documents(issuers, carnet_service::time::now());
+            self.verification.status_lists.apply_new_documents(issuers, carnet_service::time::now());
         }
     }
 
     /// Refreshes status lists when they are due, and stores the clock floor, while the service runs.
     pub(crate) async fn run_status_refresh(self: Arc<Self>) {
         loop {
-            self.verification.statuses.wait_until_due().await;
-            self.verification.refresh_statuses(carnet_service::time::now()).await;
-            if let Err(error) = self.keep_clock_floor().await {
+            self.verification.status_lists.wait_until_due().await;
+            self.verification.refresh_status_lists(carnet_service::time::now()).await;
+            if let Err(error) = self.save_clock_floor().await {
                 tracing::warn!(%error, "the floor of the clock could not be stored; retrying");
             }
         }
@@ -83,16 +83,16 @@ impl<S: Store> Verifier<S> {
 
     /// Refreshes the trust list and the issuers' documents every 30 seconds if they are due, while the service runs.
     pub(crate) async fn run_trust_refresh(self: Arc<Self>) {
-        let mut every = tokio::time::interval(crate::issuers::LOOK_EVERY);
+        let mut every = tokio::time::interval(crate::issuers::CHECK_INTERVAL);
         loop {
             every.tick().await;
-            self.refresh(crate::issuers::OLD_AFTER).await;
+            self.refresh_trust_and_documents(crate::issuers::REFRESH_AGE).await;
         }
     }
 
     /// Stores the clock floor if it is above the stored one. Issuers round their times, so this happens a few times a
     /// day.
-    pub(crate) async fn keep_clock_floor(&self) -> Result<(), Error> {
+    pub(crate) async fn save_clock_floor(&self) -> Result<(), Error> {
         let memory = &self.verification.clock;
         if let Some(floor) = memory.unsaved_floor() {
             clock::raise_stored_floor(&self.store, floor).await?;

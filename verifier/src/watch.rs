@@ -12,10 +12,10 @@ use tokio::sync::{broadcast, watch};
 use crate::{disclosed::DisclosedClaims, error::Error, ids::RequestId};
 
 /// Maximum number of watchers of one request.
-const PER_REQUEST: usize = 16;
+const MAX_PER_REQUEST: usize = 16;
 
 /// Maximum number of watchers of all requests together.
-const IN_ALL: usize = 1_024;
+const MAX_WATCHERS: usize = 1_024;
 
 /// Number of changes that are queued for a slow watcher; after that it misses changes, and reads the state again.
 const BACKLOG: usize = 16;
@@ -48,7 +48,7 @@ impl WatchHub {
         requests.retain(|_, sender| sender.receiver_count() > 0);
         let all = requests.values().map(broadcast::Sender::receiver_count).fold(0, usize::saturating_add);
         let here = requests.get(id).map_or(0, broadcast::Sender::receiver_count);
-        if all >= IN_ALL || here >= PER_REQUEST {
+        if all >= MAX_WATCHERS || here >= MAX_PER_REQUEST {
             return Err(Error::TooManyWatchers);
         }
         let sender = requests.entry(id.clone()).or_insert_with(|| broadcast::Sender::new(BACKLOG));
@@ -57,7 +57,7 @@ impl WatchHub {
 
     /// Notifies the watchers of a request. Without watchers, the disclosed claims are dropped, and thereby erased from
     /// memory.
-    pub(crate) fn publish(&self, id: &RequestId, disclosed: Option<DisclosedClaims>) {
+    pub(crate) fn notify(&self, id: &RequestId, disclosed: Option<DisclosedClaims>) {
         let sender = self.lock().get(id).cloned();
         if let Some(sender) = sender {
             sender.send(RequestChange(disclosed.map(Arc::new))).ok();
@@ -65,7 +65,7 @@ impl WatchHub {
     }
 
     /// Ends all watches, for the shutdown: each watcher gets [`Error::Stopping`].
-    pub(crate) fn stop(&self) {
+    pub(crate) fn end_watches(&self) {
         self.stopping.send_replace(true);
     }
 }
@@ -81,7 +81,7 @@ impl RequestWatcher {
     ///
     /// # Errors
     /// [`Error::Stopping`]
-    pub(crate) async fn changed(&mut self) -> Result<RequestChange, Error> {
+    pub(crate) async fn next_change(&mut self) -> Result<RequestChange, Error> {
         tokio::select! {
             change = self.changes.recv() => match change {
                 Ok(change) => Ok(change),
@@ -100,8 +100,8 @@ mod tests {
     #[tokio::test]
     async fn watchers_are_bounded_and_forgotten_when_they_leave() {
         let hub = WatchHub::new();
-        let id = RequestId::draw(&mut rand_core::OsRng);
-        let watchers: Vec<RequestWatcher> = (0..PER_REQUEST).map(|_| hub.watch(&id).unwrap()).collect();
+        let id = RequestId::generate(&mut rand_core::OsRng);
+        let watchers: Vec<RequestWatcher> = (0..MAX_PER_REQUEST).map(|_| hub.watch(&id).unwrap()).collect();
         assert!(matches!(hub.watch(&id), Err(Error::TooManyWatchers)));
         drop(watchers);
         assert!(hub.watch(&id).is_ok());
@@ -111,12 +111,12 @@ mod tests {
     #[tokio::test]
     async fn what_was_disclosed_reaches_those_who_watch_and_nobody_later() {
         let hub = WatchHub::new();
-        let id = RequestId::draw(&mut rand_core::OsRng);
+        let id = RequestId::generate(&mut rand_core::OsRng);
         let mut early = hub.watch(&id).unwrap();
-        hub.publish(&id, Some(DisclosedClaims::of(serde_json::Map::new())));
+        hub.notify(&id, Some(DisclosedClaims::of(serde_json::Map::new())));
         let mut late = hub.watch(&id).unwrap();
-        assert!(early.changed().await.unwrap().0.is_some());
-        hub.stop();
-        assert!(matches!(late.changed().await, Err(Error::Stopping)));
+        assert!(early.next_change().await.unwrap().0.is_some());
+        hub.end_watches();
+        assert!(matches!(late.next_change().await, Err(Error::Stopping)));
     }
 }

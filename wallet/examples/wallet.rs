@@ -4,12 +4,12 @@ use carnet_spec::Catalogue;
 use carnet_wallet::{
     answer::{RequestedItem, UnansweredQuery},
     failure::Failure,
-    memory::World,
-    offer::{PinForm, ReceivedOffer},
+    issuer_metadata::ExpectedCredential,
+    memory::InMemoryPorts,
+    offer::{PinFormat, ReceivedOffer},
     ports::{OfferConsent, Ports},
-    present::{Consent, ConsentDecision, ConsentRequest, PresentOptions, Presented, present},
-    promise::ExpectedCredential,
-    receive::receive,
+    present::{Consent, ConsentDecision, ConsentRequest, PresentationOptions, SentPresentation, present},
+    receive::receive_offer,
     store::{MemoryStore, Wallet, WalletContents, contents::WalletSecret},
 };
 
@@ -17,11 +17,11 @@ use carnet_wallet::{
 struct Agreeable;
 
 impl OfferConsent for Agreeable {
-    fn accept(&self, _: &Catalogue, _: &str, _: &[ExpectedCredential]) -> Result<(), Failure> {
+    fn accept_offer(&self, _: &Catalogue, _: &str, _: &[ExpectedCredential]) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn pin(&self, form: PinForm, _: &str) -> Result<WalletSecret, Failure> {
+    fn ask_pin(&self, form: PinFormat, _: &str) -> Result<WalletSecret, Failure> {
         form.parse("123456").map(|pin| WalletSecret::new(pin.as_str().to_owned()))
     }
 }
@@ -31,34 +31,34 @@ impl Consent for Agreeable {
         true
     }
 
-    fn introduce(&self, _: &ConsentRequest<'_>) {}
+    fn show_request(&self, _: &ConsentRequest<'_>) {}
 
-    fn allow(&self, _: &ConsentRequest<'_>, _: &RequestedItem) -> Option<bool> {
+    fn approve_item(&self, _: &ConsentRequest<'_>, _: &RequestedItem) -> Option<bool> {
         Some(true)
     }
 
-    fn decide(&self, _: &ConsentRequest<'_>, _: bool) -> ConsentDecision {
+    fn approve_answer(&self, _: &ConsentRequest<'_>, _: bool) -> ConsentDecision {
         ConsentDecision::Yes
     }
 
-    fn explain(&self, _: &ConsentRequest<'_>, _: &[UnansweredQuery], failure: Failure) -> Failure {
+    fn explain_unanswered(&self, _: &ConsentRequest<'_>, _: &[UnansweredQuery], failure: Failure) -> Failure {
         failure
     }
 
-    fn presented(&self, _: &Presented) {}
+    fn show_response(&self, _: &SentPresentation) {}
 }
 
 /// Receives and presents, and returns the disclosed paths.
 async fn run() -> Result<Vec<String>, Failure> {
-    let (world, mut wallet) = (World::new(), Wallet::new(WalletContents::new(12), MemoryStore));
-    let offer = ReceivedOffer::parse(&world.offer())?;
-    let received = receive(&world, &world.catalogue()?, &mut wallet, &offer, &Agreeable).await?;
+    let (world, mut wallet) = (InMemoryPorts::new(), Wallet::new(WalletContents::new(12), MemoryStore));
+    let offer = ReceivedOffer::parse(&world.offer_link())?;
+    let received = receive_offer(&world, &world.catalogue()?, &mut wallet, &offer, &Agreeable).await?;
     if let Some(failure) = received.failure {
         return Err(failure);
     }
-    let options = PresentOptions::default();
-    let presented = present(&world, &mut wallet, &world.asker.pointer, options, &Agreeable).await?;
-    Ok(presented.sent.parts.into_iter().flat_map(|part| part.paths).collect())
+    let options = PresentationOptions::default();
+    let presented = present(&world, &mut wallet, &world.verifier.pointer, options, &Agreeable).await?;
+    Ok(presented.log_entry.credentials.into_iter().flat_map(|part| part.paths).collect())
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -20,15 +20,15 @@ impl From<AddressError> for Failure {
             AddressError::Unencrypted => "why-unencrypted",
             AddressError::Scheme => "why-scheme",
         };
-        let message = Sentence::id("error-address").with_part("why", Sentence::id(why));
-        Self::new(Code::AddressForbidden, message, Sentence::id("hint-forbidden-address"))
+        let message = Sentence::new("error-address").with_part("why", Sentence::new(why));
+        Self::new(Code::AddressForbidden, message, Sentence::new("hint-forbidden-address"))
     }
 }
 
 /// Returns whether a service address is known to belong to the issuer with this DID: its host is that of the did:web or
 /// did:webvh, on any port, or it is on this machine. `false` if the address is invalid. The link of an offer can
 /// contain any address, and valid copies prove nothing about it, since a relay can forward them from the issuer.
-pub fn is_of_issuer(endpoint: &str, issuer: &str) -> bool {
+pub fn belongs_to_issuer(endpoint: &str, issuer: &str) -> bool {
     let Ok(endpoint) = service_address(endpoint) else { return false };
     let host = |text: String| Url::parse(&text).ok()?.host_str().map(str::to_owned);
     let published = |did: Did| did::web::document_url(&did).or_else(|_| did::webvh::log_url(&did));
@@ -37,7 +37,7 @@ pub fn is_of_issuer(endpoint: &str, issuer: &str) -> bool {
 }
 
 /// Returns the origin of a URL: scheme, host, and the port unless it is the default of the scheme.
-pub fn scheme_host_port(url: &Url) -> String {
+pub fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
@@ -50,7 +50,7 @@ mod tests {
         let issuer = "did:web:issuer.example%3A8443:schools:one";
         for own in ["https://issuer.example", "https://issuer.example:9443", "http://127.0.0.1:4000", "http://[::1]:5"]
         {
-            assert!(is_of_issuer(own, issuer), "{own}");
+            assert!(belongs_to_issuer(own, issuer), "{own}");
         }
         for other in [
             "https://relay.example",
@@ -60,13 +60,17 @@ mod tests {
             "http://issuer.example",
             "x",
         ] {
-            assert!(!is_of_issuer(other, issuer), "{other}");
+            assert!(!belongs_to_issuer(other, issuer), "{other}");
         }
-        assert!(is_of_issuer("http://127.0.0.1:4000", "did:web:localhost%3A4001"));
+        assert!(belongs_to_issuer("http://127.0.0.1:4000", "did:web:localhost%3A4001"));
         let logged = "did:webvh:QmaQmViZ6varjf5HtkXpK8P5oMzhE61XH2siBdbyvN3ubX:issuer.example:permits";
-        assert!(is_of_issuer("https://issuer.example:8443", logged) && !is_of_issuer("https://other.example", logged));
         assert!(
-            !is_of_issuer("https://issuer.example", "did:jwk:e30") && is_of_issuer("http://localhost:1", "did:jwk:e30")
+            belongs_to_issuer("https://issuer.example:8443", logged)
+                && !belongs_to_issuer("https://other.example", logged)
+        );
+        assert!(
+            !belongs_to_issuer("https://issuer.example", "did:jwk:e30")
+                && belongs_to_issuer("http://localhost:1", "did:jwk:e30")
         );
     }
 
@@ -75,9 +79,6 @@ mod tests {
         for bad in ["http://issuer.example", "ftp://a", "x", "https://u:p@a.example", "file:///etc"] {
             assert_eq!(Failure::from(service_address(bad).unwrap_err()).reason, "address_forbidden", "{bad}");
         }
-        assert_eq!(
-            scheme_host_port(&service_address("https://a.example:8443/x/y?z").unwrap()),
-            "https://a.example:8443"
-        );
+        assert_eq!(origin(&service_address("https://a.example:8443/x/y?z").unwrap()), "https://a.example:8443");
     }
 }

@@ -9,7 +9,7 @@ use carnet_core::{
     presentation,
     query::{
         Query, Threshold,
-        plan::{ClaimDisclosure, DisclosurePlan, ImpliedCondition, PlanLine},
+        plan::{ClaimDisclosure, DisclosurePlan, ExplanationLine, ImpliedCondition},
         values_at,
     },
     secure::sd_jwt::{ClaimPath, KeyBindingMembers, SdJwt},
@@ -18,24 +18,24 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 use serde_json::Value;
 
-use crate::store::{CredentialCopy, HeldCredential, WalletContents, standing::StapledStatement};
+use crate::store::{CredentialCopy, HeldCredential, WalletContents, cached_status::StapledStatement};
 
-mod asked;
-mod before;
 mod digest;
+mod earlier_bounds;
+mod holder_rule;
 mod holdings;
 mod missing;
-mod part;
-mod whose;
+mod planned;
+mod requested;
 
-pub use asked::{
+pub use digest::approval_digest;
+pub use earlier_bounds::{EarlierBound, earlier_bounds, requested_bounds};
+use holdings::candidate_copies;
+pub use missing::{MissingReason, UnansweredQuery, requested_type, unanswered_queries};
+pub use planned::{is_commitments_name, is_status_reference, payload_claims};
+pub use requested::{
     RequestedClaimPath, RequestedItem, bound_text, items_by_name, query_without, requested_items, threshold_text,
 };
-pub use before::{EarlierBound, asked_bounds, earlier_bounds};
-pub use digest::digest;
-use holdings::open_all;
-pub use missing::{LackReason, UnansweredQuery, type_asked, unanswered_queries};
-pub use part::{are_commitments, claims_of, is_status};
 
 /// Disclosed claim for display: a member of the credential subject, or a top-level member that is not metadata.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ pub struct DisplayedClaim {
     /// Disclosed part of the value.
     pub value: Value,
     /// `true` if a part of the value stays hidden.
-    pub in_part: bool,
+    pub is_partial: bool,
 }
 
 /// Threshold proof of a claim whose value stays hidden.
@@ -61,11 +61,11 @@ pub struct ProvedClaim {
 
 /// Verifiers to which a copy was presented before.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KnownVerifiers {
+pub enum EarlierVerifiers {
     /// The copy was presented to no verifier.
-    Fresh,
+    Unused,
     /// The copy was presented to the requesting verifier only.
-    SameAsker,
+    SameVerifier,
     /// The copy was presented to these other verifiers, by client id.
     Others(Vec<String>),
 }
@@ -73,31 +73,31 @@ pub enum KnownVerifiers {
 /// Constraints on an answer in addition to the query.
 pub struct AnswerConstraints<'a> {
     /// Client id of the requesting verifier.
-    pub asker: &'a str,
+    pub client_id: &'a str,
     /// Current time.
     pub now: Timestamp,
     /// Indexes of the credentials that may be used; empty: all.
-    pub only: &'a [usize],
+    pub allowed_credentials: &'a [usize],
     /// Items that the holder withholds. The query is answered as if it did not have them ([`query_without`]).
     pub withheld: &'a [RequestedItem],
     /// Claims whose threshold may be proved but whose value must not be disclosed.
-    pub proofs_only: &'a [RequestedClaimPath],
+    pub proof_only_claims: &'a [RequestedClaimPath],
 }
 
 /// Answer to a query with the least disclosure.
 #[derive(Debug)]
 pub struct QueryAnswer {
     /// Presentations to send.
-    pub parts: Vec<PlannedPresentation>,
+    pub presentations: Vec<PlannedPresentation>,
     /// Total weight of the disclosures, by which plans are compared.
     pub cost: u64,
     /// Explanation of the choice, with the weight of each item.
-    pub lines: Vec<PlanLine>,
+    pub explanation: Vec<ExplanationLine>,
     /// Conclusions that the verifier can draw about hidden claims.
-    pub implied: Vec<ImpliedCondition>,
+    pub implied_conditions: Vec<ImpliedCondition>,
     /// Index in the wallet of the credential of each candidate copy; `lines` and `implied` refer to candidates by their
     /// position here.
-    pub holdings: Vec<usize>,
+    pub candidates: Vec<usize>,
 }
 
 /// Presentation in an answer, ready for key binding.
@@ -110,32 +110,32 @@ pub struct PlannedPresentation {
     /// Index of the copy in the credential.
     pub copy: usize,
     /// Verifiers to which the copy was presented before.
-    pub exposure: KnownVerifiers,
+    pub earlier_verifiers: EarlierVerifiers,
     /// Disclosed claims.
-    pub goes: Vec<DisplayedClaim>,
+    pub disclosed: Vec<DisplayedClaim>,
     /// Thresholds proved without disclosing the values.
-    pub proves: Vec<ProvedClaim>,
-    /// Names of the hidden claims, except those in `given_away` and `given_away_by_start`, and those whose exact value
+    pub proved: Vec<ProvedClaim>,
+    /// Names of the hidden claims, except those in `revealed_dates` and `given_away_by_start`, and those whose exact value
     /// the proved thresholds reveal.
-    pub stays: Vec<String>,
+    pub hidden: Vec<String>,
     /// Names of hidden dates that the disclosed end of the validity period reveals approximately.
-    pub given_away: Vec<String>,
+    pub revealed_dates: Vec<String>,
     /// Names of other hidden dates that the disclosed beginning of the validity period reveals approximately.
     pub given_away_by_start: Vec<String>,
     /// `true` if the format has no selective disclosure, so that the whole credential is disclosed.
-    pub everything: bool,
+    pub is_whole: bool,
     /// Disclosed claims that were not requested: the issuer left them in the clear, so that they cannot be withheld.
-    pub unasked: Vec<ClaimPath>,
+    pub unrequested: Vec<ClaimPath>,
     /// Disclosed paths and proved thresholds, for the log: `credentialSubject.rightToWork`,
     /// `credentialSubject.validUntil >= 2026-11-22`.
-    pub paths: Vec<String>,
+    pub disclosed_paths: Vec<String>,
     /// Digest of the voucher serial that it discloses; `None` if it discloses none.
-    pub serial: Option<String>,
-    shown: Shown,
+    pub serial_digest: Option<String>,
+    shown: PresentedContent,
 }
 
 #[derive(Debug)]
-enum Shown {
+enum PresentedContent {
     Selected(SdJwt, Vec<ThresholdProof>),
     Whole(Value),
 }
@@ -146,33 +146,40 @@ enum Shown {
 /// `query_unmet` if no permitted combination of credentials answers it, or withheld claims cannot be separated from
 /// disclosed ones; `holder_differs` if only credentials of different holders would; errors for copies that cannot be
 /// parsed.
-pub fn answer(
+pub fn answer_query(
     contents: &WalletContents,
     catalogue: &Catalogue,
     query: &Query,
     bounds: &AnswerConstraints<'_>,
 ) -> Result<QueryAnswer, Problem> {
     let query = query_without(query, bounds.withheld);
-    let opened = open_all(contents, catalogue, &query, bounds)?;
-    let DisclosurePlan { parts: planned, cost, lines, implied } = whose::plan(contents, catalogue, &query, &opened)?;
+    let opened = candidate_copies(contents, catalogue, &query, bounds)?;
+    let DisclosurePlan { answers: planned, weight: cost, explanation: lines, implied_conditions: implied } =
+        holder_rule::plan_for_one_holder(contents, catalogue, &query, &opened)?;
     let mut parts = Vec::with_capacity(planned.len());
     for planned in planned {
-        let opened = opened.get(planned.holding).ok_or(Code::QueryUnmet)?;
+        let opened = opened.get(planned.copy_index).ok_or(Code::QueryUnmet)?;
         let asked = query.credential(&planned.query_id).ok_or(Code::QueryUnmet)?;
-        let part = part::part(asked, opened, &planned.shows)?;
-        keeps_back(&part, bounds.withheld)?;
+        let part = planned::plan_presentation(asked, opened, &planned.disclosures)?;
+        check_withheld(&part, bounds.withheld)?;
         parts.push(part);
     }
-    sends_no_two_copies(&parts)?;
-    opens_no_claim_twice(&parts)?;
-    Ok(QueryAnswer { parts, cost, lines, implied, holdings: opened.iter().map(|opened| opened.credential).collect() })
+    check_single_copy(&parts)?;
+    check_thresholds(&parts)?;
+    Ok(QueryAnswer {
+        presentations: parts,
+        cost,
+        explanation: lines,
+        implied_conditions: implied,
+        candidates: opened.iter().map(|opened| opened.credential).collect(),
+    })
 }
 
 /// Checks that an SD-JWT presentation discloses the value of no withheld claim, neither inside another claim nor
 /// because the issuer left it in the clear.
-fn keeps_back(part: &PlannedPresentation, withheld: &[RequestedItem]) -> Result<(), Problem> {
-    let Shown::Selected(token, _) = &part.shown else { return Ok(()) };
-    let payload = token.disclosed()?.payload;
+fn check_withheld(part: &PlannedPresentation, withheld: &[RequestedItem]) -> Result<(), Problem> {
+    let PresentedContent::Selected(token, _) = &part.shown else { return Ok(()) };
+    let payload = token.resolve_disclosures()?.payload;
     let mut values = withheld.iter().filter(|asked| asked.query_id == part.query_id && asked.threshold.is_none());
     if values.any(|asked| asked.path.as_deref().is_some_and(|path| !values_at(&payload, path).is_empty())) {
         return Err(Problem::new(Code::QueryUnmet, "the withheld claims cannot be separated from the shared ones"));
@@ -181,7 +188,7 @@ fn keeps_back(part: &PlannedPresentation, withheld: &[RequestedItem]) -> Result<
 }
 
 /// Refuses two copies of one credential in one answer: a verifier could link them, or count them as two.
-fn sends_no_two_copies(parts: &[PlannedPresentation]) -> Result<(), Problem> {
+fn check_single_copy(parts: &[PlannedPresentation]) -> Result<(), Problem> {
     let differs = |part: &PlannedPresentation| {
         parts.iter().any(|other| other.credential == part.credential && other.copy != part.copy)
     };
@@ -192,14 +199,14 @@ fn sends_no_two_copies(parts: &[PlannedPresentation]) -> Result<(), Problem> {
 }
 
 /// Checks that no copy proves two different thresholds of one claim in the same direction (spec/at-least.md 4.5).
-fn opens_no_claim_twice(parts: &[PlannedPresentation]) -> Result<(), Problem> {
-    let proved = || parts.iter().flat_map(|part| part.proves.iter().map(move |proving| (part, proving)));
+fn check_thresholds(parts: &[PlannedPresentation]) -> Result<(), Problem> {
+    let proved = || parts.iter().flat_map(|part| part.proved.iter().map(move |proving| (part, proving)));
     let clash = proved().any(|(part, one)| {
         proved().any(|(other_part, other)| {
             (part.credential, part.copy) == (other_part.credential, other_part.copy)
                 && one.path == other.path
                 && one.threshold.direction() == other.threshold.direction()
-                && one.threshold.number() != other.threshold.number()
+                && one.threshold.comparable_bound() != other.threshold.comparable_bound()
         })
     });
     if clash {
@@ -223,16 +230,22 @@ impl PlannedPresentation {
         audience: &str,
         now: Timestamp,
     ) -> Result<String, Problem> {
-        let key = copy.key.open()?;
+        let key = copy.key.decode()?;
         match &self.shown {
-            Shown::Selected(token, proofs) => {
+            PresentedContent::Selected(token, proofs) => {
                 let freshness = statement.map(|statement| statement.text.as_str());
-                token.bind_with(&KeyBindingMembers { proofs, freshness, keys: &[] }, nonce, audience, now, &key)
+                token.bind_key_with_members(
+                    &KeyBindingMembers { proofs, freshness_statement: freshness, new_key_thumbprints: &[] },
+                    nonce,
+                    audience,
+                    now,
+                    &key,
+                )
             }
-            Shown::Whole(document) => {
-                let did = Did::jwk(&key.public_key());
+            PresentedContent::Whole(document) => {
+                let did = Did::did_jwk(&key.public_key());
                 let method = format!("{did}#0");
-                presentation::create_presentation(
+                presentation::create_data_integrity_presentation(
                     std::slice::from_ref(document),
                     did.as_str(),
                     &method,
@@ -249,17 +262,17 @@ impl PlannedPresentation {
     /// caller must do this and save the wallet before sending, so that after a power failure the copy does not count as
     /// unused.
     pub fn record_disclosure(&self, held: &mut HeldCredential, asker: &str) {
-        if let Some((serials, serial)) = held.serials.as_mut().zip(self.serial.as_deref()) {
+        if let Some((serials, serial)) = held.serials.as_mut().zip(self.serial_digest.as_deref()) {
             serials.record_shown(serial, asker);
         }
         let Some(copy) = held.copies.get_mut(self.copy) else { return };
-        if self.serial.is_some() {
-            copy.serial.clone_from(&self.serial);
+        if self.serial_digest.is_some() {
+            copy.serial_digest.clone_from(&self.serial_digest);
         }
-        if !copy.shown_to.iter().any(|seen| seen == asker) {
-            copy.shown_to.push(asker.to_owned());
+        if !copy.presented_to.iter().any(|seen| seen == asker) {
+            copy.presented_to.push(asker.to_owned());
         }
-        if let Shown::Selected(_, proofs) = &self.shown {
+        if let PresentedContent::Selected(_, proofs) = &self.shown {
             for proof in proofs {
                 let opened = crate::store::thresholds::ProvedThreshold {
                     path: proof.path.clone(),
@@ -267,8 +280,8 @@ impl PlannedPresentation {
                     bound: proof.threshold.number(),
                     in_block: true,
                 };
-                if !copy.opened.contains(&opened) {
-                    copy.opened.push(opened);
+                if !copy.proved_thresholds.contains(&opened) {
+                    copy.proved_thresholds.push(opened);
                 }
             }
         }
@@ -276,7 +289,7 @@ impl PlannedPresentation {
 }
 
 /// Splits the disclosures of a plan into claims shown by value and claims with a proven threshold.
-fn split(shows: &[ClaimDisclosure]) -> (Vec<ClaimPath>, Vec<(&ClaimPath, &Threshold)>) {
+fn split_disclosures(shows: &[ClaimDisclosure]) -> (Vec<ClaimPath>, Vec<(&ClaimPath, &Threshold)>) {
     let mut values = Vec::new();
     let mut thresholds = Vec::new();
     for show in shows {

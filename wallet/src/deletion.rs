@@ -6,7 +6,7 @@ use crate::{
     failure::{Failure, FailureReason, Sentence},
     sanitise::sanitise,
     store::{
-        EntryKind, HeldCredential, ShownPart, Wallet, WalletContents, WalletLogEntry, WalletStore,
+        HeldCredential, LogEntryKind, LoggedCredential, Wallet, WalletContents, WalletLogEntry, WalletStore,
         log::LogError,
         presentations::{PresentationRecord, keys_for_erasure, presentations, thumbprint},
     },
@@ -25,16 +25,16 @@ pub fn delete_credential(
     if index >= wallet.contents.credentials.len() {
         return Err(Failure::new(
             FailureReason::NotFound,
-            Sentence::id("error-no-document"),
-            Sentence::id("hint-list"),
+            Sentence::new("error-no-document"),
+            Sentence::new("hint-list"),
         ));
     }
     let held = wallet.contents.credentials.remove(index);
-    retire_keys(&mut wallet.contents, &held);
+    keep_erasure_keys(&mut wallet.contents, &held);
     wallet.contents.log.push(WalletLogEntry {
         party_name: held.issuer_name,
-        parts: vec![ShownPart::named(&held.id, &held.type_name)],
-        ..WalletLogEntry::new(now, EntryKind::Deleted, &held.issuer)
+        credentials: vec![LoggedCredential::without_disclosures(&held.id, &held.type_name)],
+        ..WalletLogEntry::new(now, LogEntryKind::Deleted, &held.issuer)
     });
     wallet.save()?;
     Ok(held.id)
@@ -42,14 +42,14 @@ pub fn delete_credential(
 
 /// Keeps the keys of the deleted copies with which erasure can still be requested: there is a receipt and no
 /// confirmation of erasure.
-fn retire_keys(contents: &mut WalletContents, deleted: &HeldCredential) {
+fn keep_erasure_keys(contents: &mut WalletContents, deleted: &HeldCredential) {
     let open = keys_for_erasure(&contents.log);
     let keys = deleted.copies.iter().map(|copy| &copy.key);
-    contents.retired.extend(keys.filter(|key| thumbprint(key).is_some_and(|key| open.contains(&key))).cloned());
+    contents.erasure_keys.extend(keys.filter(|key| thumbprint(key).is_some_and(|key| open.contains(&key))).cloned());
 }
 
 /// Deletion of log entries that the holder is asked to confirm.
-pub struct ForgettingPlan {
+pub struct LogDeletionPlan {
     /// Instant before which all entries are deleted.
     pub before: Timestamp,
     /// Number of entries to be deleted.
@@ -58,16 +58,16 @@ pub struct ForgettingPlan {
     pub erasure_lost: Vec<WalletLogEntry>,
 }
 
-impl ForgettingPlan {
+impl LogDeletionPlan {
     /// Returns the plan for deleting the log before an instant. Nothing is deleted yet.
     ///
     /// # Errors
     /// `nothing_to_forget` if there are no such entries.
-    pub fn before(contents: &WalletContents, before: Timestamp) -> Result<Self, Failure> {
-        let count = contents.log.before(before);
+    pub fn before_instant(contents: &WalletContents, before: Timestamp) -> Result<Self, Failure> {
+        let count = contents.log.count_before(before);
         if count == 0 {
-            let message = Sentence::id("error-nothing-to-forget").with("day", day::format_start(before));
-            return Err(Failure::new(FailureReason::NothingToForget, message, Sentence::id("hint-see-log")));
+            let message = Sentence::new("error-nothing-to-forget").with("day", day::format_start(before));
+            return Err(Failure::new(FailureReason::NothingToForget, message, Sentence::new("hint-see-log")));
         }
         Ok(Self { before, count, erasure_lost: erasure_lost(contents, before) })
     }
@@ -76,8 +76,8 @@ impl ForgettingPlan {
     ///
     /// # Errors
     /// `log_broken` if the hash chain is invalid; the wallet cannot be saved.
-    pub fn carry_out(&self, wallet: &mut Wallet<impl WalletStore>, now: Timestamp) -> Result<usize, Failure> {
-        let count = wallet.contents.forget(self.before, now).map_err(|broken| log_broken(&broken))?;
+    pub fn execute(&self, wallet: &mut Wallet<impl WalletStore>, now: Timestamp) -> Result<usize, Failure> {
+        let count = wallet.contents.delete_log_before(self.before, now).map_err(|broken| log_broken(&broken))?;
         wallet.save()?;
         Ok(count)
     }
@@ -88,7 +88,7 @@ pub struct RetentionChange {
     /// Instant before which entries were deleted; `None`: unlimited retention.
     pub start: Option<Timestamp>,
     /// Number of deleted entries.
-    pub forgotten: usize,
+    pub deleted: usize,
     /// Log entries of the presentations whose erasure can no longer be requested.
     pub erasure_lost: Vec<WalletLogEntry>,
 }
@@ -102,28 +102,28 @@ pub fn set_retention(
     days: Option<u32>,
     now: Timestamp,
 ) -> Result<RetentionChange, Failure> {
-    wallet.contents.log_days = days;
+    wallet.contents.log_retention_days = days;
     let start = wallet.contents.retention_start(now);
     let erasure_lost = start.map(|start| erasure_lost(&wallet.contents, start)).unwrap_or_default();
     let forgotten = match start {
-        Some(start) => wallet.contents.forget(start, now).map_err(|broken| log_broken(&broken))?,
+        Some(start) => wallet.contents.delete_log_before(start, now).map_err(|broken| log_broken(&broken))?,
         None => 0,
     };
     wallet.save()?;
-    Ok(RetentionChange { start, forgotten, erasure_lost })
+    Ok(RetentionChange { start, deleted: forgotten, erasure_lost })
 }
 
 /// Returns the presentations whose receipt is in the log before an instant, and whose erasure could still be requested.
 fn erasure_lost(contents: &WalletContents, before: Timestamp) -> Vec<WalletLogEntry> {
-    let count = contents.log.before(before);
+    let count = contents.log.count_before(before);
     let last = contents.log.entries().get(..count).and_then(|gone| gone.last()).map_or(0, |entry| entry.number);
     let open = |known: &PresentationRecord<'_>| {
-        known.receipt().is_some_and(|entry| entry.number <= last) && known.can_be_erased()
+        known.valid_receipt().is_some_and(|entry| entry.number <= last) && known.can_request_erasure()
     };
     presentations(&contents.log).into_iter().filter(open).map(|known| known.sent.clone()).collect()
 }
 
 fn log_broken(broken: &LogError) -> Failure {
-    let message = Sentence::id("error-log-broken-kept").details(sanitise(&broken.to_string()));
-    Failure::new(FailureReason::LogBroken, message, Sentence::id("hint-log-verify"))
+    let message = Sentence::new("error-log-broken-kept").with_details(sanitise(&broken.to_string()));
+    Failure::new(FailureReason::LogBroken, message, Sentence::new("hint-log-verify"))
 }

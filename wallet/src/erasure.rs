@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    address::{scheme_host_port, service_address},
-    failure::{DataSafety, Failure, FailureKind, FailureReason, Fault, Sentence},
+    address::{origin, service_address},
+    failure::{DataSafety, Failure, FailureKind, FailureReason, FaultParty, Sentence},
     ports::{DidParty, DocumentSource as _, Ports},
+    protocol::ServiceProtocol,
     receipt,
     sanitise::sanitise,
     store::{
-        EntryKind, Wallet, WalletContents, WalletLogEntry, WalletStore,
+        LogEntryKind, Wallet, WalletContents, WalletLogEntry, WalletStore,
         log::StoredStatement,
-        presentations::{PresentationRecord, shown_to},
+        presentations::{PresentationRecord, presentations_to},
     },
-    wire::Wire,
 };
 
 /// Presentation for which erasure can be requested.
@@ -40,14 +40,14 @@ impl ErasableDisclosure {
     /// empty if the log does not have it.
     #[must_use]
     pub fn endpoint(&self) -> &str {
-        self.sent.asker.as_ref().map(|asker| asker.endpoint.as_str()).unwrap_or_default()
+        self.sent.verifier.as_ref().map(|asker| asker.endpoint.as_str()).unwrap_or_default()
     }
 }
 
 /// Erasure requests to one verifier that the holder is asked to approve.
 pub struct ErasurePlan {
     /// Presentations, one for each request.
-    pub open: Vec<ErasableDisclosure>,
+    pub presentations: Vec<ErasableDisclosure>,
     /// Digest by which the requests can be approved without a screen: SHA-256 over the canonical JSON of receipts and
     /// recipients, in hexadecimal (spec/log.md 5.5).
     pub digest: String,
@@ -103,7 +103,7 @@ pub trait ErasureConsent {
 /// # Errors
 /// `not_found`, `ambiguous_name`; the holder does not approve; the wallet cannot be saved. Failures of single requests
 /// are in the results.
-pub async fn erase(
+pub async fn request_erasure(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
     who: &str,
@@ -111,7 +111,7 @@ pub async fn erase(
 ) -> Result<ErasureResults, Failure> {
     let mut results = ErasureResults::default();
     let mut open = Vec::new();
-    let known = shown_to(&wallet.contents.log, who)?;
+    let known = presentations_to(&wallet.contents.log, who)?;
     for presentation in &known {
         match erasable(&wallet.contents, presentation) {
             Ok(found) => open.push(found),
@@ -123,11 +123,11 @@ pub async fn erase(
         return Ok(results);
     }
     let digest = digest(&open).map_err(|problem| {
-        Failure::from_problem(&problem, Sentence::id("error-erase-unasked"), Sentence::id("hint-log-verify"))
+        Failure::from_problem(&problem, Sentence::new("error-erase-unasked"), Sentence::new("hint-log-verify"))
     })?;
-    let plan = ErasurePlan { open, digest };
+    let plan = ErasurePlan { presentations: open, digest };
     consent.approve(&plan)?;
-    for one in &plan.open {
+    for one in &plan.presentations {
         match request(ports, wallet, one).await {
             Ok(confirmed) => results.erased.push(confirmed),
             Err(failure) => {
@@ -148,17 +148,20 @@ fn erasable(
     contents: &WalletContents,
     presentation: &PresentationRecord<'_>,
 ) -> Result<ErasableDisclosure, FailureReason> {
-    if presentation.erased.is_some() {
+    if presentation.erasure.is_some() {
         return Err(FailureReason::AlreadyErased);
     }
-    let entry = presentation.receipt().ok_or(FailureReason::NoReceipt)?;
-    let receipt = receipt::stored_receipt(entry).map_err(|_| FailureReason::ReceiptFalse)?;
+    let entry = presentation.valid_receipt().ok_or(FailureReason::NoReceipt)?;
+    let receipt = receipt::verify_stored_receipt(entry).map_err(|_| FailureReason::ReceiptFalse)?;
     let thumbprints = &receipt.content().holder_keys;
     if thumbprints.is_empty() {
         return Err(FailureReason::ReceiptWithoutKey);
     }
-    let key = thumbprints.iter().find_map(|thumbprint| contents.key(thumbprint)).ok_or(FailureReason::KeyGone)?;
-    let key = key.open().map_err(|_| FailureReason::KeyGone)?;
+    let key = thumbprints
+        .iter()
+        .find_map(|thumbprint| contents.key_by_thumbprint(thumbprint))
+        .ok_or(FailureReason::KeyGone)?;
+    let key = key.decode().map_err(|_| FailureReason::KeyGone)?;
     Ok(ErasableDisclosure { sent: presentation.sent.clone(), entry: entry.clone(), receipt, key })
 }
 
@@ -171,7 +174,7 @@ fn nothing_to_erase(last: Option<&WalletLogEntry>, skipped: &[NotErased]) -> Fai
     } else {
         (FailureReason::NothingToErase, "error-nothing-to-erase")
     };
-    Failure::new(reason, Sentence::id(message), contact(last))
+    Failure::new(reason, Sentence::new(message), contact(last))
 }
 
 fn digest(open: &[ErasableDisclosure]) -> Result<String, Problem> {
@@ -187,16 +190,18 @@ async fn request(
     open: &ErasableDisclosure,
 ) -> Result<ConfirmedErasure, Failure> {
     let about = |kind| WalletLogEntry {
-        asker: open.sent.asker.clone(),
-        request: open.sent.request.clone(),
-        ..WalletLogEntry::about(&open.entry, ports.now(), kind)
+        verifier: open.sent.verifier.clone(),
+        request_digest: open.sent.request_digest.clone(),
+        ..WalletLogEntry::referring_to(&open.entry, ports.now(), kind)
     };
-    wallet.contents.log.push(about(EntryKind::ErasureRequested));
+    wallet.contents.log.push(about(LogEntryKind::ErasureRequested));
     wallet.save()?;
     match confirmation(ports, open).await {
         Ok((statement, erased_at)) => {
-            let number =
-                wallet.contents.log.push(WalletLogEntry { statement: Some(statement), ..about(EntryKind::Erased) });
+            let number = wallet
+                .contents
+                .log
+                .push(WalletLogEntry { statement: Some(statement), ..about(LogEntryKind::ErasureConfirmed) });
             wallet.save()?;
             Ok(ConfirmedErasure {
                 sent: open.sent.clone(),
@@ -207,11 +212,14 @@ async fn request(
         }
         Err(failure) => {
             let reason = failure.reason.to_string();
-            wallet.contents.log.push(WalletLogEntry { reason, ..about(EntryKind::ErasureFailed) });
+            wallet.contents.log.push(WalletLogEntry { reason, ..about(LogEntryKind::ErasureFailed) });
             wallet.save()?;
             let hint = contact(Some(&open.sent));
-            let hint =
-                if failure.kind == FailureKind::Temporary { Sentence::id("hint-later").then(hint) } else { hint };
+            let hint = if failure.kind == FailureKind::Temporary {
+                Sentence::new("hint-later").followed_by(hint)
+            } else {
+                hint
+            };
             Err(Failure { hint, ..failure }.with_safety(DataSafety::Stored))
         }
     }
@@ -220,28 +228,29 @@ async fn request(
 /// Sends the request, and returns the verified confirmation and the time of the erasure that it states.
 async fn confirmation(ports: &impl Ports, open: &ErasableDisclosure) -> Result<(StoredStatement, String), Failure> {
     let hint = || contact(Some(&open.sent));
-    let unsent = |problem: &_| Failure::from_problem(problem, Sentence::id("error-erase-unasked"), hint());
+    let unsent = |problem: &_| Failure::from_problem(problem, Sentence::new("error-erase-unasked"), hint());
     let did = Did::parse(open.receipt.verifier()).map_err(|problem| unsent(&problem))?;
-    let endpoint = scheme_host_port(&service_address(open.endpoint())?);
-    ports.documents().resolve(&did, DidParty::Asker).await?;
-    let mut verifier = ports.verifier(&endpoint, Wire::Grpc).await?;
-    let proof = ErasureRequest::make(&open.receipt, &open.key, ports.now()).map_err(|problem| unsent(&problem))?;
+    let endpoint = origin(&service_address(open.endpoint())?);
+    ports.documents().resolve(&did, DidParty::Verifier).await?;
+    let mut verifier = ports.connect_verifier(&endpoint, ServiceProtocol::Grpc).await?;
+    let proof = ErasureRequest::sign(&open.receipt, &open.key, ports.now()).map_err(|problem| unsent(&problem))?;
     let document = Value::Object(open.receipt.document().clone()).to_string();
-    let said = verifier.erase(document, proof).await?;
+    let said = verifier.request_erasure(document, proof).await?;
     let resolver = ports.documents().resolver();
     let (confirmation, kept) =
         receipt::verify_confirmation(&said, &open.receipt, ports.now(), resolver).map_err(|problem| Failure {
             kind: FailureKind::Permanent,
-            ..Failure::from_problem(&problem, Sentence::id("error-erase-unconfirmed"), hint()).by(Fault::Asker)
+            ..Failure::from_problem(&problem, Sentence::new("error-erase-unconfirmed"), hint())
+                .with_fault(FaultParty::Verifier)
         })?;
     Ok((kept, confirmation.erased_at().to_string()))
 }
 
 /// Returns the hint to write to the verifier's registered contact instead.
 fn contact(sent: Option<&WalletLogEntry>) -> Sentence {
-    let asker = sent.and_then(|sent| sent.asker.as_ref());
+    let asker = sent.and_then(|sent| sent.verifier.as_ref());
     match asker.and_then(|asker| asker.support.as_deref()) {
-        Some(support) => Sentence::id("hint-write-to").with("contact", sanitise(support)),
-        None => Sentence::id("hint-write-unknown"),
+        Some(support) => Sentence::new("hint-write-to").with("contact", sanitise(support)),
+        None => Sentence::new("hint-write-unknown"),
     }
 }

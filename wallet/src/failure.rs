@@ -41,8 +41,8 @@ pub enum DataSafety {
 impl DataSafety {
     /// Returns the sentence for the holder that describes the state.
     #[must_use]
-    pub const fn text(self) -> Sentence {
-        Sentence::id(match self {
+    pub const fn sentence(self) -> Sentence {
+        Sentence::new(match self {
             Self::Untouched => "safety-untouched",
             Self::Stored => "safety-stored",
             Self::Sent => "safety-sent",
@@ -60,24 +60,24 @@ impl DataSafety {
 
 /// Party at fault for a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum FaultParty {
     /// This wallet or its holder.
     Ours,
     /// Verifier that sent a request.
-    Asker,
+    Verifier,
     /// Issuer of a credential.
     Issuer,
     /// Network, or a service that does not respond.
     Network,
 }
 
-impl Fault {
+impl FaultParty {
     /// Returns the stable name in JSON output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ours => "ours",
-            Self::Asker => "asker",
+            Self::Verifier => "asker",
             Self::Issuer => "issuer",
             Self::Network => "network",
         }
@@ -90,7 +90,7 @@ pub struct Failure {
     /// Cause, with its stable code.
     pub reason: FailureReason,
     /// Party at fault: that of the reason, unless another party caused it here.
-    pub fault: Fault,
+    pub fault: FaultParty,
     /// Sentence that says what happened.
     pub message: Sentence,
     /// State of the holder's data.
@@ -100,7 +100,7 @@ pub struct Failure {
     /// Kind of failure, which determines the exit code.
     pub kind: FailureKind,
     /// Additional members for programs, next to `error` in the JSON output.
-    pub beside: Option<Box<Value>>,
+    pub extra_members: Option<Box<Value>>,
 }
 
 impl Failure {
@@ -114,7 +114,7 @@ impl Failure {
             safety: DataSafety::Untouched,
             hint,
             kind: FailureKind::Permanent,
-            beside: None,
+            extra_members: None,
         }
     }
 
@@ -124,21 +124,21 @@ impl Failure {
     }
 
     /// Creates a failure for which a retry may succeed. The wallet is unchanged.
-    pub fn later(reason: impl Into<FailureReason>, message: Sentence, hint: Sentence) -> Self {
+    pub fn temporary(reason: impl Into<FailureReason>, message: Sentence, hint: Sentence) -> Self {
         Self { kind: FailureKind::Temporary, ..Self::new(reason, message, hint) }
     }
 
     /// Creates a failure for the holder's refusal. `undone` describes the action that was not taken.
     pub fn declined(undone: Sentence) -> Self {
-        let message = Sentence::id("error-declined").with_part("undone", undone);
-        Self::new(FailureReason::Declined, message, Sentence::id("hint-nothing-to-do"))
+        let message = Sentence::new("error-declined").with_part("undone", undone);
+        Self::new(FailureReason::Declined, message, Sentence::new("hint-nothing-to-do"))
     }
 
     /// Creates a failure for a question that was not answered with yes or no. `undone` describes the action that was
     /// not taken.
     pub fn not_answered(undone: Sentence) -> Self {
-        let message = Sentence::id("error-not-answered").with_part("undone", undone);
-        Self::new(FailureReason::NotAnswered, message, Sentence::id("hint-answer"))
+        let message = Sentence::new("error-not-answered").with_part("undone", undone);
+        Self::new(FailureReason::NotAnswered, message, Sentence::new("hint-answer"))
     }
 
     /// Converts a problem of core; its details follow the message. An unresolved DID may be caused by the network, so
@@ -146,12 +146,12 @@ impl Failure {
     pub fn from_problem(problem: &Problem, message: Sentence, hint: Sentence) -> Self {
         let unresolved = problem.code == carnet_core::Code::DidUnresolved;
         let kind = if unresolved { FailureKind::Temporary } else { FailureKind::Permanent };
-        Self { kind, ..Self::new(problem.code, message.details(sanitise(&problem.detail)), hint) }
+        Self { kind, ..Self::new(problem.code, message.with_details(sanitise(&problem.detail)), hint) }
     }
 
     /// Sets the party at fault, unless that is the network.
-    pub fn by(self, fault: Fault) -> Self {
-        if self.fault == Fault::Network { self } else { Self { fault, ..self } }
+    pub fn with_fault(self, fault: FaultParty) -> Self {
+        if self.fault == FaultParty::Network { self } else { Self { fault, ..self } }
     }
 
     /// Sets the state of the holder's data.
@@ -160,7 +160,7 @@ impl Failure {
     }
 
     /// Sets the members next to `error` in the JSON output.
-    pub fn beside(self, members: Value) -> Self {
-        Self { beside: Some(Box::new(members)), ..self }
+    pub fn with_members(self, members: Value) -> Self {
+        Self { extra_members: Some(Box::new(members)), ..self }
     }
 }

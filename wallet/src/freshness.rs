@@ -16,14 +16,14 @@ use carnet_core::{
 use rand_core::{OsRng, RngCore};
 
 use crate::{
-    address::{is_of_issuer, service_address},
-    failure::{Failure, FailureReason, Fault, Sentence},
+    address::{belongs_to_issuer, service_address},
+    failure::{Failure, FailureReason, FaultParty, Sentence},
     ports::{Clock as _, CopyFreshness, DocumentSource as _, Notice, Ports, resolve_issuer},
+    protocol::ServiceProtocol,
     store::{
         Wallet, WalletContents, WalletStore,
-        standing::{CachedStatus, CopyState, FreshnessStatements},
+        cached_status::{CachedStatus, CopyState, FreshnessStatements},
     },
-    wire::Wire,
 };
 
 /// Maximum number of copies in one call to an issuer.
@@ -46,9 +46,9 @@ pub struct FreshnessSummary {
     /// Number of revoked or suspended copies.
     pub withdrawn: usize,
     /// Number of copies that the issuer does not know, or that have expired.
-    pub others: usize,
+    pub unknown_or_expired: usize,
     /// End of the freshness statements, which is the same for all; `None` if there are none.
-    pub until: Option<Timestamp>,
+    pub valid_until: Option<Timestamp>,
 }
 
 /// Handle of a copy: a digest that only its holder and its issuer can compute (spec/freshness.md section 1).
@@ -67,7 +67,7 @@ pub fn copies_to_refresh(
     let mut offices: BTreeMap<IssuerService, BTreeMap<CopyHandle, CopyPosition>> = BTreeMap::new();
     for (credential, held) in contents.credentials.iter().enumerate() {
         let over = held.valid_until.is_some_and(|until| now > until);
-        let Some(endpoint) = held.endpoint.as_ref().filter(|endpoint| is_of_issuer(endpoint, &held.issuer)) else {
+        let Some(endpoint) = held.endpoint.as_ref().filter(|endpoint| belongs_to_issuer(endpoint, &held.issuer)) else {
             continue;
         };
         if over || !held.format.is_sd_jwt() {
@@ -83,14 +83,15 @@ pub fn copies_to_refresh(
 }
 
 /// Returns whether the time of the next automatic refresh has come. `true` if none is set.
-pub fn is_due(contents: &WalletContents, now: Timestamp) -> bool {
+pub fn is_refresh_due(contents: &WalletContents, now: Timestamp) -> bool {
     contents.refresh_after.is_none_or(|at| now >= at)
 }
 
 /// Sets the time of the next automatic refresh at random: after one to two thirds of the time until the first freshness
 /// statement expires, or of a day if there is none.
-pub fn schedule_next(contents: &mut WalletContents, now: Timestamp) {
-    let ends = contents.credentials.iter().flat_map(|held| &held.copies).filter_map(|copy| copy.fresh(now));
+pub fn schedule_refresh(contents: &mut WalletContents, now: Timestamp) {
+    let ends =
+        contents.credentials.iter().flat_map(|held| &held.copies).filter_map(|copy| copy.current_statements(now));
     let first = ends.map(|statement| statement.until).min().unwrap_or_else(|| now.plus(UNCONFIRMED));
     let third = (first.unix().saturating_sub(now.unix()) / 3).max(1);
     let drawn = i64::from(OsRng.next_u32()).checked_rem(third).unwrap_or_default();
@@ -98,8 +99,12 @@ pub fn schedule_next(contents: &mut WalletContents, now: Timestamp) {
 }
 
 /// Erases the expired freshness statements of all copies.
-pub fn forget_stale(contents: &mut WalletContents, now: Timestamp) {
-    contents.credentials.iter_mut().flat_map(|held| &mut held.copies).for_each(|copy| copy.forget_stale(now));
+pub fn erase_expired_statements(contents: &mut WalletContents, now: Timestamp) {
+    contents
+        .credentials
+        .iter_mut()
+        .flat_map(|held| &mut held.copies)
+        .for_each(|copy| copy.erase_expired_statements(now));
 }
 
 /// Requests statements for copies stored since the last refresh, together with all other copies of their issuers
@@ -111,42 +116,48 @@ pub async fn refresh_new_copies(ports: &impl Ports, wallet: &mut Wallet<impl Wal
     }
     let is_new = |contents: &WalletContents, (credential, number): CopyPosition| {
         let held = contents.credentials.get(credential);
-        held.and_then(|held| held.copies.get(number)).is_some_and(|copy| copy.standing.is_none())
+        held.and_then(|held| held.copies.get(number)).is_some_and(|copy| copy.status.is_none())
     };
     for (office, asked) in copies_to_refresh(&wallet.contents, ports.now()) {
         if asked.values().any(|place| is_new(&wallet.contents, *place)) {
-            let confirmed = ports.clock().within(PATIENCE, refresh(ports, wallet, &office, &asked)).await;
+            let confirmed = ports.clock().with_timeout(PATIENCE, refresh_issuer(ports, wallet, &office, &asked)).await;
             if let Some(Err(failure)) = confirmed {
-                ports.tell(Notice::Unconfirmed(&failure));
+                ports.notify(Notice::NoFreshness(&failure));
             }
         }
     }
 }
 
-/// Requests statements for all of an issuer's copies, and stores them after verifying all of them. Also sets the time
+/// Requests statements for `copies` of one issuer, and stores them after all of them were verified. Also sets the time
 /// of the next automatic refresh.
 ///
 /// # Errors
-/// The service address is forbidden; the service belongs to another issuer (`issuer_mismatch`) or issues no statements
-/// (`freshness_unsupported`); a statement is invalid; the wallet cannot be saved. Nothing is stored then.
-pub async fn refresh(
+/// The service address is forbidden; the service or the issuer's DID cannot be reached; the service belongs to another
+/// issuer (`issuer_mismatch`) or issues no statements (`freshness_unsupported`); a statement is invalid; the wallet
+/// cannot be saved. Nothing is stored then.
+pub async fn refresh_issuer(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
     (did, endpoint): &IssuerService,
     copies: &BTreeMap<CopyHandle, CopyPosition>,
 ) -> Result<FreshnessSummary, Failure> {
     service_address(endpoint)?;
-    let mut issuer = ports.issuer(endpoint, Wire::Grpc).await?;
+    let mut issuer = ports.connect_issuer(endpoint, ServiceProtocol::Grpc).await?;
     let metadata = issuer.metadata(None).await?;
     if metadata.issuer != *did {
-        let message = Sentence::id("error-other-issuer-documents");
-        return Err(Failure::new(Code::IssuerMismatch, message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));
+        let message = Sentence::new("error-other-issuer-documents");
+        return Err(Failure::new(Code::IssuerMismatch, message, Sentence::new("hint-ask-issuer"))
+            .with_fault(FaultParty::Issuer));
     }
     // Issuers without statements would be asked for data that verifiers know as well.
-    if metadata.freshness_seconds == 0 {
-        let message = Sentence::id("error-freshness-unsupported");
-        return Err(Failure::new(FailureReason::FreshnessUnsupported, message, Sentence::id("hint-holds-tell-issuer"))
-            .by(Fault::Issuer));
+    if metadata.freshness_lifetime_seconds == 0 {
+        let message = Sentence::new("error-freshness-unsupported");
+        return Err(Failure::new(
+            FailureReason::FreshnessUnsupported,
+            message,
+            Sentence::new("hint-holds-tell-issuer"),
+        )
+        .with_fault(FaultParty::Issuer));
     }
     resolve_issuer(ports, did).await?;
     // Sorted by handle: the order reveals neither which copies belong together nor which were shown.
@@ -154,33 +165,34 @@ pub async fn refresh(
     let mut standings: Vec<(CopyPosition, CachedStatus)> = Vec::with_capacity(asked.len());
     for some in asked.chunks(MOST_COPIES) {
         let handles = some.iter().map(|(handle, _)| (*handle).clone()).collect();
-        let answered = issuer.freshness(handles).await?;
+        let answered = issuer.request_freshness(handles).await?;
         if answered.len() != some.len() {
             let problem = Problem::new(Code::MalformedValue, "it answered for a different number of copies");
-            return Err(untrue(&problem));
+            return Err(invalid_response(&problem));
         }
         for ((_, place), said) in some.iter().zip(answered) {
-            let standing = verified(ports, wallet, did, **place, &said).map_err(|problem| untrue(&problem))?;
+            let standing =
+                verify_response(ports, wallet, did, **place, &said).map_err(|problem| invalid_response(&problem))?;
             standings.push((**place, standing));
         }
     }
-    alike(&standings, metadata.freshness_seconds).map_err(|problem| untrue(&problem))?;
-    let said = sum(&standings);
+    check_same_times(&standings, metadata.freshness_lifetime_seconds).map_err(|problem| invalid_response(&problem))?;
+    let said = summarize(&standings);
     let before = wallet.contents.clone();
     for ((credential, number), standing) in standings {
         let held = wallet.contents.credentials.get_mut(credential);
         if let Some(copy) = held.and_then(|held| held.copies.get_mut(number)) {
-            copy.standing = Some(standing);
+            copy.status = Some(standing);
         }
     }
-    schedule_next(&mut wallet.contents, ports.now());
+    schedule_refresh(&mut wallet.contents, ports.now());
     wallet.save().inspect_err(|_| wallet.contents = before)?;
     Ok(said)
 }
 
 /// Verifies the issuer's response about one copy, and returns it as the wallet stores it. Responses other than `valid`
 /// have no statement to verify.
-fn verified(
+fn verify_response(
     ports: &impl Ports,
     wallet: &Wallet<impl WalletStore>,
     issuer: &str,
@@ -188,7 +200,7 @@ fn verified(
     said: &CopyFreshness,
 ) -> Result<CachedStatus, Problem> {
     let asked_at = ports.now();
-    let without = |state| Ok(CachedStatus { message: said.message.clone(), ..CachedStatus::of(state, asked_at) });
+    let without = |state| Ok(CachedStatus { message: said.message.clone(), ..CachedStatus::new(state, asked_at) });
     if said.message.chars().count() > MOST_MESSAGE {
         return Err(Problem::new(Code::MalformedValue, "its message is longer than one line"));
     }
@@ -203,14 +215,15 @@ fn verified(
     let texts: Vec<String> = std::iter::once(&said.statement).chain(&said.earlier_statements).cloned().collect();
     let mut times = Vec::with_capacity(texts.len());
     for text in &texts {
-        let said_of = freshness::verify(text, &token, issuer, asked_at, CLOCK_SKEW, ports.documents().resolver())?;
-        times.push((said_of.issued, said_of.until.ok_or(Code::ClaimMissing)?));
+        let said_of =
+            freshness::verify_statement(text, &token, issuer, asked_at, CLOCK_SKEW, ports.documents().resolver())?;
+        times.push((said_of.issued_at, said_of.expires_at.ok_or(Code::ClaimMissing)?));
     }
     let (since, until) = times.first().copied().ok_or(Code::ClaimMissing)?;
     require_times(&times, since, until)?;
-    let statement = Some(FreshnessStatements::of(&texts, since, until));
+    let statement = Some(FreshnessStatements::from_jwts(&texts, since, until));
     let (replace, message) = (said.replace, said.message.clone());
-    Ok(CachedStatus { statement, replace, message, ..CachedStatus::of(CopyState::Valid, asked_at) })
+    Ok(CachedStatus { statement, should_replace: replace, message, ..CachedStatus::new(CopyState::Valid, asked_at) })
 }
 
 /// Refuses statements on one copy unless there is exactly one for the newest epoch and one for each earlier epoch that
@@ -226,7 +239,7 @@ fn require_times(times: &[(Timestamp, Timestamp)], since: Timestamp, until: Time
 
 /// Refuses statements whose times differ between copies, or whose lifetime is not the one that the issuer publishes
 /// (`seconds`): both could mark a copy or a wallet.
-fn alike(standings: &[(CopyPosition, CachedStatus)], seconds: u32) -> Result<(), Problem> {
+fn check_same_times(standings: &[(CopyPosition, CachedStatus)], seconds: u32) -> Result<(), Problem> {
     let times =
         |standing: &CachedStatus| standing.statement.as_ref().map(|statement| (statement.since, statement.until));
     let mut all = standings.iter().filter_map(|(_, standing)| times(standing));
@@ -241,21 +254,21 @@ fn alike(standings: &[(CopyPosition, CachedStatus)], seconds: u32) -> Result<(),
     Ok(())
 }
 
-fn sum(standings: &[(CopyPosition, CachedStatus)]) -> FreshnessSummary {
+fn summarize(standings: &[(CopyPosition, CachedStatus)]) -> FreshnessSummary {
     let mut said = FreshnessSummary::default();
     for (_, standing) in standings {
         let count = match standing.state {
             CopyState::Valid => &mut said.valid,
             CopyState::Suspended | CopyState::Revoked => &mut said.withdrawn,
-            CopyState::Ended | CopyState::Unknown => &mut said.others,
+            CopyState::Expired | CopyState::Unknown => &mut said.unknown_or_expired,
         };
         *count = count.saturating_add(1);
-        said.until = said.until.or(standing.statement.as_ref().map(|statement| statement.until));
+        said.valid_until = said.valid_until.or(standing.statement.as_ref().map(|statement| statement.until));
     }
     said
 }
 
-fn untrue(problem: &Problem) -> Failure {
-    Failure::from_problem(problem, Sentence::id("error-freshness-refused"), Sentence::id("hint-holds-tell-name"))
-        .by(Fault::Issuer)
+fn invalid_response(problem: &Problem) -> Failure {
+    Failure::from_problem(problem, Sentence::new("error-freshness-refused"), Sentence::new("hint-holds-tell-name"))
+        .with_fault(FaultParty::Issuer)
 }

@@ -11,11 +11,11 @@ use crate::{store::WalletContents, trust::ValidTrustLists};
 
 /// Reason why the wallet knows a host: the origin of the DID that names the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HostVoucher {
+pub enum HostSource {
     /// Issuer or registrar in a trust list that the holder accepts and that is valid now.
     TrustList,
     /// Registrar that the holder pinned, or service on this machine that the holder added.
-    Owner,
+    Holder,
     /// Issuer of a credential in the wallet.
     Credential,
 }
@@ -27,7 +27,7 @@ pub struct KnownHost {
     /// Name of the owner: from the trust list, as given by the holder, or the issuer's own display name.
     pub name: String,
     /// Reason why the wallet knows the host.
-    pub voucher: HostVoucher,
+    pub source: HostSource,
 }
 
 /// All hosts that the wallet knows.
@@ -37,23 +37,23 @@ pub struct KnownHosts(Vec<KnownHost>);
 impl KnownHosts {
     /// Collects the hosts named by the did:web and did:webvh DIDs of these owners. Trust lists that are invalid at
     /// `now` are ignored.
-    pub fn of(contents: &WalletContents, now: Timestamp) -> Self {
-        let lists = ValidTrustLists::of(&contents.trust, now);
-        let listed = lists.parties().map(|(did, name)| (did, name, HostVoucher::TrustList));
+    pub fn from_contents(contents: &WalletContents, now: Timestamp) -> Self {
+        let lists = ValidTrustLists::from_wallet(&contents.trust, now);
+        let listed = lists.parties().map(|(did, name)| (did, name, HostSource::TrustList));
         let registrars = contents.registrars.iter().map(|one| (one.did.as_str(), one.name.as_str()));
-        let local = contents.local_sites.iter().map(|site| (site.did.as_str(), site.name.as_str()));
-        let own = registrars.chain(local).map(|(did, name)| (did, name, HostVoucher::Owner));
+        let local = contents.local_services.iter().map(|site| (site.did.as_str(), site.name.as_str()));
+        let own = registrars.chain(local).map(|(did, name)| (did, name, HostSource::Holder));
         let issuers = contents.credentials.iter().map(|held| (held.issuer.as_str(), held.issuer_name.as_str()));
-        let issuers = issuers.map(|(did, name)| (did, name, HostVoucher::Credential));
-        let known = |(did, name, voucher): (&str, &str, HostVoucher)| {
-            Some(KnownHost { host: host_of(did)?, name: name.to_owned(), voucher })
+        let issuers = issuers.map(|(did, name)| (did, name, HostSource::Credential));
+        let known = |(did, name, voucher): (&str, &str, HostSource)| {
+            Some(KnownHost { host: host_of(did)?, name: name.to_owned(), source: voucher })
         };
         Self(listed.chain(own).chain(issuers).filter_map(known).collect())
     }
 
     /// Returns the known host with the host and port of a URL; `None` if the wallet does not know it. If several owners
     /// have the host, a trust list takes precedence, then the holder's own entries.
-    pub fn owner(&self, url: &Url) -> Option<&KnownHost> {
+    pub fn find(&self, url: &Url) -> Option<&KnownHost> {
         let host = authority(url)?;
         self.0.iter().find(|known| known.host == host)
     }
@@ -85,10 +85,9 @@ mod tests {
             registrar("did:web:office.example%3A8443"),
             registrar("did:jwk:e30"),
         ];
-        let known = KnownHosts::of(&contents, Timestamp::from_unix(1_800_000_000));
-        let owner =
-            |url: &str| known.owner(&Url::parse(url).unwrap()).map(|known| (known.name.as_str(), known.voucher));
-        let expected = Some(("Registrar of Example", HostVoucher::Owner));
+        let known = KnownHosts::from_contents(&contents, Timestamp::from_unix(1_800_000_000));
+        let owner = |url: &str| known.find(&Url::parse(url).unwrap()).map(|known| (known.name.as_str(), known.source));
+        let expected = Some(("Registrar of Example", HostSource::Holder));
         assert_eq!(owner("https://register.example/other"), expected);
         assert_eq!(owner("https://office.example:8443"), expected);
         for stranger in [

@@ -8,11 +8,10 @@ use carnet_core::time::Timestamp;
 
 use crate::{
     failure::Failure,
-    freshness::forget_stale,
+    freshness::erase_expired_statements,
     store::{
-        WalletContents, WalletFile, WalletPart,
-        mark::{FileAge, MarkFolders},
-        read_only,
+        WalletContents, WalletFile, WalletScope, read_wallet,
+        rollback_mark::{MarkComparison, MarkDirectories},
     },
 };
 
@@ -24,7 +23,7 @@ pub struct OpeningChanges {
     pub restored: bool,
     /// Number of log entries that were deleted as past the retention period, and the instant before which they were;
     /// `None`: none.
-    pub forgotten: Option<(usize, Timestamp)>,
+    pub deleted: Option<(usize, Timestamp)>,
 }
 
 /// Makes the changes that are due, and saves the wallet after each. Also erases expired freshness statements, which is
@@ -32,21 +31,21 @@ pub struct OpeningChanges {
 ///
 /// # Errors
 /// The wallet cannot be saved.
-pub fn bring_up_to_date(
+pub fn apply_due_changes(
     wallet: &mut WalletFile,
-    marks: MarkFolders,
+    marks: MarkDirectories,
     now: Timestamp,
 ) -> Result<OpeningChanges, Failure> {
     let mut changes = OpeningChanges::default();
     // Expired statements on copies are erased from the file with the next change.
-    forget_stale(&mut wallet.contents, now);
-    if wallet.keep_mark(marks) != FileAge::Newest {
+    erase_expired_statements(&mut wallet.contents, now);
+    if wallet.enable_mark(marks) != MarkComparison::Newest {
         wallet.contents.record_restore(now);
         wallet.save()?;
         changes.restored = true;
     }
-    changes.forgotten = forget_old(&mut wallet.contents, now);
-    if changes.forgotten.is_some() {
+    changes.deleted = delete_expired_entries(&mut wallet.contents, now);
+    if changes.deleted.is_some() {
         // The entries would reappear otherwise.
         wallet.save()?;
     }
@@ -59,40 +58,40 @@ pub fn bring_up_to_date(
 ///
 /// # Errors
 /// The copy cannot be opened; the wallet exists or cannot be written.
-pub fn restore(
+pub fn restore_wallet(
     copy: &Path,
     wallet: &Path,
     passphrase: SecretString,
     now: Timestamp,
 ) -> Result<(WalletContents, Option<Timestamp>), Failure> {
-    let mut contents = read_only(copy, &passphrase, WalletPart::Whole)?;
+    let mut contents = read_wallet(copy, &passphrase, WalletScope::Whole)?;
     let last = contents.log.entries().last().map(|entry| entry.at);
     contents.record_restore(now);
-    contents.mark = None;
-    WalletFile::create_with(wallet, passphrase, &mut contents)?;
+    contents.mark_id = None;
+    WalletFile::create_with_contents(wallet, passphrase, &mut contents)?;
     Ok((contents, last))
 }
 
-/// Returns whether [`bring_up_to_date`] would record a restoration or delete log entries.
+/// Returns whether [`apply_due_changes`] would record a restoration or delete log entries.
 #[must_use]
-pub fn is_change_due(contents: &WalletContents, marks: &MarkFolders, now: Timestamp) -> bool {
-    let is_old = |start| contents.log.before(start) > 0;
-    contents.age(marks) != FileAge::Newest || contents.retention_start(now).is_some_and(is_old)
+pub fn is_change_due(contents: &WalletContents, marks: &MarkDirectories, now: Timestamp) -> bool {
+    let is_old = |start| contents.log.count_before(start) > 0;
+    contents.compare_with_mark(marks) != MarkComparison::Newest || contents.retention_start(now).is_some_and(is_old)
 }
 
 /// Makes the changes that are due in the contents only, for a file that cannot be changed now because it is locked.
-pub fn preview(contents: &mut WalletContents, marks: &MarkFolders, now: Timestamp) -> OpeningChanges {
-    let restored = contents.age(marks) != FileAge::Newest;
+pub fn apply_in_memory(contents: &mut WalletContents, marks: &MarkDirectories, now: Timestamp) -> OpeningChanges {
+    let restored = contents.compare_with_mark(marks) != MarkComparison::Newest;
     if restored {
         contents.record_restore(now);
     }
-    OpeningChanges { restored, forgotten: forget_old(contents, now) }
+    OpeningChanges { restored, deleted: delete_expired_entries(contents, now) }
 }
 
 /// Deletes the log entries past the retention period, and returns their number and the instant before which they were.
 /// An invalid log is left unchanged; its verification reports the fault.
-fn forget_old(contents: &mut WalletContents, now: Timestamp) -> Option<(usize, Timestamp)> {
+fn delete_expired_entries(contents: &mut WalletContents, now: Timestamp) -> Option<(usize, Timestamp)> {
     let start = contents.retention_start(now)?;
-    let count = contents.forget(start, now).unwrap_or_default();
+    let count = contents.delete_log_before(start, now).unwrap_or_default();
     (count > 0).then_some((count, start))
 }

@@ -22,7 +22,7 @@ pub enum LinkKind {
 impl LinkKind {
     /// Returns the kind of a link by its scheme or, for an https link, by its query parameters. `None` for other
     /// schemes, and for an https link that has parameters of both kinds or of neither.
-    pub fn of(link: &str) -> Option<Self> {
+    pub fn detect(link: &str) -> Option<Self> {
         let scheme = link.split_once(':').map(|(scheme, _)| scheme)?;
         match scheme.to_ascii_lowercase().as_str() {
             "openid-credential-offer" => Some(Self::Offer),
@@ -67,14 +67,14 @@ pub fn extract_link(text: &str) -> String {
 
 /// Returns the usage failure for a text that is not a link of the kind `wanted`, with the code `reason`. For a link of
 /// the other kind, the hint names the command for it; otherwise it asks for the whole link.
-pub fn wrong_kind(wanted: LinkKind, link: &str, reason: impl Into<FailureReason>) -> Failure {
-    let (message, hint) = match (wanted, LinkKind::of(link)) {
+pub fn wrong_kind_failure(wanted: LinkKind, link: &str, reason: impl Into<FailureReason>) -> Failure {
+    let (message, hint) = match (wanted, LinkKind::detect(link)) {
         (LinkKind::Offer, Some(LinkKind::Request)) => ("error-offer-is-request", "hint-present-link"),
         (LinkKind::Request, Some(LinkKind::Offer)) => ("error-request-is-offer", "hint-receive-link"),
         (LinkKind::Offer, _) => ("error-offer-scheme", "hint-whole-offer"),
         (LinkKind::Request, _) => ("error-request-scheme", "hint-whole-link"),
     };
-    Failure::usage(reason, Sentence::id(message), Sentence::id(hint))
+    Failure::usage(reason, Sentence::new(message), Sentence::new(hint))
 }
 
 #[cfg(test)]
@@ -124,7 +124,7 @@ mod tests {
             ("https://wallet.example/", None),
             ("http://wallet.example/?credential_offer=%7B%7D", None),
         ] {
-            assert_eq!(LinkKind::of(link), kind, "{link}");
+            assert_eq!(LinkKind::detect(link), kind, "{link}");
         }
     }
 

@@ -9,13 +9,13 @@ use crate::{
     sanitise::sanitise,
     store::{
         WalletContents,
-        forgetting::log_key,
+        deletion::log_public_key,
         log::{Checkpoint, LogError, WalletLog},
     },
 };
 
 /// Result of verifying a valid log.
-pub struct CheckedLog {
+pub struct LogVerification {
     /// Numbers of verified receipts and confirmations.
     pub count: StatementCount,
     /// Public key that signs checkpoints of the log, as a Multikey; `None` if the wallet has none.
@@ -27,13 +27,13 @@ pub struct CheckedLog {
 ///
 /// # Errors
 /// `log_broken`; `head_unknown` if the noted head is not in a log whose first entries were deleted.
-pub fn check_log(contents: &WalletContents, noted: Option<&str>) -> Result<CheckedLog, Failure> {
+pub fn check_log(contents: &WalletContents, noted: Option<&str>) -> Result<LogVerification, Failure> {
     let log = &contents.log;
-    let count = receipt::check(log).map_err(|broken| broken_log(log, &broken))?;
-    let key = log_key(contents);
+    let count = receipt::verify_log(log).map_err(|broken| broken_log(log, &broken))?;
+    let key = log_public_key(contents);
     if log.checkpoint().is_some_and(|checkpoint| key.as_ref() != Some(&checkpoint.key)) {
         let what = "its checkpoint is signed with a key other than this wallet's".to_owned();
-        return Err(broken_log(log, &LogError { number: log.forgotten(), what }));
+        return Err(broken_log(log, &LogError { number: log.deleted_count(), description: what }));
     }
     let beginning = log.checkpoint().map_or_else(|| WalletLog::default().head().to_owned(), |first| first.head.clone());
     let is_noted = |noted: &str| noted == beginning || log.entries().iter().any(|it| it.digest() == noted);
@@ -43,24 +43,24 @@ pub fn check_log(contents: &WalletContents, noted: Option<&str>) -> Result<Check
         }
         let what = "the head that you noted is not in it: its end was cut off, or the whole log was rewritten";
         let number = u64::try_from(log.entries().len()).unwrap_or(u64::MAX).saturating_add(1);
-        return Err(broken_log(log, &LogError { number, what: what.to_owned() }));
+        return Err(broken_log(log, &LogError { number, description: what.to_owned() }));
     }
-    Ok(CheckedLog { count, key })
+    Ok(LogVerification { count, key })
 }
 
 /// Returns the failure for a noted head that is not in a log whose first entries were deleted.
 fn unknown_head(log: &WalletLog, checkpoint: &Checkpoint) -> Failure {
-    let message = Sentence::id("error-head-unknown")
+    let message = Sentence::new("error-head-unknown")
         .with("day", day::format_start(checkpoint.before))
         .with("time", checkpoint.at);
     let count = log.entries().len();
     let object = json!({"whole": false, "head": log.head(), "count": count, "checkpoint": checkpoint});
-    Failure::new(FailureReason::HeadUnknown, message, Sentence::id("hint-head")).beside(object)
+    Failure::new(FailureReason::HeadUnknown, message, Sentence::new("hint-head")).with_members(object)
 }
 
 fn broken_log(log: &WalletLog, broken: &LogError) -> Failure {
-    let message = Sentence::id("error-log-broken").details(sanitise(&broken.to_string()));
-    Failure::new(FailureReason::LogBroken, message, Sentence::id("hint-log-changed")).beside(json!({
+    let message = Sentence::new("error-log-broken").with_details(sanitise(&broken.to_string()));
+    Failure::new(FailureReason::LogBroken, message, Sentence::new("hint-log-changed")).with_members(json!({
         "whole": false, "first_bad": broken.number, "head": log.head(), "count": log.entries().len(),
     }))
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::Future, rc::Rc, time::Duration};
 
 use async_trait::async_trait;
 use carnet_core::{
-    did::{Did, Resolve, SelfContained},
+    did::{Did, Resolve, SelfContainedResolver},
     format::CredentialFormat,
     keys::PublicKey,
     secure::jose::{Jws, KeyRef},
@@ -16,40 +16,40 @@ use serde_json::json;
 use crate::{
     answer::tests::Issuer,
     failure::{Failure, FailureReason, Sentence},
+    issuer_metadata::{OfferedConfiguration, WalletIssuerMetadata},
     languages::Languages,
     ports::{
-        Clock, CollectionResponse, CopyFreshness, DidParty, DocumentSource, IssuerClient, Notice, Notification, Ports,
-        RedeemedOffer, SubmittedPresentation, VerifierClient,
+        Clock, CopyFreshness, DidParty, DocumentSource, IssuanceNotification, IssuanceResponse, IssuerClient, Notice,
+        Ports, RedeemedOffer, SubmissionResponse, VerifierClient,
     },
-    promise::{OfferedConfiguration, WalletIssuerMetadata},
+    protocol::ServiceProtocol,
     request::{
         AuthorizationRequestLink, PresentationRequest,
         tests::{Asker, NOW},
     },
     store::{OfferRedemption, contents::WalletSecret},
-    wire::Wire,
 };
 
 const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
 
 /// In-memory issuer and verifier, and an implementation of all [`Ports`] with a fixed time.
-pub struct World {
+pub struct InMemoryPorts {
     issuer: Rc<Issuer>,
     /// Verifier that sent the request.
-    pub asker: Rc<Asker>,
+    pub verifier: Rc<Asker>,
 }
 
-impl World {
+impl InMemoryPorts {
     /// Creates an issuer and a verifier with new keys.
     #[must_use]
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        Self { issuer: Rc::new(Issuer::new()), asker: Rc::new(Asker::new()) }
+        Self { issuer: Rc::new(Issuer::new()), verifier: Rc::new(Asker::new()) }
     }
 
     /// Returns the link of an offer of a qualification credential. Every offer has the same code.
     #[must_use]
-    pub fn offer(&self) -> String {
+    pub fn offer_link(&self) -> String {
         let offer = json!({
             "credential_issuer": "http://127.0.0.1:4000", "credential_configuration_ids": [CONFIGURATION],
             "carnet_valid_until": NOW.plus(365 * 86_400).start_of_day().to_string(),
@@ -60,33 +60,33 @@ impl World {
     }
 }
 
-impl Clock for World {
+impl Clock for InMemoryPorts {
     fn now(&self) -> Timestamp {
         NOW
     }
 
-    async fn within<T>(&self, _: Duration, work: impl Future<Output = T>) -> Option<T> {
+    async fn with_timeout<T>(&self, _: Duration, work: impl Future<Output = T>) -> Option<T> {
         Some(work.await)
     }
 }
 
-impl DocumentSource for World {
+impl DocumentSource for InMemoryPorts {
     fn resolver(&self) -> &dyn Resolve {
-        &SelfContained
+        &SelfContainedResolver
     }
 
     async fn resolve(&self, _: &Did, _: DidParty) -> Result<(), Failure> {
         Ok(())
     }
 
-    async fn look_up(&self, _: &Did) {}
+    async fn refetch(&self, _: &Did) {}
 
     async fn download(&self, _: &str, _: &str, _: usize) -> Result<Vec<u8>, Failure> {
         Err(absent())
     }
 }
 
-impl Ports for World {
+impl Ports for InMemoryPorts {
     fn clock(&self) -> &impl Clock {
         self
     }
@@ -95,12 +95,12 @@ impl Ports for World {
         self
     }
 
-    async fn issuer(&self, _: &str, _: Wire) -> Result<Box<dyn IssuerClient>, Failure> {
+    async fn connect_issuer(&self, _: &str, _: ServiceProtocol) -> Result<Box<dyn IssuerClient>, Failure> {
         Ok(Box::new(IssuerConnection(Rc::clone(&self.issuer))))
     }
 
-    async fn verifier(&self, _: &str, _: Wire) -> Result<Box<dyn VerifierClient>, Failure> {
-        Ok(Box::new(VerifierConnection(Rc::clone(&self.asker))))
+    async fn connect_verifier(&self, _: &str, _: ServiceProtocol) -> Result<Box<dyn VerifierClient>, Failure> {
+        Ok(Box::new(VerifierConnection(Rc::clone(&self.verifier))))
     }
 
     fn catalogue(&self) -> Result<Catalogue, Failure> {
@@ -111,7 +111,7 @@ impl Ports for World {
         Languages::preferring("en")
     }
 
-    fn tell(&self, _: Notice<'_>) {}
+    fn notify(&self, _: Notice<'_>) {}
 }
 
 /// Connection to the in-memory issuer.
@@ -134,7 +134,7 @@ impl IssuerClient for IssuerConnection {
             display_name: BTreeMap::from([("en".to_owned(), "University".to_owned())]),
             configurations: vec![configuration],
             max_batch_size: 3,
-            freshness_seconds: 0,
+            freshness_lifetime_seconds: 0,
             token_endpoint: None,
         })
     }
@@ -143,17 +143,22 @@ impl IssuerClient for IssuerConnection {
         Ok(RedeemedOffer { access_token: WalletSecret::new("token".to_owned()), expires_at: None, repeatable: false })
     }
 
-    async fn nonce(&mut self) -> Result<String, Failure> {
+    async fn request_nonce(&mut self) -> Result<String, Failure> {
         Ok("nonce".to_owned())
     }
 
-    async fn collect(&mut self, _: &WalletSecret, _: &str, proofs: Vec<String>) -> Result<CollectionResponse, Failure> {
+    async fn request_credential(
+        &mut self,
+        _: &WalletSecret,
+        _: &str,
+        proofs: Vec<String>,
+    ) -> Result<IssuanceResponse, Failure> {
         let keys = proofs.iter().map(|proof| holder_key(proof)).collect::<Option<Vec<_>>>().ok_or_else(absent)?;
         let copies = keys.iter().map(|key| self.0.copy(CredentialFormat::VcSdJwt, key)).collect();
-        Ok(CollectionResponse::Ready(copies, "notification".to_owned()))
+        Ok(IssuanceResponse::Issued(copies, "notification".to_owned()))
     }
 
-    async fn collect_deferred(&mut self, _: &WalletSecret, _: &WalletSecret) -> Result<CollectionResponse, Failure> {
+    async fn request_deferred(&mut self, _: &WalletSecret, _: &WalletSecret) -> Result<IssuanceResponse, Failure> {
         Err(absent())
     }
 
@@ -161,15 +166,15 @@ impl IssuerClient for IssuerConnection {
         Err(absent())
     }
 
-    async fn renew(&mut self, _: String, _: Vec<String>) -> Result<CollectionResponse, Failure> {
+    async fn renew(&mut self, _: String, _: Vec<String>) -> Result<IssuanceResponse, Failure> {
         Err(absent())
     }
 
-    async fn freshness(&mut self, _: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
+    async fn request_freshness(&mut self, _: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
         Err(absent())
     }
 
-    async fn notify(&mut self, _: Option<&WalletSecret>, _: &str, _: Notification) -> Result<(), Failure> {
+    async fn notify(&mut self, _: Option<&WalletSecret>, _: &str, _: IssuanceNotification) -> Result<(), Failure> {
         Ok(())
     }
 }
@@ -179,7 +184,7 @@ pub struct VerifierConnection(Rc<Asker>);
 
 #[async_trait(?Send)]
 impl VerifierClient for VerifierConnection {
-    async fn read(&mut self, _: &AuthorizationRequestLink) -> Result<String, Failure> {
+    async fn fetch_request(&mut self, _: &AuthorizationRequestLink) -> Result<String, Failure> {
         Ok(self.0.sign(self.0.header()))
     }
 
@@ -188,11 +193,11 @@ impl VerifierClient for VerifierConnection {
         _: &AuthorizationRequestLink,
         _: &PresentationRequest,
         _: BTreeMap<String, Vec<String>>,
-    ) -> Result<SubmittedPresentation, Failure> {
-        Ok(SubmittedPresentation { accepted: true, ..SubmittedPresentation::default() })
+    ) -> Result<SubmissionResponse, Failure> {
+        Ok(SubmissionResponse { accepted: true, ..SubmissionResponse::default() })
     }
 
-    async fn erase(&mut self, _: String, _: String) -> Result<String, Failure> {
+    async fn request_erasure(&mut self, _: String, _: String) -> Result<String, Failure> {
         Err(absent())
     }
 }
@@ -206,5 +211,5 @@ fn holder_key(proof: &str) -> Option<PublicKey> {
 
 /// Failure of a service that this issuer or verifier does not have.
 fn absent() -> Failure {
-    Failure::new(FailureReason::NotFound, Sentence::id("error-record-gone"), Sentence::id("hint-again"))
+    Failure::new(FailureReason::NotFound, Sentence::new("error-record-gone"), Sentence::new("hint-again"))
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use carnet_core::{status::CopyState, time::Timestamp};
-use carnet_spec::{Need, Procedure};
+use carnet_spec::{Procedure, RequiredDocument};
 
 use crate::store::{HeldCredential, WalletContents};
 
@@ -19,7 +19,7 @@ pub enum NeedState {
     /// The issuer's latest report to this wallet is that the credential is suspended.
     Suspended,
     /// The issuer's latest report to this wallet is that the credential is revoked.
-    Withdrawn,
+    Revoked,
     /// The wallet has no credential of an accepted type.
     Missing,
 }
@@ -33,14 +33,14 @@ impl NeedState {
             Self::NotYetValid => "not_yet_valid",
             Self::Expired => "expired",
             Self::Suspended => "suspended",
-            Self::Withdrawn => "withdrawn",
+            Self::Revoked => "withdrawn",
             Self::Missing => "missing",
         }
     }
 
-    fn of(held: &HeldCredential, now: Timestamp) -> Self {
+    fn of_credential(held: &HeldCredential, now: Timestamp) -> Self {
         if let Some(status) = held.withdrawn_status() {
-            if status.state == CopyState::Suspended { Self::Suspended } else { Self::Withdrawn }
+            if status.state == CopyState::Suspended { Self::Suspended } else { Self::Revoked }
         } else if held.valid_until.is_some_and(|until| now > until) {
             Self::Expired
         } else if held.valid_from.is_some_and(|from| now < from) {
@@ -55,11 +55,11 @@ impl NeedState {
 #[derive(Debug)]
 pub struct NeedStatus<'a> {
     /// Need, as defined in the catalogue.
-    pub need: &'a Need,
+    pub need: &'a RequiredDocument,
     /// State of the need.
     pub state: NeedState,
     /// Best matching credential; `None` if the wallet has none of the accepted types.
-    pub held: Option<&'a HeldCredential>,
+    pub credential: Option<&'a HeldCredential>,
 }
 
 impl NeedStatus<'_> {
@@ -79,11 +79,11 @@ pub fn match_needs<'a>(procedure: &'a Procedure, contents: &'a WalletContents, n
         let candidates = contents.credentials.iter().filter_map(|held| {
             let rank = need.types.iter().position(|name| *name == held.type_name)?;
             let end = (held.valid_until.is_some(), Reverse(held.valid_until));
-            Some(((NeedState::of(held, now), rank, end), held))
+            Some(((NeedState::of_credential(held, now), rank, end), held))
         });
         let best = candidates.min_by_key(|(key, _)| *key);
         let state = best.as_ref().map_or(NeedState::Missing, |((state, ..), _)| *state);
-        NeedStatus { need, state, held: best.map(|(_, held)| held) }
+        NeedStatus { need, state, credential: best.map(|(_, held)| held) }
     });
     matched.collect()
 }
@@ -110,7 +110,7 @@ mod tests {
         let mut contents = WalletContents::new(12);
         let states = |contents: &WalletContents| -> Vec<(NeedState, Option<String>)> {
             let matched = match_needs(procedure, contents, NOW);
-            matched.iter().map(|status| (status.state, status.held.map(|held| held.id.clone()))).collect()
+            matched.iter().map(|status| (status.state, status.credential.map(|held| held.id.clone()))).collect()
         };
         let missing = (NeedState::Missing, None);
         assert_eq!(states(&contents), vec![missing.clone(); 3]);

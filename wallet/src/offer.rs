@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem,
-    input::{numeric_pin, text_without_mark},
+    input::{parse_numeric_pin, text_without_bom},
     json::{Limits, parse},
     time::Timestamp,
 };
@@ -15,12 +15,12 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    address::{scheme_host_port, service_address},
+    address::{origin, service_address},
     failure::{Failure, FailureReason, Sentence},
-    link::{LinkKind, extract_link, wrong_kind},
+    link::{LinkKind, extract_link, wrong_kind_failure},
+    protocol::ServiceProtocol,
     sanitise::sanitise,
     store::contents::WalletSecret,
-    wire::Wire,
 };
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
@@ -29,15 +29,15 @@ const MOST_CONFIGURATIONS: usize = 8;
 
 /// Form of a PIN (OpenID4VCI 1.0 section 4.1.1, `tx_code`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PinForm {
+pub struct PinFormat {
     /// Digits only, which is the default.
     numeric: bool,
     /// Number of characters, if the offer states it.
     length: Option<usize>,
 }
 
-impl PinForm {
-    fn read(form: &Map<String, Value>) -> Self {
+impl PinFormat {
+    fn from_json(form: &Map<String, Value>) -> Self {
         let numeric = form.get("input_mode").and_then(Value::as_str).is_none_or(|mode| mode == "numeric");
         let length = form.get("length").and_then(Value::as_u64).and_then(|length| usize::try_from(length).ok());
         Self { numeric, length }
@@ -50,18 +50,18 @@ impl PinForm {
     /// `pin_malformed` if the PIN is empty, is not numeric although the form is, or has another length than the offer
     /// states.
     pub fn parse(self, text: &str) -> Result<Zeroizing<String>, Failure> {
-        let plain = || Some(Zeroizing::new(text_without_mark(text).trim().to_owned())).filter(|pin| !pin.is_empty());
-        let pin = if self.numeric { numeric_pin(text) } else { plain() };
+        let plain = || Some(Zeroizing::new(text_without_bom(text).trim().to_owned())).filter(|pin| !pin.is_empty());
+        let pin = if self.numeric { parse_numeric_pin(text) } else { plain() };
         let fits = |pin: &Zeroizing<String>| self.length.is_none_or(|length| pin.chars().count() == length);
         pin.filter(fits).ok_or_else(|| {
             let form = match (self.numeric, self.length) {
-                (true, None) => Sentence::id("pin-digits"),
-                (true, Some(length)) => Sentence::id("pin-digits-count").with("count", length),
-                (false, None) => Sentence::id("pin-characters"),
-                (false, Some(length)) => Sentence::id("pin-characters-count").with("count", length),
+                (true, None) => Sentence::new("pin-digits"),
+                (true, Some(length)) => Sentence::new("pin-digits-count").with("count", length),
+                (false, None) => Sentence::new("pin-characters"),
+                (false, Some(length)) => Sentence::new("pin-characters-count").with("count", length),
             };
-            let message = Sentence::id("error-pin-malformed").with_part("form", form);
-            Failure::usage(FailureReason::PinMalformed, message, Sentence::id("hint-look-at-pin"))
+            let message = Sentence::new("error-pin-malformed").with_part("form", form);
+            Failure::usage(FailureReason::PinMalformed, message, Sentence::new("hint-look-at-pin"))
         })
     }
 }
@@ -85,8 +85,8 @@ impl OfferLink {
         if text.len() > LONGEST {
             return Err(malformed("why-long"));
         }
-        if LinkKind::of(&text) != Some(LinkKind::Offer) {
-            return Err(wrong_kind(LinkKind::Offer, &text, FailureReason::OfferMalformed));
+        if LinkKind::detect(&text) != Some(LinkKind::Offer) {
+            return Err(wrong_kind_failure(LinkKind::Offer, &text, FailureReason::OfferMalformed));
         }
         let url = Url::parse(&text).map_err(|_| malformed("why-no-link"))?;
         let all = |wanted: &str| -> Vec<String> {
@@ -97,7 +97,7 @@ impl OfferLink {
                 let json = parse(offer.as_bytes(), Limits::SMALL).map_err(|problem| unread(&problem))?;
                 let offer = ReceivedOffer::from_json(&json)?;
                 // Issuers of Carnet state the end; others speak OpenID4VCI alone (spec/openid.md 5.3).
-                Ok(Self::Offer(if offer.valid_until.is_some() { offer } else { offer.over_openid() }))
+                Ok(Self::Offer(if offer.valid_until.is_some() { offer } else { offer.with_openid() }))
             }
             ([], [reference]) => Ok(Self::Reference(service_address(reference)?)),
             _ => Err(malformed("why-offer-missing")),
@@ -112,7 +112,7 @@ pub struct ReceivedOffer {
     /// OpenID4VCI that identifier itself.
     pub endpoint: String,
     /// Protocol of that service.
-    pub wire: Wire,
+    pub protocol: ServiceProtocol,
     /// Credential issuer identifier, as written in the offer.
     pub credential_issuer: String,
     /// Ids of the offered credential configurations.
@@ -120,7 +120,7 @@ pub struct ReceivedOffer {
     /// Pre-authorized code, which can be used once.
     pub code: WalletSecret,
     /// Form of the PIN; `None`: no PIN is required.
-    pub pin: Option<PinForm>,
+    pub pin: Option<PinFormat>,
     /// Authorization server that redeems the code; `None`: the one of the issuer's metadata.
     pub authorization_server: Option<String>,
     /// End of the credential's validity, always the start of a day; `None` if the offer does not state it
@@ -144,22 +144,22 @@ impl ReceivedOffer {
     ///
     /// # Errors
     /// `offer_malformed`, `grant_unsupported`, `address_forbidden`
-    pub fn fetched(body: &[u8]) -> Result<Self, Failure> {
+    pub fn from_fetched(body: &[u8]) -> Result<Self, Failure> {
         let json = parse(body, Limits::SMALL).map_err(|problem| unread(&problem))?;
-        Ok(Self::from_json(&json)?.over_openid())
+        Ok(Self::from_json(&json)?.with_openid())
     }
 
     /// Returns the offer with OpenID4VCI as the protocol of its service, and the credential issuer identifier as its
     /// URL.
     #[must_use]
-    pub fn over_openid(self) -> Self {
-        Self { endpoint: self.credential_issuer.clone(), wire: Wire::OpenId, ..self }
+    pub fn with_openid(self) -> Self {
+        Self { endpoint: self.credential_issuer.clone(), protocol: ServiceProtocol::OpenId, ..self }
     }
 
     fn from_json(json: &Value) -> Result<Self, Failure> {
         let issuer = json.get("credential_issuer").and_then(Value::as_str);
         let credential_issuer = issuer.ok_or_else(|| malformed("why-no-issuer"))?.to_owned();
-        let endpoint = scheme_host_port(&service_address(&credential_issuer)?);
+        let endpoint = origin(&service_address(&credential_issuer)?);
         let configuration_ids: Vec<String> = json
             .get("credential_configuration_ids")
             .and_then(Value::as_array)
@@ -169,15 +169,15 @@ impl ReceivedOffer {
             .filter(|ids| ids.iter().collect::<HashSet<_>>().len() == ids.len())
             .ok_or_else(|| malformed("why-offers"))?;
         let grant = json.get("grants").and_then(|grants| grants.get(GRANT)).ok_or_else(|| {
-            let message = Sentence::id("error-grant-unsupported");
-            Failure::new(FailureReason::GrantUnsupported, message, Sentence::id("hint-pre-authorised"))
+            let message = Sentence::new("error-grant-unsupported");
+            Failure::new(FailureReason::GrantUnsupported, message, Sentence::new("hint-pre-authorised"))
         })?;
         let code = grant.get("pre-authorized_code").and_then(Value::as_str).filter(|code| !code.is_empty());
         let code = WalletSecret::new(code.ok_or_else(|| malformed("why-no-code"))?.to_owned());
         let pin = match grant.get("tx_code") {
             None => None,
             // Even an empty `tx_code` means that a PIN is needed.
-            Some(Value::Object(form)) => Some(PinForm::read(form)),
+            Some(Value::Object(form)) => Some(PinFormat::from_json(form)),
             Some(_) => return Err(malformed("why-tx-code")),
         };
         let authorization_server = match grant.get("authorization_server") {
@@ -193,26 +193,35 @@ impl ReceivedOffer {
             }
             Some(_) => return Err(malformed("why-until-text")),
         };
-        let wire = Wire::Grpc;
-        Ok(Self { endpoint, wire, credential_issuer, configuration_ids, code, pin, authorization_server, valid_until })
+        let wire = ServiceProtocol::Grpc;
+        Ok(Self {
+            endpoint,
+            protocol: wire,
+            credential_issuer,
+            configuration_ids,
+            code,
+            pin,
+            authorization_server,
+            valid_until,
+        })
     }
 
     /// Returns the base64url SHA-256 of the pre-authorized code, which identifies the offer without revealing the code.
-    pub fn digest(&self) -> String {
+    pub fn code_digest(&self) -> String {
         URL_SAFE_NO_PAD.encode(Sha256::digest(self.code.expose()))
     }
 }
 
 /// Returns the failure `offer_malformed`; `why` is the message id of the reason.
 fn malformed(why: &'static str) -> Failure {
-    let message = Sentence::id("error-offer").with_part("why", Sentence::id(why));
-    Failure::usage(FailureReason::OfferMalformed, message, Sentence::id("hint-whole-offer"))
+    let message = Sentence::new("error-offer").with_part("why", Sentence::new(why));
+    Failure::usage(FailureReason::OfferMalformed, message, Sentence::new("hint-whole-offer"))
 }
 
 /// Returns the failure for an offer whose JSON is refused, with the parser's details.
 fn unread(problem: &Problem) -> Failure {
     let failure = malformed("why-unread");
-    Failure { message: failure.message.details(sanitise(&problem.detail)), ..failure }
+    Failure { message: failure.message.with_details(sanitise(&problem.detail)), ..failure }
 }
 
 #[cfg(test)]
@@ -239,7 +248,7 @@ mod tests {
     fn an_offer_is_read() {
         let read = ReceivedOffer::parse(&link(&offer())).unwrap();
         assert_eq!(read.endpoint, "http://127.0.0.1:4000");
-        assert_eq!(read.pin, Some(PinForm { numeric: true, length: None }));
+        assert_eq!(read.pin, Some(PinFormat { numeric: true, length: None }));
         assert_eq!(read.code.expose(), "abc");
         assert!(!format!("{read:?}").contains("abc"));
     }
@@ -251,7 +260,7 @@ mod tests {
             offer["grants"][GRANT]["tx_code"] = tx_code;
             ReceivedOffer::parse(&link(&offer)).unwrap().pin.unwrap()
         };
-        let read = |form: PinForm, text: &str| form.parse(text).map(|pin| pin.to_string()).map_err(|no| no.reason);
+        let read = |form: PinFormat, text: &str| form.parse(text).map(|pin| pin.to_string()).map_err(|no| no.reason);
         let malformed = || Err(FailureReason::PinMalformed);
         let six = form(json!({"length": 6, "input_mode": "numeric"}));
         for text in ["123456", "123 456", "١٢٣٤٥٦", "\u{feff}۱۲۳۴۵۶ "] {
@@ -288,11 +297,11 @@ mod tests {
         made["credential_issuer"] = json!("https://a.example/tenant");
         let read = |offer: &Value| {
             let read = ReceivedOffer::parse(&link(offer)).unwrap();
-            (read.endpoint, read.wire)
+            (read.endpoint, read.protocol)
         };
-        assert_eq!(read(&made), ("https://a.example/tenant".to_owned(), Wire::OpenId));
+        assert_eq!(read(&made), ("https://a.example/tenant".to_owned(), ServiceProtocol::OpenId));
         made["carnet_valid_until"] = json!("2027-11-29T00:00:00Z");
-        assert_eq!(read(&made), ("https://a.example".to_owned(), Wire::Grpc));
+        assert_eq!(read(&made), ("https://a.example".to_owned(), ServiceProtocol::Grpc));
     }
 
     #[test]
@@ -328,9 +337,9 @@ mod tests {
         assert_eq!(reference(&both), Err(FailureReason::OfferMalformed));
         let mut fetched = offer();
         fetched["credential_issuer"] = json!("https://a.example/tenant");
-        let read = ReceivedOffer::fetched(fetched.to_string().as_bytes()).unwrap();
-        assert_eq!((read.endpoint.as_str(), read.wire), ("https://a.example/tenant", Wire::OpenId));
-        assert_eq!(ReceivedOffer::fetched(b"<html>").unwrap_err().reason, "offer_malformed");
+        let read = ReceivedOffer::from_fetched(fetched.to_string().as_bytes()).unwrap();
+        assert_eq!((read.endpoint.as_str(), read.protocol), ("https://a.example/tenant", ServiceProtocol::OpenId));
+        assert_eq!(ReceivedOffer::from_fetched(b"<html>").unwrap_err().reason, "offer_malformed");
     }
 
     #[test]

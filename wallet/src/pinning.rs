@@ -6,7 +6,7 @@ use carnet_fetch::local::LocalSite;
 use crate::{
     failure::{Failure, FailureKind, FailureReason, Sentence},
     sanitise::sanitise,
-    store::{EntryKind, PinnedRegistrar, Wallet, WalletContents, WalletLogEntry, WalletStore},
+    store::{LogEntryKind, PinnedRegistrar, Wallet, WalletContents, WalletLogEntry, WalletStore},
 };
 
 /// Maximum length of a registrar's name, in characters; longer names are truncated.
@@ -26,8 +26,8 @@ pub fn pin_registrar(
         kind: FailureKind::Usage,
         ..Failure::from_problem(
             &problem,
-            Sentence::id("error-registrar-malformed"),
-            Sentence::id("hint-registrar-identifier"),
+            Sentence::new("error-registrar-malformed"),
+            Sentence::new("hint-registrar-identifier"),
         )
     })?;
     let name: String = sanitise(name).chars().take(LONGEST_NAME).collect();
@@ -37,7 +37,7 @@ pub fn pin_registrar(
         Some(known) => known.clone_from(&registrar),
         None => wallet.contents.registrars.push(registrar.clone()),
     }
-    save_with(wallet, EntryKind::RegistrarAdded, &registrar, now)?;
+    log_and_save(wallet, LogEntryKind::RegistrarAdded, &registrar, now)?;
     Ok(registrar)
 }
 
@@ -51,17 +51,17 @@ pub fn unpin_registrar(
     now: Timestamp,
 ) -> Result<PinnedRegistrar, Failure> {
     let at = wallet.contents.registrars.iter().position(|known| known.did == did).ok_or_else(|| {
-        let message = Sentence::id("error-registrar-unknown").with("did", sanitise(did));
-        Failure::new(FailureReason::NotFound, message, Sentence::id("hint-registrar-list"))
+        let message = Sentence::new("error-registrar-unknown").with("did", sanitise(did));
+        Failure::new(FailureReason::NotFound, message, Sentence::new("hint-registrar-list"))
     })?;
     let registrar = wallet.contents.registrars.remove(at);
-    save_with(wallet, EntryKind::RegistrarRemoved, &registrar, now)?;
+    log_and_save(wallet, LogEntryKind::RegistrarRemoved, &registrar, now)?;
     Ok(registrar)
 }
 
-fn save_with(
+fn log_and_save(
     wallet: &mut Wallet<impl WalletStore>,
-    kind: EntryKind,
+    kind: LogEntryKind,
     registrar: &PinnedRegistrar,
     now: Timestamp,
 ) -> Result<(), Failure> {
@@ -72,8 +72,8 @@ fn save_with(
 
 /// Adds a local service; it replaces one with the same DID. The caller saves the wallet.
 pub fn pin_site(contents: &mut WalletContents, site: &LocalSite) {
-    contents.local_sites.retain(|known| known.did != site.did);
-    contents.local_sites.push(site.clone());
+    contents.local_services.retain(|known| known.did != site.did);
+    contents.local_services.push(site.clone());
 }
 
 /// Removes the local service with a DID, and returns it. The caller saves the wallet.
@@ -81,11 +81,11 @@ pub fn pin_site(contents: &mut WalletContents, site: &LocalSite) {
 /// # Errors
 /// `not_found`
 pub fn unpin_site(contents: &mut WalletContents, did: &str) -> Result<LocalSite, Failure> {
-    let at = contents.local_sites.iter().position(|site| site.did == did).ok_or_else(|| {
-        let message = Sentence::id("error-local-unknown").with("did", sanitise(did));
-        Failure::new(FailureReason::NotFound, message, Sentence::id("hint-local-list"))
+    let at = contents.local_services.iter().position(|site| site.did == did).ok_or_else(|| {
+        let message = Sentence::new("error-local-unknown").with("did", sanitise(did));
+        Failure::new(FailureReason::NotFound, message, Sentence::new("hint-local-list"))
     })?;
-    Ok(contents.local_sites.remove(at))
+    Ok(contents.local_services.remove(at))
 }
 
 #[cfg(test)]
@@ -110,8 +110,8 @@ mod tests {
         assert_eq!(unknown.reason, FailureReason::NotFound);
         unpin_registrar(&mut wallet, "did:web:registrar.example", NOW).unwrap();
         assert!(wallet.contents.registrars.is_empty());
-        let kinds: Vec<EntryKind> = wallet.contents.log.entries().iter().map(|entry| entry.kind).collect();
-        assert_eq!(kinds, [EntryKind::RegistrarAdded, EntryKind::RegistrarAdded, EntryKind::RegistrarRemoved]);
+        let kinds: Vec<LogEntryKind> = wallet.contents.log.entries().iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds, [LogEntryKind::RegistrarAdded, LogEntryKind::RegistrarAdded, LogEntryKind::RegistrarRemoved]);
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         let (one, again, other) =
             (site(7443, &"ab".repeat(32)), site(7443, &"cd".repeat(32)), site(7444, &"ef".repeat(32)));
         [&one, &other, &again].into_iter().for_each(|site| pin_site(&mut contents, site));
-        assert_eq!(contents.local_sites, [other.clone(), again]);
+        assert_eq!(contents.local_services, [other.clone(), again]);
         assert_eq!(unpin_site(&mut contents, &other.did).unwrap(), other);
         assert_eq!(unpin_site(&mut contents, &other.did).unwrap_err().reason, FailureReason::NotFound);
     }

@@ -14,13 +14,13 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 
 use crate::{
-    failure::{Failure, Fault, Sentence},
+    failure::{Failure, FaultParty, Sentence},
+    issuer_metadata::{ExpectedCredential, WalletIssuerMetadata},
     languages::Languages,
-    offer::PinForm,
-    promise::{ExpectedCredential, WalletIssuerMetadata},
+    offer::PinFormat,
+    protocol::ServiceProtocol,
     request::{AuthorizationRequestLink, PresentationRequest},
-    store::{OfferRedemption, contents::WalletSecret, standing::CopyState},
-    wire::Wire,
+    store::{OfferRedemption, cached_status::CopyState, contents::WalletSecret},
 };
 
 /// Source of the current time.
@@ -30,7 +30,7 @@ pub trait Clock {
     fn now(&self) -> Timestamp;
 
     /// Runs work with a time limit; `None` if the limit was reached, in which case the work is dropped.
-    fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> impl Future<Output = Option<T>>;
+    fn with_timeout<T>(&self, limit: Duration, work: impl Future<Output = T>) -> impl Future<Output = Option<T>>;
 }
 
 /// Role of the party whose DID is resolved.
@@ -39,7 +39,7 @@ pub enum DidParty {
     /// Issuer of a credential.
     Issuer,
     /// Verifier that sent a request.
-    Asker,
+    Verifier,
 }
 
 /// Source of public documents: DID documents, and directories of status lists.
@@ -55,7 +55,7 @@ pub trait DocumentSource {
 
     /// Fetches the document of a DID even if it is cached: new data may be signed with a newer key. If that fails, the
     /// cached document is kept and no error is returned.
-    fn look_up(&self, did: &Did) -> impl Future<Output = ()>;
+    fn refetch(&self, did: &Did) -> impl Future<Output = ()>;
 
     /// Fetches a public document over HTTPS. `accept` is the expected media type; larger documents than `max_bytes` are
     /// refused.
@@ -76,10 +76,18 @@ pub trait Ports {
     }
 
     /// Connects to the service of an issuer at the URL `endpoint`.
-    fn issuer(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Box<dyn IssuerClient>, Failure>>;
+    fn connect_issuer(
+        &self,
+        endpoint: &str,
+        wire: ServiceProtocol,
+    ) -> impl Future<Output = Result<Box<dyn IssuerClient>, Failure>>;
 
     /// Connects to the service of a verifier at the URL `endpoint`.
-    fn verifier(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Box<dyn VerifierClient>, Failure>>;
+    fn connect_verifier(
+        &self,
+        endpoint: &str,
+        wire: ServiceProtocol,
+    ) -> impl Future<Output = Result<Box<dyn VerifierClient>, Failure>>;
 
     /// Returns the catalogue of credential types.
     ///
@@ -91,7 +99,7 @@ pub trait Ports {
     fn languages(&self) -> Languages;
 
     /// Shows the holder an event that is not part of the use case's result.
-    fn tell(&self, notice: Notice<'_>);
+    fn notify(&self, notice: Notice<'_>);
 }
 
 /// Event that is shown to the holder and is not part of a use case's result.
@@ -116,7 +124,7 @@ pub enum Notice<'a> {
         failure: Option<&'a Failure>,
     },
     /// New copies have no freshness statement yet, because of this failure.
-    Unconfirmed(&'a Failure),
+    NoFreshness(&'a Failure),
     /// The copies were stored, but the issuer could not be notified of it.
     IssuerNotNotified,
 }
@@ -127,20 +135,20 @@ pub enum Notice<'a> {
 /// The DID is malformed or cannot be resolved.
 pub async fn resolve_issuer(ports: &impl Ports, issuer: &str) -> Result<(), Failure> {
     let did = Did::parse(issuer).map_err(|problem| {
-        Failure::from_problem(&problem, Sentence::id("error-issuer-identifier"), Sentence::id("hint-tell-issuer"))
-            .by(Fault::Issuer)
+        Failure::from_problem(&problem, Sentence::new("error-issuer-identifier"), Sentence::new("hint-tell-issuer"))
+            .with_fault(FaultParty::Issuer)
     })?;
     ports.documents().resolve(&did, DidParty::Issuer).await
 }
 
 /// Response of an issuer to a credential request (OpenID4VCI 1.0 section 8.3).
 #[derive(Debug)]
-pub enum CollectionResponse {
+pub enum IssuanceResponse {
     /// Issued copies, in the order of the proofs, and the notification id.
-    Ready(Vec<String>, String),
+    Issued(Vec<String>, String),
     /// Deferred issuance: the transaction id, `None` in a response about a known transaction; and the interval before
     /// the next request, in seconds.
-    NotReady(Option<WalletSecret>, u32),
+    Deferred(Option<WalletSecret>, u32),
 }
 
 /// Result of redeeming the pre-authorized code of an offer.
@@ -171,7 +179,7 @@ pub struct CopyFreshness {
 
 /// Event of which the issuer is notified (OpenID4VCI 1.0 section 11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notification {
+pub enum IssuanceNotification {
     /// The copies were stored.
     Accepted,
     /// The copies were refused, or could not be stored.
@@ -190,32 +198,32 @@ pub trait IssuerClient {
     async fn redeem(&mut self, redemption: &OfferRedemption, repeats: bool) -> Result<RedeemedOffer, Failure>;
 
     /// Requests a nonce for proofs of possession; empty if the issuer does not use nonces.
-    async fn nonce(&mut self) -> Result<String, Failure>;
+    async fn request_nonce(&mut self) -> Result<String, Failure>;
 
     /// Requests copies of a credential configuration, one for each proof of possession.
-    async fn collect(
+    async fn request_credential(
         &mut self,
         token: &WalletSecret,
         configuration_id: &str,
         proofs: Vec<String>,
-    ) -> Result<CollectionResponse, Failure>;
+    ) -> Result<IssuanceResponse, Failure>;
 
     /// Requests the copies of a deferred issuance by its transaction id.
-    async fn collect_deferred(
+    async fn request_deferred(
         &mut self,
         token: &WalletSecret,
         transaction: &WalletSecret,
-    ) -> Result<CollectionResponse, Failure>;
+    ) -> Result<IssuanceResponse, Failure>;
 
     /// Presents one copy to its issuer, and requests one new copy of the same credential for each proof. Returns the
     /// copies and the notification id.
     async fn refill(&mut self, presentation: String, proofs: Vec<String>) -> Result<(Vec<String>, String), Failure>;
 
     /// Presents one copy to its issuer, and requests copies with a later expiry, one for each proof.
-    async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<CollectionResponse, Failure>;
+    async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<IssuanceResponse, Failure>;
 
     /// Requests freshness statements for the copies with these handles. The responses are in the same order.
-    async fn freshness(&mut self, handles: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure>;
+    async fn request_freshness(&mut self, handles: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure>;
 
     /// Notifies the issuer that the copies with a notification id were stored or refused. `token` is the access token
     /// with which they were requested; `None` after a refill or renewal by gRPC.
@@ -223,13 +231,13 @@ pub trait IssuerClient {
         &mut self,
         token: Option<&WalletSecret>,
         notification: &str,
-        event: Notification,
+        event: IssuanceNotification,
     ) -> Result<(), Failure>;
 }
 
 /// Verifier's response to a presentation.
 #[derive(Debug, Clone, Default)]
-pub struct SubmittedPresentation {
+pub struct SubmissionResponse {
     /// `true` if the presentation was accepted.
     pub accepted: bool,
     /// Stable reason of a refusal; empty if accepted.
@@ -248,7 +256,7 @@ pub struct VerdictCheck {
     /// Name of the check, as in the verifier's response.
     pub name: String,
     /// Id of the credential query that the check is about; empty for the whole response.
-    pub about: String,
+    pub query_id: String,
     /// Outcome of the check.
     pub outcome: ReportedOutcome,
     /// Stable code of the failure; empty: none.
@@ -276,7 +284,7 @@ pub enum ReportedOutcome {
 #[async_trait(?Send)]
 pub trait VerifierClient {
     /// Fetches the signed request object of a link.
-    async fn read(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure>;
+    async fn fetch_request(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure>;
 
     /// Sends the presentations of a verified request, by credential query id, and returns the verifier's response.
     async fn submit(
@@ -284,11 +292,11 @@ pub trait VerifierClient {
         pointer: &AuthorizationRequestLink,
         request: &PresentationRequest,
         vp_token: BTreeMap<String, Vec<String>>,
-    ) -> Result<SubmittedPresentation, Failure>;
+    ) -> Result<SubmissionResponse, Failure>;
 
     /// Requests erasure of a presentation's data. `receipt` is the verifier's receipt, `proof` a proof of possession of
     /// a presented key. Returns the signed confirmation, unverified.
-    async fn erase(&mut self, receipt: String, proof: String) -> Result<String, Failure>;
+    async fn request_erasure(&mut self, receipt: String, proof: String) -> Result<String, Failure>;
 }
 
 /// Port for the holder's consent to an offer: a user interface.
@@ -297,11 +305,16 @@ pub trait OfferConsent {
     ///
     /// # Errors
     /// The holder does not consent.
-    fn accept(&self, catalogue: &Catalogue, endpoint: &str, offered: &[ExpectedCredential]) -> Result<(), Failure>;
+    fn accept_offer(
+        &self,
+        catalogue: &Catalogue,
+        endpoint: &str,
+        offered: &[ExpectedCredential],
+    ) -> Result<(), Failure>;
 
     /// Asks the holder for the PIN of an offer, which is sent to the service at `endpoint`.
     ///
     /// # Errors
     /// The holder enters no well-formed PIN.
-    fn pin(&self, form: PinForm, endpoint: &str) -> Result<WalletSecret, Failure>;
+    fn ask_pin(&self, form: PinFormat, endpoint: &str) -> Result<WalletSecret, Failure>;
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use carnet_core::{
     Code, Problem,
-    did::{DidUrl, PinnedKeys, Resolve, VerificationRelationship},
+    did::{DidUrl, PinnedKeyResolver, Resolve, VerificationRelationship},
     json::{Limits, parse_object},
     keys::PublicKey,
     receipt::{
@@ -21,9 +21,9 @@ use serde_json::{Map, Value};
 use crate::{
     failure::{Failure, FailureReason, Sentence},
     store::{
-        EntryKind, ShownPart, WalletContents, WalletLogEntry,
+        LogEntryKind, LoggedCredential, WalletContents, WalletLogEntry,
         log::{LogError, StoredStatement, WalletLog},
-        presentations::{PresentationRecord, shown_to},
+        presentations::{PresentationRecord, presentations_to},
     },
 };
 
@@ -43,16 +43,16 @@ pub fn verify_receipt(
     registered: Option<&RelyingParty>,
 ) -> Result<(Receipt, StoredStatement), Problem> {
     let document = parse_object(text.as_bytes(), Limits::DOCUMENT)?;
-    let receipt = verify(&document, sent, now, resolver)?;
+    let receipt = verify_against_entry(&document, sent, now, resolver)?;
     if receipt.content().accepted != accepted {
         return Err(mismatch("its verdict differs from the answer's"));
     }
-    compare(receipt.content(), &sent.parts)?;
+    compare_with_presentation(receipt.content(), &sent.credentials)?;
     let (method, key) = key_of(&document, resolver)?;
     // A key absent from the registration is recorded but does not refuse the receipt: it may be newer than the
     // registration.
-    let registered = registered.map(|party| party.receipt_key(&method, &key));
-    Ok((receipt, StoredStatement { document, key: key.to_multikey(), registered }))
+    let registered = registered.map(|party| party.receipt_key_state(&method, &key));
+    Ok((receipt, StoredStatement { document, key: key.to_multikey(), key_standing: registered }))
 }
 
 /// Verifies the confirmation of erasure for a receipt. Returns the confirmation, and the statement to store with the
@@ -69,7 +69,7 @@ pub fn verify_confirmation(
     let document = parse_object(text.as_bytes(), Limits::DOCUMENT)?;
     let confirmation = ErasureConfirmation::verify(&document, receipt, now, CLOCK_SKEW, resolver)?;
     let (_, key) = key_of(&document, resolver)?;
-    Ok((confirmation, StoredStatement { document, key: key.to_multikey(), registered: None }))
+    Ok((confirmation, StoredStatement { document, key: key.to_multikey(), key_standing: None }))
 }
 
 /// Returns the receipt in a log entry, verified with the key stored next to it, at the time of its arrival. It is not
@@ -77,9 +77,9 @@ pub fn verify_confirmation(
 ///
 /// # Errors
 /// Those of [`Receipt::verify`]; `receipt_invalid` if the entry has no statement.
-pub fn stored_receipt(entry: &WalletLogEntry) -> Result<Receipt, Problem> {
-    let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no receipt"))?;
-    verify(&statement.document, entry, entry.at, &pinned(statement)?)
+pub fn verify_stored_receipt(entry: &WalletLogEntry) -> Result<Receipt, Problem> {
+    let statement = entry.statement.as_ref().ok_or_else(|| receipt_invalid("the entry has no receipt"))?;
+    verify_against_entry(&statement.document, entry, entry.at, &pinned(statement)?)
 }
 
 /// Numbers of the verifiers' signed statements in a log.
@@ -91,7 +91,7 @@ pub struct StatementCount {
     pub confirmations: usize,
     /// Statements that were not verified because the presentation entry or receipt entry to which they refer was
     /// deleted.
-    pub alone: usize,
+    pub not_verified: usize,
 }
 
 /// Recomputes a log's hash chain, and verifies its receipts and confirmations with the keys stored next to them. Those
@@ -99,21 +99,21 @@ pub struct StatementCount {
 ///
 /// # Errors
 /// The first invalid entry.
-pub fn check(log: &WalletLog) -> Result<StatementCount, LogError> {
+pub fn verify_log(log: &WalletLog) -> Result<StatementCount, LogError> {
     log.check_chain()?;
     let mut count = StatementCount::default();
     for entry in log.entries() {
-        let broken = |problem: Problem| LogError { number: entry.number, what: problem.to_string() };
-        if entry.statement.is_some() && entry.of.is_some_and(|of| of <= log.forgotten()) {
-            count.alone = count.alone.saturating_add(1);
+        let broken = |problem: Problem| LogError { number: entry.number, description: problem.to_string() };
+        if entry.statement.is_some() && entry.refers_to.is_some_and(|of| of <= log.deleted_count()) {
+            count.not_verified = count.not_verified.saturating_add(1);
             continue;
         }
         match entry.kind {
-            EntryKind::Receipt => {
+            LogEntryKind::Receipt => {
                 check_receipt(log, entry).map_err(broken)?;
                 count.receipts = count.receipts.saturating_add(1);
             }
-            EntryKind::Erased => {
+            LogEntryKind::ErasureConfirmed => {
                 check_confirmation(log, entry).map_err(broken)?;
                 count.confirmations = count.confirmations.saturating_add(1);
             }
@@ -127,64 +127,67 @@ pub fn check(log: &WalletLog) -> Result<StatementCount, LogError> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoucherUses {
     /// Number of remaining uses.
-    pub left: u32,
+    pub remaining: u32,
     /// Total number of uses.
-    pub of: u32,
+    pub total: u32,
     /// Name of the redeemer, as in the log.
-    pub by: String,
+    pub redeemer_name: String,
     /// Time of the log entry with the receipt.
-    pub at: Timestamp,
+    pub stated_at: Timestamp,
 }
 
 /// Returns the newest statement of a redeemer about each voucher's uses, by credential id. Receipts are not verified
 /// again. Receipts without such a statement, or for a presentation that is no longer in the log, are skipped.
 pub fn voucher_uses(log: &WalletLog) -> BTreeMap<String, VoucherUses> {
     let mut used = BTreeMap::new();
-    for entry in log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt) {
+    for entry in log.entries().iter().filter(|entry| entry.kind == LogEntryKind::Receipt) {
         let said = entry.statement.as_ref().and_then(|kept| kept.document.get("credentialSubject")?.get("redeemed"));
         let Some(said) = said.and_then(|said| RedeemedUse::deserialize(said).ok()) else { continue };
-        let sent = entry.of.and_then(|number| log.entry(number));
-        let part = sent.and_then(|sent| sent.parts.iter().find(|part| part.query_id == said.query_id));
+        let sent = entry.refers_to.and_then(|number| log.entry(number));
+        let part = sent.and_then(|sent| sent.credentials.iter().find(|part| part.query_id == said.query_id));
         let Some(part) = part else { continue };
-        let Some((number, of)) = said.number.zip(said.of) else { continue };
+        let Some((number, of)) = said.number.zip(said.total) else { continue };
         let left = of.saturating_sub(number);
-        used.insert(part.id.clone(), VoucherUses { left, of, by: entry.party_name.clone(), at: entry.at });
+        used.insert(
+            part.id.clone(),
+            VoucherUses { remaining: left, total: of, redeemer_name: entry.party_name.clone(), stated_at: entry.at },
+        );
     }
     used
 }
 
 fn check_receipt(log: &WalletLog, entry: &WalletLogEntry) -> Result<(), Problem> {
-    let sent = entry.of.and_then(|number| log.entry(number)).filter(|sent| sent.kind == EntryKind::Sending);
-    let sent = sent.ok_or_else(|| none("its subject is not in the log"))?;
-    let receipt = stored_receipt(entry)?;
-    if (sent.party.as_str(), sent.request.as_str()) != (entry.party.as_str(), entry.request.as_str()) {
+    let sent = entry.refers_to.and_then(|number| log.entry(number)).filter(|sent| sent.kind == LogEntryKind::Sending);
+    let sent = sent.ok_or_else(|| receipt_invalid("its subject is not in the log"))?;
+    let receipt = verify_stored_receipt(entry)?;
+    if (sent.party.as_str(), sent.request_digest.as_str()) != (entry.party.as_str(), entry.request_digest.as_str()) {
         return Err(mismatch("it is for another request"));
     }
     let named = receipt.content().presentation_digest.as_deref();
-    if named.is_some_and(|named| !sent.presentation.is_empty() && named != sent.presentation) {
+    if named.is_some_and(|named| !sent.presentation_digest.is_empty() && named != sent.presentation_digest) {
         return Err(mismatch("it is for another presentation"));
     }
-    compare(receipt.content(), &sent.parts)
+    compare_with_presentation(receipt.content(), &sent.credentials)
 }
 
 fn check_confirmation(log: &WalletLog, entry: &WalletLogEntry) -> Result<(), Problem> {
-    let of = entry.of.and_then(|number| log.entry(number)).filter(|of| of.kind == EntryKind::Receipt);
-    let receipt = stored_receipt(of.ok_or_else(|| none("its subject is not in the log"))?)?;
-    let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no confirmation"))?;
+    let of = entry.refers_to.and_then(|number| log.entry(number)).filter(|of| of.kind == LogEntryKind::Receipt);
+    let receipt = verify_stored_receipt(of.ok_or_else(|| receipt_invalid("its subject is not in the log"))?)?;
+    let statement = entry.statement.as_ref().ok_or_else(|| receipt_invalid("the entry has no confirmation"))?;
     let pinned = pinned(statement)?;
     ErasureConfirmation::verify(&statement.document, &receipt, entry.at, CLOCK_SKEW, &pinned).map(|_| ())
 }
 
-fn verify(
+fn verify_against_entry(
     document: &Map<String, Value>,
     sent: &WalletLogEntry,
     now: Timestamp,
     resolver: &dyn Resolve,
 ) -> Result<Receipt, Problem> {
-    let presentation_digest = Some(sent.presentation.as_str()).filter(|digest| !digest.is_empty());
+    let presentation_digest = Some(sent.presentation_digest.as_str()).filter(|digest| !digest.is_empty());
     let expected = ExpectedReceipt {
         verifier: sent.did(),
-        request_digest: &sent.request,
+        request_digest: &sent.request_digest,
         presentation_digest,
         now,
         skew: CLOCK_SKEW,
@@ -194,9 +197,9 @@ fn verify(
 
 /// Checks that a receipt states exactly the presented credentials, claims, thresholds and keys. A verifier that refused
 /// may have stopped before evaluating everything, so its receipt may state less.
-fn compare(content: &ReceiptContent, sent: &[ShownPart]) -> Result<(), Problem> {
-    let mut left: Vec<&ShownPart> = sent.iter().collect();
-    for said in &content.shown {
+fn compare_with_presentation(content: &ReceiptContent, sent: &[LoggedCredential]) -> Result<(), Problem> {
+    let mut left: Vec<&LoggedCredential> = sent.iter().collect();
+    for said in &content.disclosed {
         let at =
             left.iter().position(|part| says_no_more(said, part) && (!content.accepted || says_no_less(said, part)));
         left.swap_remove(at.ok_or_else(|| mismatch("it names other data than was sent"))?);
@@ -217,13 +220,13 @@ fn compare(content: &ReceiptContent, sent: &[ShownPart]) -> Result<(), Problem> 
     Err(mismatch("it does not name every key that signed the presentation"))
 }
 
-fn says_no_more(said: &DisclosedCredential, sent: &ShownPart) -> bool {
+fn says_no_more(said: &DisclosedCredential, sent: &LoggedCredential) -> bool {
     said.query_id == sent.query_id
         && said.paths.iter().all(|path| sent.paths.contains(path))
         && said.thresholds.iter().all(|threshold| sent.thresholds.contains(threshold))
 }
 
-fn says_no_less(said: &DisclosedCredential, sent: &ShownPart) -> bool {
+fn says_no_less(said: &DisclosedCredential, sent: &LoggedCredential) -> bool {
     sent.paths.iter().all(|path| said.paths.contains(path))
         && sent.thresholds.iter().all(|threshold| said.thresholds.contains(threshold))
 }
@@ -244,24 +247,24 @@ fn mismatch(what: &str) -> Problem {
     Problem::new(Code::ReceiptMismatch, what)
 }
 
-fn none(what: &str) -> Problem {
+fn receipt_invalid(what: &str) -> Problem {
     Problem::new(Code::ReceiptInvalid, what)
 }
 
 /// Returns the key stored with a statement as a resolver for its signer, so that nothing is fetched and later changes
 /// of the DID document have no effect.
-fn pinned(statement: &StoredStatement) -> Result<PinnedKeys, Problem> {
+fn pinned(statement: &StoredStatement) -> Result<PinnedKeyResolver, Problem> {
     let method = method_of(&statement.document)?;
     let key = PublicKey::from_multikey(&statement.key)?;
-    PinnedKeys::new(method.did(), &[(method.fragment().to_owned(), key)])
+    PinnedKeyResolver::new(method.did(), &[(method.fragment().to_owned(), key)])
 }
 
 /// Receipt exported for third parties.
-pub struct ReceiptFile {
+pub struct ReceiptExport {
     /// Contents of the file.
     pub file: ExportedReceipt,
     /// Number of the presentation's log entry.
-    pub entry: u64,
+    pub presentation_entry: u64,
     /// `true` if the file has the request object of the presentation.
     pub has_request: bool,
 }
@@ -271,23 +274,24 @@ pub struct ReceiptFile {
 ///
 /// # Errors
 /// `no_receipt`; `ambiguous_receipt` if several presentations have one; `not_found`, `ambiguous_name`.
-pub fn export_receipt(contents: &WalletContents, who: &str) -> Result<ReceiptFile, Failure> {
-    let missing = |message| Failure::new(FailureReason::NoReceipt, Sentence::id(message), Sentence::id("hint-who-saw"));
-    let known = shown_to(&contents.log, who)?;
-    let with: Vec<&PresentationRecord<'_>> = known.iter().filter(|known| known.receipt().is_some()).collect();
+pub fn export_receipt(contents: &WalletContents, who: &str) -> Result<ReceiptExport, Failure> {
+    let missing =
+        |message| Failure::new(FailureReason::NoReceipt, Sentence::new(message), Sentence::new("hint-who-saw"));
+    let known = presentations_to(&contents.log, who)?;
+    let with: Vec<&PresentationRecord<'_>> = known.iter().filter(|known| known.valid_receipt().is_some()).collect();
     let one = match with.as_slice() {
         [one] => *one,
         [] => return Err(missing("error-no-receipt")),
         several => {
             let numbers: Vec<String> = several.iter().map(|known| known.sent.number.to_string()).collect();
-            let hint = Sentence::id("hint-entries").with("entries", numbers.join(", "));
-            return Err(Failure::usage(FailureReason::AmbiguousReceipt, Sentence::id("error-receipts"), hint));
+            let hint = Sentence::new("hint-entries").with("entries", numbers.join(", "));
+            return Err(Failure::usage(FailureReason::AmbiguousReceipt, Sentence::new("error-receipts"), hint));
         }
     };
     let document = |entry: Option<&WalletLogEntry>| Some(entry?.statement.as_ref()?.document.clone());
-    let receipt = document(one.receipt()).ok_or_else(|| missing("error-receipt-gone"))?;
-    let request = contents.requests.text(&one.sent.request);
+    let receipt = document(one.valid_receipt()).ok_or_else(|| missing("error-receipt-gone"))?;
+    let request = contents.requests.text(&one.sent.request_digest);
     let has_request = request.is_some();
-    let file = ExportedReceipt::new(receipt, request, document(one.erased));
-    Ok(ReceiptFile { file, entry: one.sent.number, has_request })
+    let file = ExportedReceipt::new(receipt, request, document(one.erasure));
+    Ok(ReceiptExport { file, presentation_entry: one.sent.number, has_request })
 }

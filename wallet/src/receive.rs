@@ -9,23 +9,23 @@ use carnet_spec::Catalogue;
 use serde_json::Value;
 
 use crate::{
-    address::is_of_issuer,
-    collect::{
-        CollectionRequirements, DateRequirement, UNCHECKED_OF_FOREIGN_TYPES, draw_keys_for, fetch_directory,
+    address::belongs_to_issuer,
+    failure::{DataSafety, Failure, FailureKind, FailureReason, FaultParty, Sentence},
+    freshness::refresh_new_copies,
+    issuance::{
+        DateRequirement, IssuanceRequirements, UNCHECKED_OF_FOREIGN_TYPES, fetch_directory, generate_keys_for,
         issuer_of_copies, sign_proofs, skipped_checks, verify_copies,
     },
-    failure::{DataSafety, Failure, FailureKind, FailureReason, Fault, Sentence},
-    freshness::refresh_new_copies,
+    issuer_metadata::ExpectedCredential,
     offer::ReceivedOffer,
     ports::{
-        CollectionResponse, DidParty, DocumentSource as _, IssuerClient, Notice, Notification, OfferConsent, Ports,
-        resolve_issuer,
+        DidParty, DocumentSource as _, IssuanceNotification, IssuanceResponse, IssuerClient, Notice, OfferConsent,
+        Ports, resolve_issuer,
     },
-    promise::ExpectedCredential,
-    reissue::{choose_low_water, renewal, replace},
+    reissue::{choose_refill_threshold, renewal, replace_copies},
     store::{
-        CollectionStage, EntryKind, HeldCredential, HolderKey, OfferRedemption, PendingCollection, ShownPart, Wallet,
-        WalletLogEntry, WalletStore, contents::WalletSecret,
+        HeldCredential, HolderKey, IssuanceStage, LogEntryKind, LoggedCredential, OfferRedemption, PendingIssuance,
+        Wallet, WalletLogEntry, WalletStore, contents::WalletSecret,
     },
     trust,
 };
@@ -50,7 +50,7 @@ const REFUSED: [FailureReason; 11] = [
 const PROOFS_REFUSED: [FailureReason; 2] = [FailureReason::InvalidNonce, FailureReason::InvalidProof];
 
 /// Current result of a pending issuance.
-enum Step {
+enum IssuanceStep {
     /// The credential was stored.
     Received(ReceivedCredential),
     /// Deferred by the issuer, with the interval before the next request in seconds.
@@ -77,13 +77,13 @@ pub struct ReceivedCredential {
     /// End of the validity period, inclusive.
     pub valid_until: Option<Timestamp>,
     /// Names of the checks that were skipped ([`skipped_checks`]); `None`: the type is unknown.
-    pub unchecked: Option<Vec<&'static str>>,
+    pub skipped_checks: Option<Vec<&'static str>>,
     /// Decision of the wallet's trust lists about the issuer, as JSON; null if no list is pinned.
-    pub trust: Value,
+    pub trust_decision: Value,
 }
 
 /// Context of pending issuances: ports, catalogue and wallet.
-struct CollectionRun<'a, P, S> {
+struct IssuanceRun<'a, P, S> {
     ports: &'a P,
     /// Credential types that this wallet knows.
     catalogue: &'a Catalogue,
@@ -98,29 +98,29 @@ async fn fresh_proofs(
     keys: &[HolderKey],
     ports: &impl Ports,
 ) -> Result<Vec<String>, Failure> {
-    let nonce = issuer.nonce().await?;
+    let nonce = issuer.request_nonce().await?;
     sign_proofs(keys, audience, &nonce, ports.now())
-        .map_err(|problem| Failure::from_problem(&problem, Sentence::id("error-keys"), Sentence::id("hint-again")))
+        .map_err(|problem| Failure::from_problem(&problem, Sentence::new("error-keys"), Sentence::new("hint-again")))
 }
 
 /// Resumes all pending issuances, or those of one offer (by the digest of its code).
 ///
 /// # Errors
 /// `nothing_pending`. Failures of single issuances are in the results.
-pub async fn resume(
+pub async fn resume_issuances(
     ports: &impl Ports,
     catalogue: &Catalogue,
     wallet: &mut Wallet<impl WalletStore>,
     offer: Option<&str>,
-) -> Result<CollectionResults, Failure> {
-    let of_offer = |pending: &&PendingCollection| offer.is_none_or(|offer| pending.offer == offer);
-    let wanted: Vec<PendingCollection> = wallet.contents.pending.iter().filter(of_offer).cloned().collect();
+) -> Result<IssuanceResults, Failure> {
+    let of_offer = |pending: &&PendingIssuance| offer.is_none_or(|offer| pending.offer_digest == offer);
+    let wanted: Vec<PendingIssuance> = wallet.contents.pending_issuances.iter().filter(of_offer).cloned().collect();
     if wanted.is_empty() {
-        let message = Sentence::id("error-nothing-pending");
-        return Err(Failure::new(FailureReason::NothingPending, message, Sentence::id("hint-receive")));
+        let message = Sentence::new("error-nothing-pending");
+        return Err(Failure::new(FailureReason::NothingPending, message, Sentence::new("hint-receive")));
     }
-    let mut collecting = CollectionRun { ports, catalogue, wallet };
-    let mut results = CollectionResults::default();
+    let mut collecting = IssuanceRun { ports, catalogue, wallet };
+    let mut results = IssuanceResults::default();
     for begun in wanted {
         // It was deleted if another issuance of the same offer was refused.
         let Some(pending) = collecting.stored(&begun) else { continue };
@@ -137,88 +137,93 @@ pub async fn resume(
 /// Before the offer is redeemed: the offer cannot be accepted, the holder declines it, or the wallet cannot be saved.
 /// Afterwards: the redemption fails; the issuances stay pending unless the issuer refused the offer for good. Failures
 /// of single issuances are in the results.
-pub async fn receive(
+pub async fn receive_offer(
     ports: &impl Ports,
     catalogue: &Catalogue,
     wallet: &mut Wallet<impl WalletStore>,
     offer: &ReceivedOffer,
     owner: &impl OfferConsent,
-) -> Result<CollectionResults, Failure> {
-    let digest = offer.digest();
+) -> Result<IssuanceResults, Failure> {
+    let digest = offer.code_digest();
     // A finished record does not prevent another attempt with the offer: an issuer that signed nothing accepts it
     // again. Only records of wallet versions that could not repeat a redemption get here.
-    wallet.contents.pending.retain(|pending| pending.offer != digest || !pending.is_expired_for_good(ports.now()));
-    if wallet.contents.pending.iter().any(|pending| pending.offer == digest) {
-        return resume(ports, catalogue, wallet, Some(&digest)).await;
+    wallet
+        .contents
+        .pending_issuances
+        .retain(|pending| pending.offer_digest != digest || !pending.is_unredeemable(ports.now()));
+    if wallet.contents.pending_issuances.iter().any(|pending| pending.offer_digest == digest) {
+        return resume_issuances(ports, catalogue, wallet, Some(&digest)).await;
     }
-    let mut issuer = ports.issuer(&offer.endpoint, offer.wire).await?;
+    let mut issuer = ports.connect_issuer(&offer.endpoint, offer.protocol).await?;
     let server = offer.authorization_server.clone();
     let metadata = issuer.metadata(server.as_deref()).await?;
     // Everything that can fail without the code happens before redeeming it.
-    let promises = ExpectedCredential::offered(&metadata, offer, catalogue, &ports.languages())?;
+    let promises = ExpectedCredential::from_offer(&metadata, offer, catalogue, &ports.languages())?;
     if metadata.has_did() {
         resolve_issuer(ports, &metadata.issuer).await?;
     }
-    owner.accept(catalogue, &offer.endpoint, &promises)?;
+    owner.accept_offer(catalogue, &offer.endpoint, &promises)?;
     let pin = match offer.pin {
         // A PIN is sent only if the offer asks for one.
         None => None,
-        Some(form) => Some(owner.pin(form, metadata.token_endpoint.as_deref().unwrap_or(&offer.endpoint))?),
+        Some(form) => Some(owner.ask_pin(form, metadata.token_endpoint.as_deref().unwrap_or(&offer.endpoint))?),
     };
     let redemption = OfferRedemption {
         authorization_server: server,
-        ..OfferRedemption::draw(offer.code.clone(), pin, metadata.token_endpoint.clone())
+        ..OfferRedemption::generate(offer.code.clone(), pin, metadata.token_endpoint.clone())
     };
     let mut begun = Vec::with_capacity(promises.len());
     for promise in promises {
-        let keys = draw_keys_for(metadata.max_batch_size, promise.key_algorithm);
+        let keys = generate_keys_for(metadata.max_batch_size, promise.key_algorithm);
         let proofs = fresh_proofs(issuer.as_mut(), &promise.audience, &keys, ports).await?;
-        let pending = PendingCollection {
-            offer: digest.clone(),
+        let pending = PendingIssuance {
+            offer_digest: digest.clone(),
             endpoint: offer.endpoint.clone(),
             issuer: promise.issuer.clone(),
             configuration_id: promise.configuration_id.clone(),
             access_token: WalletSecret::new(String::new()),
             keys,
-            since: ports.now(),
-            stage: CollectionStage::Redeeming { proofs },
-            renews: None,
+            started_at: ports.now(),
+            stage: IssuanceStage::Redeeming { proofs },
+            renewed_id: None,
             redemption: Some(redemption.clone()),
             valid_until: offer.valid_until,
-            wire: offer.wire,
+            protocol: offer.protocol,
         };
         begun.push((promise, pending));
     }
-    let results = CollectionRun { ports, catalogue, wallet: &mut *wallet }.begin(issuer.as_mut(), begun).await?;
+    let results = IssuanceRun { ports, catalogue, wallet: &mut *wallet }.begin(issuer.as_mut(), begun).await?;
     refresh_new_copies(ports, wallet).await;
     Ok(results)
 }
 
 mod redemption;
 
-impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
+impl<P: Ports, S: WalletStore> IssuanceRun<'_, P, S> {
     /// Returns the current record of a pending issuance; `None` if it was deleted.
-    fn stored(&self, begun: &PendingCollection) -> Option<PendingCollection> {
-        self.wallet.contents.pending.iter().find(|stored| stored.is(begun)).cloned()
+    fn stored(&self, begun: &PendingIssuance) -> Option<PendingIssuance> {
+        self.wallet.contents.pending_issuances.iter().find(|stored| stored.is_same_issuance(begun)).cloned()
     }
 
-    async fn resume_one(&mut self, pending: PendingCollection) -> Result<Step, Failure> {
-        if pending.is_expired_for_good(self.ports.now()) {
-            let message = Sentence::id("error-collection-expired");
-            let failure = Failure::new(FailureReason::CollectionExpired, message, Sentence::id("hint-new-offer"));
-            return Err(self.given_up(&pending, "", failure));
+    async fn resume_one(&mut self, pending: PendingIssuance) -> Result<IssuanceStep, Failure> {
+        if pending.is_unredeemable(self.ports.now()) {
+            let message = Sentence::new("error-collection-expired");
+            let failure = Failure::new(FailureReason::CollectionExpired, message, Sentence::new("hint-new-offer"));
+            return Err(self.delete_failed(&pending, "", failure));
         }
-        let mut issuer = self.ports.issuer(&pending.endpoint, pending.wire).await?;
+        let mut issuer = self.ports.connect_issuer(&pending.endpoint, pending.protocol).await?;
         let server = pending.redemption.as_ref().and_then(|redemption| redemption.authorization_server.as_deref());
         let metadata = issuer.metadata(server).await?;
         // Code and PIN go where the holder was told that they go, and nowhere else.
         let moved = |redemption: &OfferRedemption| redemption.token_endpoint != metadata.token_endpoint;
         if metadata.issuer != pending.issuer || pending.redemption.as_ref().is_some_and(moved) {
-            let message = Sentence::id("error-other-issuer-offer");
-            return Err(Failure::new(Code::IssuerMismatch, message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));
+            let message = Sentence::new("error-other-issuer-offer");
+            return Err(Failure::new(Code::IssuerMismatch, message, Sentence::new("hint-ask-issuer"))
+                .with_fault(FaultParty::Issuer));
         }
         let languages = self.ports.languages();
-        let promise = ExpectedCredential::read(&metadata, &pending.configuration_id, self.catalogue, &languages)?;
+        let promise =
+            ExpectedCredential::from_metadata(&metadata, &pending.configuration_id, self.catalogue, &languages)?;
         if metadata.has_did() {
             resolve_issuer(self.ports, &promise.issuer).await?;
         }
@@ -235,16 +240,16 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     async fn begin(
         &mut self,
         issuer: &mut dyn IssuerClient,
-        begun: Vec<(ExpectedCredential, PendingCollection)>,
-    ) -> Result<CollectionResults, Failure> {
-        self.wallet.contents.pending.extend(begun.iter().map(|(_, pending)| pending.clone()));
-        self.wallet.save().map_err(|failure| Failure { hint: Sentence::id("hint-room"), ..failure })?;
+        begun: Vec<(ExpectedCredential, PendingIssuance)>,
+    ) -> Result<IssuanceResults, Failure> {
+        self.wallet.contents.pending_issuances.extend(begun.iter().map(|(_, pending)| pending.clone()));
+        self.wallet.save().map_err(|failure| Failure { hint: Sentence::new("hint-room"), ..failure })?;
         if let Some((_, first)) = begun.first()
             && let Some(redemption) = &first.redemption
         {
             self.redeem(issuer, first, redemption, false).await?;
         }
-        let mut progress = CollectionResults::default();
+        let mut progress = IssuanceResults::default();
         for (promise, pending) in begun {
             let Some(pending) = self.stored(&pending) else { continue };
             let step = self.advance(issuer, &promise, pending).await;
@@ -259,28 +264,28 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         &mut self,
         issuer: &mut dyn IssuerClient,
         promise: &ExpectedCredential,
-        mut pending: PendingCollection,
-    ) -> Result<Step, Failure> {
-        let mut answered = self.ask(issuer, promise, &mut pending).await;
+        mut pending: PendingIssuance,
+    ) -> Result<IssuanceStep, Failure> {
+        let mut answered = self.send_request(issuer, promise, &mut pending).await;
         if let (Err(failure), Some(redemption)) = (&answered, pending.redemption.clone())
             && failure.reason == FailureReason::InvalidToken
         {
             pending = self.redeem(issuer, &pending, &redemption, true).await?;
-            answered = self.ask(issuer, promise, &mut pending).await;
+            answered = self.send_request(issuer, promise, &mut pending).await;
         }
         match answered {
-            Ok(CollectionResponse::Ready(copies, notification)) => {
+            Ok(IssuanceResponse::Issued(copies, notification)) => {
                 self.accept_copies(issuer, promise, &pending, (&copies, &notification)).await
             }
-            Ok(CollectionResponse::NotReady(transaction_id, interval)) => {
-                if let (CollectionStage::Asked { .. }, Some(transaction_id)) = (&pending.stage, transaction_id) {
-                    pending.stage = CollectionStage::Deferred { transaction_id };
-                    self.keep(&pending).map_err(still_pending)?;
+            Ok(IssuanceResponse::Deferred(transaction_id, interval)) => {
+                if let (IssuanceStage::Requested { .. }, Some(transaction_id)) = (&pending.stage, transaction_id) {
+                    pending.stage = IssuanceStage::Deferred { transaction_id };
+                    self.save_stage(&pending).map_err(still_pending)?;
                 }
-                Ok(Step::Wait(interval))
+                Ok(IssuanceStep::Wait(interval))
             }
             Err(failure) if REFUSED.contains(&failure.reason) => {
-                Err(self.given_up(&pending, &promise.issuer_name, failure))
+                Err(self.delete_failed(&pending, &promise.issuer_name, failure))
             }
             Err(failure) => Err(still_pending(failure)),
         }
@@ -288,49 +293,51 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
 
     /// Sends one credential request: the same call as before, if there was one. If the nonce has expired, it is sent
     /// again with new proofs.
-    async fn ask(
+    async fn send_request(
         &mut self,
         issuer: &mut dyn IssuerClient,
         promise: &ExpectedCredential,
-        pending: &mut PendingCollection,
-    ) -> Result<CollectionResponse, Failure> {
+        pending: &mut PendingIssuance,
+    ) -> Result<IssuanceResponse, Failure> {
         let token = pending.access_token.clone();
         let (sent, until) = match &pending.stage {
-            CollectionStage::Deferred { transaction_id } => {
-                return issuer.collect_deferred(&token, transaction_id).await;
+            IssuanceStage::Deferred { transaction_id } => {
+                return issuer.request_deferred(&token, transaction_id).await;
             }
-            CollectionStage::Asked { proofs, until } => (proofs.clone(), *until),
-            CollectionStage::Redeeming { .. } => {
-                let message = Sentence::id("error-not-redeemed");
-                return Err(Failure::later(FailureReason::NotRedeemed, message, Sentence::id("hint-again")));
+            IssuanceStage::Requested { proofs, until } => (proofs.clone(), *until),
+            IssuanceStage::Redeeming { .. } => {
+                let message = Sentence::new("error-not-redeemed");
+                return Err(Failure::temporary(FailureReason::NotRedeemed, message, Sentence::new("hint-again")));
             }
         };
-        match issuer.collect(&token, &pending.configuration_id, sent).await {
+        match issuer.request_credential(&token, &pending.configuration_id, sent).await {
             Err(failure) if PROOFS_REFUSED.contains(&failure.reason) => {}
             answered => return answered,
         }
         let proofs = fresh_proofs(issuer, &promise.audience, &pending.keys, self.ports).await?;
-        pending.stage = CollectionStage::Asked { proofs: proofs.clone(), until };
-        self.keep(pending)?;
-        issuer.collect(&token, &pending.configuration_id, proofs).await
+        pending.stage = IssuanceStage::Requested { proofs: proofs.clone(), until };
+        self.save_stage(pending)?;
+        issuer.request_credential(&token, &pending.configuration_id, proofs).await
     }
 
     /// Stores the stage of a pending issuance.
-    fn keep(&mut self, pending: &PendingCollection) -> Result<(), Failure> {
-        if let Some(stored) = self.wallet.contents.pending.iter_mut().find(|stored| stored.is(pending)) {
+    fn save_stage(&mut self, pending: &PendingIssuance) -> Result<(), Failure> {
+        if let Some(stored) =
+            self.wallet.contents.pending_issuances.iter_mut().find(|stored| stored.is_same_issuance(pending))
+        {
             stored.clone_from(pending);
         }
         self.wallet.save()
     }
 
     /// Deletes a pending issuance that failed for good, and logs the reason. Returns the failure.
-    fn given_up(&mut self, pending: &PendingCollection, issuer_name: &str, failure: Failure) -> Failure {
+    fn delete_failed(&mut self, pending: &PendingIssuance, issuer_name: &str, failure: Failure) -> Failure {
         let contents = &mut self.wallet.contents;
-        contents.pending.retain(|stored| !stored.is(pending));
+        contents.pending_issuances.retain(|stored| !stored.is_same_issuance(pending));
         contents.log.push(WalletLogEntry {
             party_name: issuer_name.to_owned(),
             reason: failure.reason.to_string(),
-            ..WalletLogEntry::new(self.ports.now(), EntryKind::ReceiveFailed, &pending.issuer)
+            ..WalletLogEntry::new(self.ports.now(), LogEntryKind::ReceiveFailed, &pending.issuer)
         });
         match self.wallet.save() {
             Ok(()) => failure.with_safety(DataSafety::Stored),
@@ -358,15 +365,15 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         &mut self,
         issuer: &mut dyn IssuerClient,
         announced: &ExpectedCredential,
-        pending: &PendingCollection,
+        pending: &PendingIssuance,
         (copies, notification): (&[String], &str),
-    ) -> Result<Step, Failure> {
+    ) -> Result<IssuanceStep, Failure> {
         match self.with_issuer_of(announced, copies).await {
             Ok(promise) => self.store(issuer, &promise, pending, copies, notification).await,
             Err(failure) if failure.kind == FailureKind::Temporary => Err(failure),
             Err(failure) => {
-                let _ = issuer.notify(Some(&pending.access_token), notification, Notification::Failure).await;
-                Err(self.given_up(pending, &announced.issuer_name, failure))
+                let _ = issuer.notify(Some(&pending.access_token), notification, IssuanceNotification::Failure).await;
+                Err(self.delete_failed(pending, &announced.issuer_name, failure))
             }
         }
     }
@@ -377,26 +384,26 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         &mut self,
         issuer: &mut dyn IssuerClient,
         promise: &ExpectedCredential,
-        pending: &PendingCollection,
+        pending: &PendingIssuance,
         copies: &[String],
         notification: &str,
-    ) -> Result<Step, Failure> {
+    ) -> Result<IssuanceStep, Failure> {
         let (ports, token) = (self.ports, &pending.access_token);
-        let renewed = pending.renews.as_deref().and_then(|id| self.wallet.contents.find(id).ok());
+        let renewed = pending.renewed_id.as_deref().and_then(|id| self.wallet.contents.find_credential(id).ok());
         let before = renewed.and_then(|index| self.wallet.contents.credentials.get(index)).cloned();
         let now = ports.now();
         let known = self.catalogue.credential_type(&promise.type_name);
         // Fetched after the copies: an issuer's first list is created with its first copy.
         let directory = match known {
-            Some(known) if known.bundled => fetch_directory(ports, &promise.issuer).await.map_err(still_pending)?,
+            Some(known) if known.is_builtin => fetch_directory(ports, &promise.issuer).await.map_err(still_pending)?,
             _ => None,
         };
-        let days = days(promise, pending, before.as_ref());
-        let expected = CollectionRequirements {
-            promise,
+        let days = date_requirement(promise, pending, before.as_ref());
+        let expected = IssuanceRequirements {
+            expected: promise,
             keys: &pending.keys,
             held: &self.wallet.contents.credentials,
-            days,
+            dates: days,
             directory: directory.as_ref(),
             resolver: ports.documents().resolver(),
             catalogue: self.catalogue,
@@ -413,13 +420,13 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
             Ok(held) => HeldCredential {
                 // Refills and freshness statements are available by Carnet's gRPC protocol only.
                 endpoint: Some(pending.endpoint.clone())
-                    .filter(|endpoint| pending.wire.is_grpc() && is_of_issuer(endpoint, &pending.issuer)),
-                low_water: choose_low_water(held.copies.len()),
+                    .filter(|endpoint| pending.protocol.is_grpc() && belongs_to_issuer(endpoint, &pending.issuer)),
+                refill_threshold: choose_refill_threshold(held.copies.len()),
                 ..held
             },
             Err(failure) => {
-                let _ = issuer.notify(Some(token), notification, Notification::Failure).await;
-                return Err(self.given_up(pending, &promise.issuer_name, failure));
+                let _ = issuer.notify(Some(token), notification, IssuanceNotification::Failure).await;
+                return Err(self.delete_failed(pending, &promise.issuer_name, failure));
             }
         };
         if let Some(before) = &before {
@@ -434,19 +441,26 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
             copies: held.copies.len(),
             renewed: before.is_some(),
             valid_until: held.valid_until,
-            unchecked: Some(known.map_or(UNCHECKED_OF_FOREIGN_TYPES.to_vec(), |known| skipped_checks(known, days))),
-            trust: trust::of_received(&self.wallet.contents.trust, &held, self.catalogue, ports.now()),
+            skipped_checks: Some(
+                known.map_or(UNCHECKED_OF_FOREIGN_TYPES.to_vec(), |known| skipped_checks(known, days)),
+            ),
+            trust_decision: trust::issuer_decision_json(
+                &self.wallet.contents.trust,
+                &held,
+                self.catalogue,
+                ports.now(),
+            ),
         };
         let before = self.wallet.contents.clone();
-        self.wallet.contents.pending.retain(|stored| !stored.is(pending));
+        self.wallet.contents.pending_issuances.retain(|stored| !stored.is_same_issuance(pending));
         if let Some(index) = renewed {
-            replace(&mut self.wallet.contents, index, held, now);
+            replace_copies(&mut self.wallet.contents, index, held, now);
         } else {
             let contents = &mut self.wallet.contents;
             contents.log.push(WalletLogEntry {
                 party_name: promise.issuer_name.clone(),
-                parts: vec![ShownPart::named(&held.id, &held.type_name)],
-                ..WalletLogEntry::new(now, EntryKind::Received, &promise.issuer)
+                credentials: vec![LoggedCredential::without_disclosures(&held.id, &held.type_name)],
+                ..WalletLogEntry::new(now, LogEntryKind::Received, &promise.issuer)
             });
             contents.credentials.push(held);
         }
@@ -456,52 +470,56 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
             return Err(still_pending(failure));
         }
         // The copies are stored; a lost notification makes no difference for the holder.
-        if issuer.notify(Some(token), notification, Notification::Accepted).await.is_err() {
-            ports.tell(Notice::IssuerNotNotified);
+        if issuer.notify(Some(token), notification, IssuanceNotification::Accepted).await.is_err() {
+            ports.notify(Notice::IssuerNotNotified);
         }
-        Ok(Step::Received(summary))
+        Ok(IssuanceStep::Received(summary))
     }
 }
 
 /// Returns the requirement on the copies' validity dates: that of a renewal, or that of an offer.
-fn days(promise: &ExpectedCredential, pending: &PendingCollection, before: Option<&HeldCredential>) -> DateRequirement {
+fn date_requirement(
+    promise: &ExpectedCredential,
+    pending: &PendingIssuance,
+    before: Option<&HeldCredential>,
+) -> DateRequirement {
     match before {
         Some(before) => DateRequirement::Renewed {
-            since: pending.since,
+            since: pending.started_at,
             ended: before.valid_until,
             window_days: promise.renewal_window_days,
         },
-        None => DateRequirement::Issued { since: pending.since, until: pending.valid_until },
+        None => DateRequirement::Issued { since: pending.started_at, until: pending.valid_until },
     }
 }
 
 /// Converts the problem of copies that are not stored.
 fn refused_copies(problem: &Problem) -> Failure {
-    let message = Sentence::id("error-copies-refused");
-    Failure::from_problem(problem, message, Sentence::id("hint-tell-new-offer")).by(Fault::Issuer)
+    let message = Sentence::new("error-copies-refused");
+    Failure::from_problem(problem, message, Sentence::new("hint-tell-new-offer")).with_fault(FaultParty::Issuer)
 }
 
 /// Marks a failure as temporary, after which the issuance is still pending and can be resumed.
 fn still_pending(failure: Failure) -> Failure {
-    Failure { hint: Sentence::id("hint-resume"), kind: FailureKind::Temporary, safety: DataSafety::Stored, ..failure }
+    Failure { hint: Sentence::new("hint-resume"), kind: FailureKind::Temporary, safety: DataSafety::Stored, ..failure }
 }
 
 /// Results of all issuances of a command. One failure does not stop the others.
 #[derive(Debug, Default)]
-pub struct CollectionResults {
+pub struct IssuanceResults {
     /// Credentials that were stored.
     pub received: Vec<ReceivedCredential>,
     /// Interval before the next request for a deferred issuance, in seconds; `None`: none is deferred.
-    pub waiting: Option<u32>,
+    pub retry_seconds: Option<u32>,
     /// First failure.
     pub failure: Option<Failure>,
 }
 
-impl CollectionResults {
-    fn add(&mut self, step: Result<Step, Failure>) {
+impl IssuanceResults {
+    fn add(&mut self, step: Result<IssuanceStep, Failure>) {
         match step {
-            Ok(Step::Received(summary)) => self.received.push(summary),
-            Ok(Step::Wait(interval)) => self.waiting = Some(interval.max(1)),
+            Ok(IssuanceStep::Received(summary)) => self.received.push(summary),
+            Ok(IssuanceStep::Wait(interval)) => self.retry_seconds = Some(interval.max(1)),
             Err(failure) => {
                 self.failure.get_or_insert(failure);
             }

@@ -4,9 +4,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
     did::{Did, DidUrl, Resolve, VerificationRelationship},
-    json::{canonicalize, unsigned_integer},
+    json::{as_unsigned_integer, canonicalize},
     query::Query,
-    receipt::{CLIENT_ID_PREFIX, REQUEST_TYP},
+    receipt::{DID_CLIENT_ID_PREFIX, REQUEST_TYP},
     secure::jose::{Jws, KeyRef, numeric_date},
     status::freshness,
     time::{CLOCK_SKEW, Timestamp},
@@ -23,12 +23,12 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::{
-    address::{scheme_host_port, service_address},
+    address::{origin, service_address},
     failure::{Failure, Sentence},
     languages::Languages,
-    link::{LinkKind, extract_link, wrong_kind},
+    link::{LinkKind, extract_link, wrong_kind_failure},
+    protocol::ServiceProtocol,
     sanitise::sanitise,
-    wire::Wire,
 };
 
 const AUDIENCE: &str = "https://self-issued.me/v2";
@@ -45,7 +45,7 @@ pub struct AuthorizationRequestLink {
     /// Origin of the verifier's service: scheme, host and port.
     pub endpoint: String,
     /// Id of the request at the verifier's service; empty for OpenID4VP.
-    pub id: String,
+    pub request_id: String,
     /// Source of the request for OpenID4VP; `None`: Carnet's gRPC protocol.
     pub openid: Option<OpenIdSource>,
 }
@@ -86,20 +86,20 @@ impl AuthorizationRequestLink {
     /// `request_malformed`, also for a client id without a DID; `address_forbidden`.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let refused = |why| {
-            let message = Sentence::id("error-request").with_part("why", why);
-            Failure::usage(Code::RequestMalformed, message, Sentence::id("hint-whole-link"))
+            let message = Sentence::new("error-request").with_part("why", why);
+            Failure::usage(Code::RequestMalformed, message, Sentence::new("hint-whole-link"))
         };
-        let malformed = |why| refused(Sentence::id(why));
+        let malformed = |why| refused(Sentence::new(why));
         let text = extract_link(text);
         if text.len() > LONGEST {
             return Err(malformed("why-long"));
         }
-        if LinkKind::of(&text) != Some(LinkKind::Request) {
-            return Err(wrong_kind(LinkKind::Request, &text, Code::RequestMalformed));
+        if LinkKind::detect(&text) != Some(LinkKind::Request) {
+            return Err(wrong_kind_failure(LinkKind::Request, &text, Code::RequestMalformed));
         }
         let url = Url::parse(&text).map_err(|_| malformed("why-no-link"))?;
         if !text.contains('&') {
-            return Err(Failure { hint: Sentence::id("hint-quote"), ..malformed("why-cut") });
+            return Err(Failure { hint: Sentence::new("hint-quote"), ..malformed("why-cut") });
         }
         if is_openid(&url) {
             return Self::over_openid(&text, &refused);
@@ -108,12 +108,12 @@ impl AuthorizationRequestLink {
             let mut values = url.query_pairs().filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
             match (values.next(), values.next()) {
                 (Some(value), None) => Ok(value),
-                _ => Err(refused(Sentence::id("why-parameter").with("name", wanted))),
+                _ => Err(refused(Sentence::new("why-parameter").with("name", wanted))),
             }
         };
         let client_id = one("client_id")?;
         let did = client_id
-            .strip_prefix(CLIENT_ID_PREFIX)
+            .strip_prefix(DID_CLIENT_ID_PREFIX)
             .and_then(|did| Did::parse(did).ok())
             .ok_or_else(|| malformed("why-no-did"))?;
         let request_uri = service_address(&one("request_uri")?)?;
@@ -122,34 +122,32 @@ impl AuthorizationRequestLink {
             .strip_prefix("/requests/")
             .filter(|id| !id.is_empty() && id.len() <= 256 && !id.contains('/'))
             .ok_or_else(|| malformed("why-request-uri"))?;
-        Ok(Self { client_id, did, endpoint: scheme_host_port(&request_uri), id: id.to_owned(), openid: None })
+        Ok(Self { client_id, did, endpoint: origin(&request_uri), request_id: id.to_owned(), openid: None })
     }
 
     /// Returns the protocol of the verifier's service.
-    pub fn wire(&self) -> Wire {
-        if self.openid.is_some() { Wire::OpenId } else { Wire::Grpc }
+    pub fn protocol(&self) -> ServiceProtocol {
+        if self.openid.is_some() { ServiceProtocol::OpenId } else { ServiceProtocol::Grpc }
     }
 
     /// Parses an OpenID4VP link.
     fn over_openid(text: &str, refused: &dyn Fn(Sentence) -> Failure) -> Result<Self, Failure> {
         let link = RequestLink::parse(text).map_err(|problem| {
-            let failure = refused(Sentence::id("why-unread"));
-            Failure { message: failure.message.details(sanitise(&problem.detail)), ..failure }
+            let failure = refused(Sentence::new("why-unread"));
+            Failure { message: failure.message.with_details(sanitise(&problem.detail)), ..failure }
         })?;
         let did = match ClientId::parse(&link.client_id) {
             Ok(ClientId::DecentralizedIdentifier(did)) => did,
-            Ok(ClientId::RedirectUri(_)) | Err(_) => return Err(refused(Sentence::id("why-no-did"))),
+            Ok(ClientId::RedirectUri(_)) | Err(_) => return Err(refused(Sentence::new("why-no-did"))),
         };
         let endpoint = match &link.source {
-            RequestSource::Reference(url, _) => scheme_host_port(&service_address(url.as_str())?),
+            RequestSource::Reference(url, _) => origin(&service_address(url.as_str())?),
             // The response address is verified later, with the signature.
-            RequestSource::Object(object) => {
-                scheme_host_port(&service_address(&response_uri(object).unwrap_or_default())?)
-            }
-            RequestSource::Parameters(_) => return Err(refused(Sentence::id("why-unsigned"))),
+            RequestSource::Object(object) => origin(&service_address(&response_uri(object).unwrap_or_default())?),
+            RequestSource::Parameters(_) => return Err(refused(Sentence::new("why-unsigned"))),
         };
         let openid = Some(OpenIdSource::of(link.source));
-        Ok(Self { client_id: link.client_id, did, endpoint, id: String::new(), openid })
+        Ok(Self { client_id: link.client_id, did, endpoint, request_id: String::new(), openid })
     }
 }
 
@@ -185,7 +183,7 @@ pub struct PresentationRequest {
     /// Requested credentials and claims.
     pub query: Query,
     /// Request object as signed: a JWS in compact serialisation.
-    pub object: String,
+    pub request_object: String,
     /// Registrations in the request, unverified.
     pub registrations: Vec<Value>,
     /// Id of the intended use that the request names; empty: none.
@@ -226,13 +224,14 @@ impl PresentationRequest {
         }
         let document = resolver.resolve(method.did())?;
         jws.verify(&document.current_key_for(&method, VerificationRelationship::Authentication, now, CLOCK_SKEW)?)?;
-        let openid = pointer.openid.as_ref().map(|source| openid(payload, pointer, source, now)).transpose()?;
+        let openid =
+            pointer.openid.as_ref().map(|source| parse_openid_parameters(payload, pointer, source, now)).transpose()?;
         let (query, expires) = match &openid {
             Some(request) => {
                 let expires = request.expires_at.ok_or_else(|| Problem::from(Code::ClaimMissing))?;
                 (request.query.clone(), expires)
             }
-            None => check(payload, pointer, now)?,
+            None => check_parameters(payload, pointer, now)?,
         };
         let carnet = payload.get("carnet").and_then(Value::as_object).cloned().unwrap_or_default();
         Ok(Self {
@@ -240,7 +239,7 @@ impl PresentationRequest {
             did: pointer.did.clone(),
             nonce: text(payload, "nonce")?.to_owned(),
             query,
-            object: token.to_owned(),
+            request_object: token.to_owned(),
             registrations: registrations_in_request(payload),
             freshness_seconds_max: freshness_seconds_max(&carnet)?,
             intended_use: carnet.get("intended_use").and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -258,22 +257,22 @@ impl PresentationRequest {
     /// The parameters cannot be serialised as JSON.
     pub fn approval_text(&self) -> Result<String, Problem> {
         if self.openid.is_none() {
-            return Ok(self.object.clone());
+            return Ok(self.request_object.clone());
         }
-        let mut parameters = Jws::parse(&self.object)?.payload().clone();
+        let mut parameters = Jws::parse(&self.request_object)?.payload().clone();
         parameters.retain(|name, _| !["wallet_nonce", "iat", "exp"].contains(&name.as_str()));
         Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(canonicalize(&Value::Object(parameters))?)))
     }
 
     /// Returns whether the request has parameters of Carnet's own (the member `carnet`), as requests of a Carnet
     /// verifier do.
-    pub fn is_of_carnet(&self) -> bool {
+    pub fn has_carnet_parameters(&self) -> bool {
         !self.carnet.is_empty()
     }
 
     /// Returns the URL to which the response is sent: for OpenID4VP the `response_uri`, otherwise the URL of the
     /// verifier's service.
-    pub fn destination<'a>(&'a self, pointer: &'a AuthorizationRequestLink) -> &'a str {
+    pub fn response_url<'a>(&'a self, pointer: &'a AuthorizationRequestLink) -> &'a str {
         self.openid.as_ref().map_or(pointer.endpoint.as_str(), |request| request.response_uri.as_str())
     }
 
@@ -282,19 +281,19 @@ impl PresentationRequest {
     /// # Errors
     /// `expired`
     pub fn require_open(&self, now: Timestamp) -> Result<(), Problem> {
-        open_until(self.expires, now)
+        require_unexpired(self.expires, now)
     }
 
     /// Returns a text for people from the request, in the best language and sanitised. `name` is `verifier_name`,
     /// `purpose`, `legal_basis` or `retention`. `None` if the request has no such text.
-    pub fn words(&self, name: &str, languages: &Languages) -> Option<String> {
+    pub fn localized_text(&self, name: &str, languages: &Languages) -> Option<String> {
         let value = self.carnet.get(name)?;
         languages.best_text(|language| value.as_str().or_else(|| value.get(language)?.as_str()))
     }
 }
 
 /// Parses and checks the parameters of a signed OpenID4VP request.
-fn openid(
+fn parse_openid_parameters(
     payload: &Map<String, Value>,
     pointer: &AuthorizationRequestLink,
     source: &OpenIdSource,
@@ -312,7 +311,7 @@ fn openid(
     AuthorizationRequest::parse(payload, &policy, now)
 }
 
-fn open_until(expires: Timestamp, now: Timestamp) -> Result<(), Problem> {
+fn require_unexpired(expires: Timestamp, now: Timestamp) -> Result<(), Problem> {
     if now > expires.plus(CLOCK_SKEW) {
         return Err(Problem::new(Code::Expired, "the request has expired"));
     }
@@ -320,7 +319,7 @@ fn open_until(expires: Timestamp, now: Timestamp) -> Result<(), Problem> {
 }
 
 /// Checks the parameters of a request object of Carnet's gRPC protocol, and returns its query and its end.
-fn check(
+fn check_parameters(
     payload: &Map<String, Value>,
     pointer: &AuthorizationRequestLink,
     now: Timestamp,
@@ -331,7 +330,7 @@ fn check(
     }
     let exp = numeric_date(payload, "exp")?
         .ok_or_else(|| Problem::new(Code::ClaimMissing, "the request has no end (exp)"))?;
-    open_until(exp, now)?;
+    require_unexpired(exp, now)?;
     if numeric_date(payload, "iat")?.is_some_and(|iat| iat > now.plus(CLOCK_SKEW)) {
         return Err(Problem::new(Code::NotYetValid, "the request is from the future"));
     }
@@ -350,7 +349,7 @@ fn check(
     }
     let response =
         service_address(text(payload, "response_uri")?).map_err(|error| malformed(&format!("response_uri {error}")))?;
-    if scheme_host_port(&response) != pointer.endpoint {
+    if origin(&response) != pointer.endpoint {
         return Err(malformed("the answer would go to an address other than the request's"));
     }
     let nonce = text(payload, "nonce")?;
@@ -368,10 +367,10 @@ fn check(
 /// statement (spec/freshness.md 2.6). Values outside the permitted range are refused.
 fn freshness_seconds_max(carnet: &Map<String, Value>) -> Result<Option<u32>, Problem> {
     let Some(stated) = carnet.get(freshness::MAX_AGE_MEMBER) else { return Ok(None) };
-    let seconds = unsigned_integer(stated).and_then(|seconds| u32::try_from(seconds).ok());
+    let seconds = as_unsigned_integer(stated).and_then(|seconds| u32::try_from(seconds).ok());
     let what = format!("{} is not a whole number of seconds in its range", freshness::MAX_AGE_MEMBER);
     let malformed = || Problem::new(Code::RequestMalformed, what);
-    seconds.filter(|seconds| freshness::SECONDS.contains(seconds)).map(Some).ok_or_else(malformed)
+    seconds.filter(|seconds| freshness::LIFETIME_RANGE.contains(seconds)).map(Some).ok_or_else(malformed)
 }
 
 fn text<'a>(payload: &'a Map<String, Value>, name: &str) -> Result<&'a str, Problem> {

@@ -1,29 +1,29 @@
 //! Wallet storage: the contents of a wallet, the encrypted file with its lock, and the log.
 
+pub mod cached_status;
 pub mod contents;
+pub mod deletion;
 pub mod file;
-pub mod forgetting;
 mod held_states;
 pub mod log;
 mod lookup;
-pub mod mark;
 pub mod packing;
 pub mod presentations;
 pub mod refusals;
 pub mod requests;
-pub mod standing;
+pub mod rollback_mark;
 mod stored_text;
-pub mod texts;
+pub mod stored_texts;
 pub mod thresholds;
 pub mod trust;
 pub mod vouchers;
 
 pub use contents::{
-    CollectionStage, CredentialCopy, HeldCredential, HolderKey, OfferRedemption, PendingCollection, PinnedRegistrar,
+    CredentialCopy, HeldCredential, HolderKey, IssuanceStage, OfferRedemption, PendingIssuance, PinnedRegistrar,
     WalletContents,
 };
-pub use file::{WalletFile, WalletPart, read_only};
-pub use log::{EntryKind, ShownPart, WalletLogEntry};
+pub use file::{WalletFile, WalletScope, read_wallet};
+pub use log::{LogEntryKind, LoggedCredential, WalletLogEntry};
 pub use trust::{PinnedList, WalletTrust};
 
 use crate::failure::Failure;

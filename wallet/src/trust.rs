@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use carnet_core::{
     Problem,
-    did::{Did, DidDocument, Resolve, SelfContained},
+    did::{Did, DidDocument, Resolve, SelfContainedResolver},
     format::CredentialFormat,
     json::{self, Limits},
     secure::sd_jwt::SdJwt,
     time::{CLOCK_SKEW, Timestamp},
     trust::list::{
-        AcceptedList, AccreditationDecision, AccreditationQuestion, ListTimestamp, Operators, TrustList,
+        AcceptedList, AccreditationDecision, AccreditationQuestion, ListTimestamp, PinnedOperators, TrustList,
         TrustListAnchors, TrustListEntry,
     },
 };
@@ -33,15 +33,21 @@ impl PinnedList {
         accept: Option<&str>,
         now: Timestamp,
     ) -> Result<TrustList, Problem> {
-        let operators = Operators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
-        let operators = operators.at_least(self.least);
-        let documents = PinnedDocuments::of(&self.operator_documents);
-        let pinned = TrustListAnchors { operators: &operators, seen, accept, now, skew: CLOCK_SKEW };
+        let operators = PinnedOperators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
+        let operators = operators.with_min_sequence(self.min_sequence);
+        let documents = PinnedDocuments::from_json(&self.operator_documents);
+        let pinned = TrustListAnchors {
+            operators: &operators,
+            newest_accepted: seen,
+            accepted_digest: accept,
+            now,
+            skew: CLOCK_SKEW,
+        };
         let mut list = TrustList::verify(document, &pinned, &documents)?;
         // A timestamp of another list or past its end counts as missing.
         let timestamp = self.timestamp.as_ref().map(|timestamp| ListTimestamp::verify(timestamp, &list, now));
         if let Some(Ok(timestamp)) = timestamp {
-            list.stamp(&timestamp);
+            list.add_timestamp(&timestamp);
         }
         Ok(list)
     }
@@ -53,15 +59,21 @@ impl PinnedList {
     ///
     /// # Errors
     /// The operators are malformed, or the version is invalid or names no operators.
-    pub fn pass(
+    pub fn verify_handover(
         &self,
         document: &Map<String, Value>,
         seen: Option<&AcceptedList>,
         now: Timestamp,
     ) -> Result<AcceptedList, Problem> {
-        let operators = Operators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
-        let pinned = TrustListAnchors { operators: &operators, seen, accept: None, now, skew: CLOCK_SKEW };
-        TrustList::pass(document, &pinned, &PinnedDocuments::of(&self.operator_documents))
+        let operators = PinnedOperators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
+        let pinned = TrustListAnchors {
+            operators: &operators,
+            newest_accepted: seen,
+            accepted_digest: None,
+            now,
+            skew: CLOCK_SKEW,
+        };
+        TrustList::verify_handover(document, &pinned, &PinnedDocuments::from_json(&self.operator_documents))
     }
 }
 
@@ -70,7 +82,7 @@ struct PinnedDocuments(BTreeMap<Did, Arc<DidDocument>>);
 
 impl PinnedDocuments {
     /// Skips malformed documents: then only the proof of that operator fails.
-    fn of(documents: &[Value]) -> Self {
+    fn from_json(documents: &[Value]) -> Self {
         let parse = |document: &Value| {
             let did = Did::parse(document.get("id").and_then(Value::as_str)?).ok()?;
             let document = DidDocument::parse(&did, document).ok()?;
@@ -82,7 +94,7 @@ impl PinnedDocuments {
 
 impl Resolve for PinnedDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        self.0.get(did).map_or_else(|| SelfContained.resolve(did), |document| Ok(Arc::clone(document)))
+        self.0.get(did).map_or_else(|| SelfContainedResolver.resolve(did), |document| Ok(Arc::clone(document)))
     }
 }
 
@@ -94,15 +106,15 @@ pub struct ValidTrustLists {
 
 impl ValidTrustLists {
     /// Verifies the wallet's pinned trust lists at `now`, and omits the invalid ones.
-    pub fn of(trust: &WalletTrust, now: Timestamp) -> Self {
+    pub fn from_wallet(trust: &WalletTrust, now: Timestamp) -> Self {
         let holds =
-            |pinned: &PinnedList| pinned.verify(&pinned.document, trust.seen.get(&pinned.issuer), None, now).ok();
+            |pinned: &PinnedList| pinned.verify(&pinned.document, trust.accepted.get(&pinned.issuer), None, now).ok();
         Self { lists: trust.lists.iter().filter_map(holds).collect(), now }
     }
 
     /// Returns the entry of a registrar in the first list that has one. An entry does not mean that its accreditation
     /// is in force.
-    pub fn registrar(&self, did: &str) -> Option<&TrustListEntry> {
+    pub fn registrar_entry(&self, did: &str) -> Option<&TrustListEntry> {
         self.lists.iter().find_map(|list| list.contents().registrar(did))
     }
 
@@ -115,30 +127,36 @@ impl ValidTrustLists {
 
     /// Returns the DID and the decision of one trust list: of the first that accepts, otherwise of the first with an
     /// entry for the party, otherwise of the first. `None` if there is no valid list.
-    pub fn why(&self, question: &AccreditationQuestion) -> Option<(&str, AccreditationDecision)> {
-        let said = || self.lists.iter().map(|list| (list.list(), list.why(question, self.now)));
-        let accepting = said().find(|(_, why)| why.accepted());
+    pub fn decision(&self, question: &AccreditationQuestion) -> Option<(&str, AccreditationDecision)> {
+        let said = || self.lists.iter().map(|list| (list.list_id(), list.decide(question, self.now)));
+        let accepting = said().find(|(_, why)| why.is_accepted());
         accepting.or_else(|| said().find(|(_, why)| why.name.is_some())).or_else(|| said().next())
     }
 }
 
 /// Returns the decision of the trust lists about the issuer of a received credential, as JSON: null if no list is
 /// pinned, the rule `no_trust_list` if none is valid now.
-pub fn of_received(trust: &WalletTrust, held: &HeldCredential, catalogue: &Catalogue, now: Timestamp) -> Value {
+pub fn issuer_decision_json(
+    trust: &WalletTrust,
+    held: &HeldCredential,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Value {
     if trust.lists.is_empty() {
         return Value::Null;
     }
     let question = AccreditationQuestion {
-        issued: held.valid_from,
-        ..AccreditationQuestion::issue(&held.issuer, &held.type_name)
+        issued_at: held.valid_from,
+        ..AccreditationQuestion::for_issuance(&held.issuer, &held.type_name)
     };
-    let claims = catalogue.credential_type(&held.type_name).map(|known| known.limiting.clone()).unwrap_or_default();
+    let claims =
+        catalogue.credential_type(&held.type_name).map(|known| known.limiting_claims.clone()).unwrap_or_default();
     let mut document =
-        held.copies.first().and_then(|copy| said(&copy.credential.text(), held.format)).unwrap_or_default();
-    let question = question.within(&document, &[], &claims);
+        held.copies.first().and_then(|copy| copy_content(&copy.credential.text(), held.format)).unwrap_or_default();
+    let question = question.with_claims(&document, &[], &claims);
     document.values_mut().for_each(carnet_core::wipe);
-    let lists = ValidTrustLists::of(trust, now);
-    match lists.why(&question) {
+    let lists = ValidTrustLists::from_wallet(trust, now);
+    match lists.decision(&question) {
         None => {
             json!({"accepted": false, "rule": "no_trust_list", "meaning": "None of your trust lists is valid now."})
         }
@@ -150,7 +168,7 @@ pub fn of_received(trust: &WalletTrust, held: &HeldCredential, catalogue: &Catal
 /// number, entry and accreditation.
 pub fn decision_json(list: &str, why: &AccreditationDecision) -> Value {
     json!({
-        "accepted": why.accepted(), "rule": why.rule.as_str(), "meaning": why.rule.meaning(), "list": list,
+        "accepted": why.is_accepted(), "rule": why.rule.as_str(), "meaning": why.rule.meaning(), "list": list,
         "sequence": why.sequence, "entry": why.name,
         "accreditation": why.accreditation.as_ref().map(|(at, held)| format!("{}: {held}", at.saturating_add(1))),
     })
@@ -158,11 +176,11 @@ pub fn decision_json(list: &str, why: &AccreditationDecision) -> Value {
 
 /// Returns the content of a copy, with the claims in `credentialSubject` for every format; `None` if it cannot be
 /// parsed.
-fn said(copy: &str, format: CredentialFormat) -> Option<Map<String, Value>> {
+fn copy_content(copy: &str, format: CredentialFormat) -> Option<Map<String, Value>> {
     if !format.is_sd_jwt() {
         return json::parse_object(copy.as_bytes(), Limits::DOCUMENT).ok();
     }
-    let payload = SdJwt::parse(copy).ok()?.disclosed().ok()?.payload;
+    let payload = SdJwt::parse(copy).ok()?.resolve_disclosures().ok()?.payload;
     let in_subject = format != CredentialFormat::DcSdJwt;
     Some(if in_subject { payload } else { Map::from_iter([("credentialSubject".to_owned(), payload.into())]) })
 }

@@ -14,7 +14,7 @@ use crate::{
     failure::{Failure, FailureKind, FailureReason, Sentence},
     ports::{DocumentSource as _, Ports},
     sanitise::sanitise,
-    store::{EntryKind, PinnedList, Wallet, WalletLogEntry, WalletStore, WalletTrust},
+    store::{LogEntryKind, PinnedList, Wallet, WalletLogEntry, WalletStore, WalletTrust},
 };
 
 /// Maximum number of intermediate lists that are read when the operators of a list have changed.
@@ -32,10 +32,10 @@ pub async fn add_list(
     accept: Option<&str>,
 ) -> Result<TrustList, Failure> {
     let trust = &mut wallet.contents.trust;
-    let seen = trust.seen.get(&pinned.issuer).cloned();
-    let (newest, held) = fetch(ports, &mut pinned, seen.as_ref(), accept).await?;
-    replace(trust, newest, &held);
-    wallet.contents.log.push(WalletLogEntry::new(ports.now(), EntryKind::TrustListAdded, held.list()));
+    let seen = trust.accepted.get(&pinned.issuer).cloned();
+    let (newest, held) = fetch_list(ports, &mut pinned, seen.as_ref(), accept).await?;
+    store_list(trust, newest, &held);
+    wallet.contents.log.push(WalletLogEntry::new(ports.now(), LogEntryKind::TrustListAdded, held.list_id()));
     // Saved before any decision relies on it.
     wallet.save()?;
     Ok(held)
@@ -51,14 +51,14 @@ pub async fn update_lists(
 ) -> (Vec<TrustList>, Option<Failure>) {
     let (mut updated, mut failure) = (Vec::new(), None);
     for mut pinned in trust.lists.clone() {
-        let seen = trust.seen.get(&pinned.issuer);
-        let fetched = fetch(ports, &mut pinned, seen, accept).await;
+        let seen = trust.accepted.get(&pinned.issuer);
+        let fetched = fetch_list(ports, &mut pinned, seen, accept).await;
         if let Some(known) = trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
             known.operator_documents = pinned.operator_documents;
         }
         match fetched {
             Ok((newest, held)) => {
-                replace(trust, newest, &held);
+                store_list(trust, newest, &held);
                 updated.push(held);
             }
             Err(one) => {
@@ -77,11 +77,11 @@ pub async fn update_lists(
 pub fn remove_list(ports: &impl Ports, wallet: &mut Wallet<impl WalletStore>, issuer: &str) -> Result<(), Failure> {
     let lists = &mut wallet.contents.trust.lists;
     let at = lists.iter().position(|known| known.issuer == issuer).ok_or_else(|| {
-        let message = Sentence::id("error-trust-unknown").with("list", sanitise(issuer));
-        Failure::new(FailureReason::NotFound, message, Sentence::id("hint-trust-list"))
+        let message = Sentence::new("error-trust-unknown").with("list", sanitise(issuer));
+        Failure::new(FailureReason::NotFound, message, Sentence::new("hint-trust-list"))
     })?;
     lists.remove(at);
-    wallet.contents.log.push(WalletLogEntry::new(ports.now(), EntryKind::TrustListRemoved, issuer));
+    wallet.contents.log.push(WalletLogEntry::new(ports.now(), LogEntryKind::TrustListRemoved, issuer));
     wallet.save()
 }
 
@@ -95,15 +95,15 @@ pub fn list_source(list: &str) -> Result<String, Failure> {
         return Ok(list.to_owned());
     }
     let path = std::path::absolute(list).map_err(|error| {
-        let message = Sentence::id("error-trust-path").with("list", sanitise(list)).details(error);
-        Failure::usage(FailureReason::TrustListUnreadable, message, Sentence::id("hint-path"))
+        let message = Sentence::new("error-trust-path").with("list", sanitise(list)).with_details(error);
+        Failure::usage(FailureReason::TrustListUnreadable, message, Sentence::new("hint-path"))
     })?;
     Ok(path.display().to_string())
 }
 
 /// Stores a verified version of a list: as a new pinned list, or in place of the one with the same DID.
-fn replace(trust: &mut WalletTrust, pinned: PinnedList, held: &TrustList) {
-    trust.seen.insert(pinned.issuer.clone(), held.seen());
+fn store_list(trust: &mut WalletTrust, pinned: PinnedList, held: &TrustList) {
+    trust.accepted.insert(pinned.issuer.clone(), held.identity());
     match trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
         Some(known) => *known = pinned,
         None => trust.lists.push(pinned),
@@ -116,29 +116,29 @@ fn replace(trust: &mut WalletTrust, pinned: PinnedList, held: &TrustList) {
 ///
 /// # Errors
 /// The list is unavailable or invalid, or has no fresh timestamp although it needs one.
-async fn fetch(
+async fn fetch_list(
     ports: &impl Ports,
     pinned: &mut PinnedList,
     seen: Option<&AcceptedList>,
     accept: Option<&str>,
 ) -> Result<(PinnedList, TrustList), Failure> {
     let text = read(ports, &pinned.source).await?;
-    let document = json::parse_object(&text, Limits::LIST).map_err(|problem| refused(&problem))?;
+    let document = json::parse_object(&text, Limits::STATUS_LIST).map_err(|problem| refused(&problem))?;
     // Fetched after the list, so that the documents are no older than its keys.
     pinned.operator_documents = operator_documents(ports, pinned).await;
     let mut newest = PinnedList { document, ..pinned.clone() };
     let held = match newest.verify(&newest.document, seen, accept, ports.now()) {
         Ok(held) => Ok(held),
-        Err(problem) => match passed(ports, &newest, seen).await {
+        Err(problem) => match verify_intermediates(ports, &newest, seen).await {
             Some(passed) => newest.verify(&newest.document, Some(&passed), accept, ports.now()),
             None => Err(problem),
         },
     };
     let mut held = held.map_err(|problem| refused(&problem))?;
-    if held.has_timestamps() {
-        let stamped = timestamp(ports, &pinned.source, &mut held).await;
+    if held.names_timestamp_signers() {
+        let stamped = fetch_timestamp(ports, &pinned.source, &mut held).await;
         // Without a fresh timestamp, the previous list remains valid until its own expires.
-        held.check_fresh(ports.now())
+        held.require_timestamp(ports.now())
             .map_err(|stale| stamped.as_ref().err().cloned().unwrap_or_else(|| refused(&stale)))?;
         newest.timestamp = stamped.ok().or(newest.timestamp);
     }
@@ -148,25 +148,33 @@ async fn fetch(
 /// Reads the intermediate lists that changed the operators since the newest accepted list, and verifies each with the
 /// operators before it. Returns the identity of the last one; `None` if there is none, or one is unavailable or
 /// invalid.
-async fn passed(ports: &impl Ports, newest: &PinnedList, seen: Option<&AcceptedList>) -> Option<AcceptedList> {
+async fn verify_intermediates(
+    ports: &impl Ports,
+    newest: &PinnedList,
+    seen: Option<&AcceptedList>,
+) -> Option<AcceptedList> {
     let preview = TrustList::preview(&newest.document).ok()?;
     let known = seen.map_or(0, |seen| seen.sequence);
     let missed = preview.contents.operators?.named_in;
     let mut passed = None;
     for number in missed.into_iter().filter(|number| *number > known).take(MAX_PASSED) {
-        let text = read(ports, &TrustListContents::beside(&newest.source, number)).await.ok()?;
-        let document = json::parse_object(&text, Limits::LIST).ok()?;
-        passed = Some(newest.pass(&document, passed.as_ref().or(seen), ports.now()).ok()?);
+        let text = read(ports, &TrustListContents::history_url(&newest.source, number)).await.ok()?;
+        let document = json::parse_object(&text, Limits::STATUS_LIST).ok()?;
+        passed = Some(newest.verify_handover(&document, passed.as_ref().or(seen), ports.now()).ok()?);
     }
     passed
 }
 
 /// Reads the timestamp next to a list, verifies it, and attaches it to the list.
-async fn timestamp(ports: &impl Ports, source: &str, held: &mut TrustList) -> Result<Map<String, Value>, Failure> {
-    let text = read(ports, &ListTimestamp::beside(source)).await?;
+async fn fetch_timestamp(
+    ports: &impl Ports,
+    source: &str,
+    held: &mut TrustList,
+) -> Result<Map<String, Value>, Failure> {
+    let text = read(ports, &ListTimestamp::timestamp_url(source)).await?;
     let document = json::parse_object(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
     let timestamp = ListTimestamp::verify(&document, held, ports.now()).map_err(|problem| refused(&problem))?;
-    held.stamp(&timestamp);
+    held.add_timestamp(&timestamp);
     Ok(document)
 }
 
@@ -199,7 +207,7 @@ fn refused(problem: &Problem) -> Failure {
         Code::TrustListRollback | Code::TrustListConflict | Code::TrustListJump => "hint-trust-accept",
         _ => "hint-trust-newest",
     };
-    let failure = Failure::from_problem(problem, Sentence::id("error-trust-refused"), Sentence::id(hint));
+    let failure = Failure::from_problem(problem, Sentence::new("error-trust-refused"), Sentence::new(hint));
     let usage = matches!(problem.code, Code::DidMalformed | Code::MalformedValue);
     if usage { Failure { kind: FailureKind::Usage, ..failure } } else { failure }
 }
@@ -207,10 +215,10 @@ fn refused(problem: &Problem) -> Failure {
 async fn read(ports: &impl Ports, source: &str) -> Result<Vec<u8>, Failure> {
     if source.contains("://") {
         let accept = "application/vc, application/json";
-        return ports.documents().download(source, accept, Limits::LIST.max_bytes).await;
+        return ports.documents().download(source, accept, Limits::STATUS_LIST.max_bytes).await;
     }
-    carnet_disk::read_given(Path::new(source)).map(|text| text.to_vec()).map_err(|error| {
-        let message = Sentence::id("error-trust-unreadable").with("source", sanitise(source)).details(error);
-        Failure::usage(FailureReason::TrustListUnreadable, message, Sentence::id("hint-path"))
+    carnet_disk::read_user_file(Path::new(source)).map(|text| text.to_vec()).map_err(|error| {
+        let message = Sentence::new("error-trust-unreadable").with("source", sanitise(source)).with_details(error);
+        Failure::usage(FailureReason::TrustListUnreadable, message, Sentence::new("hint-path"))
     })
 }

@@ -38,7 +38,7 @@ pub(super) fn seed(direction: Direction, salt: &str, entry: u8, place: u8) -> Ze
 }
 
 /// Returns the point of a chain that is `count` steps after `from`. Each step hashes one SHA-256 block.
-pub(super) fn steps(direction: Direction, from: &Hash, count: u8) -> Zeroizing<Hash> {
+pub(super) fn advance(direction: Direction, from: &Hash, count: u8) -> Zeroizing<Hash> {
     let mut point = Zeroizing::new(*from);
     for _ in 0..count {
         *point = hash(tags(direction).step, &[&*point]);
@@ -47,7 +47,7 @@ pub(super) fn steps(direction: Direction, from: &Hash, count: u8) -> Zeroizing<H
 }
 
 /// Returns the commitment to four chain ends, given most significant digit first.
-pub(super) fn root(direction: Direction, ends: &[Hash; DIGITS]) -> Hash {
+pub(super) fn commit_ends(direction: Direction, ends: &[Hash; DIGITS]) -> Hash {
     hash(tags(direction).root, &[ends.as_flattened()])
 }
 

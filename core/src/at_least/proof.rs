@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Member of the key-binding JWT that contains the threshold proofs (spec/at-least.md 6.1).
-pub const MEMBER: &str = "carnet_witnesses";
+pub const WITNESSES_MEMBER: &str = "carnet_witnesses";
 
 /// Maximum number of threshold proofs in one key-binding JWT: one for each claim that a credential query may request.
 pub const MAX_PROOFS: usize = query::MAX_ENTRIES;
@@ -43,7 +43,7 @@ impl ThresholdProof {
     ///
     /// # Errors
     /// `token_malformed` if the structure is wrong, a claim and direction are repeated, or a proof does not have
-    /// exactly one of `at_least` and `at_most`; `threshold_invalid` if a threshold is not an integer from 0 to 65,535;
+    /// exactly one of `with_min_sequence` and `at_most`; `threshold_invalid` if a threshold is not an integer from 0 to 65,535;
     /// `threshold_unproven` or `invalid_encoding` for a malformed witness.
     pub fn parse_all(value: &Value) -> Result<Vec<Self>, Problem> {
         let items = value.as_array().filter(|items| (1..=MAX_PROOFS).contains(&items.len()));
@@ -80,12 +80,12 @@ impl ThresholdProof {
         Ok(Self {
             path,
             direction,
-            threshold: OrderedValue::try_from(json::integer(threshold).unwrap_or(-1))?,
+            threshold: OrderedValue::try_from(json::as_integer(threshold).unwrap_or(-1))?,
             witness: witness.parse()?,
         })
     }
 }
 
 fn malformed(detail: &str) -> Problem {
-    Problem::new(Code::TokenMalformed, format!("{MEMBER} {detail}"))
+    Problem::new(Code::TokenMalformed, format!("{WITNESSES_MEMBER} {detail}"))
 }

@@ -8,7 +8,7 @@ use super::{Direction, chain::DIGITS};
 use crate::{Code, Problem, day, json, time::Timestamp};
 
 /// Greatest number that a claim or a threshold can have; as a day, it is 2079-06-06.
-pub const MAX: u32 = 65_535;
+pub const MAX_VALUE: u32 = 65_535;
 
 /// Number of days from 1900-01-01 to 1970-01-01.
 const EPOCH: i64 = 25_567;
@@ -37,7 +37,7 @@ impl OrderedValue {
     /// # Errors
     /// `threshold_invalid` for a number above the range for at-most or below it for at-least, and for a value that is
     /// neither a text nor a number; `date_malformed` for a text that is neither a date, an instant nor a level.
-    pub fn of_claim(direction: Direction, value: &Value) -> Result<Self, Problem> {
+    pub fn from_claim(direction: Direction, value: &Value) -> Result<Self, Problem> {
         match value {
             Value::String(text) if text.len() > 10 => clamped(direction, days(last_day(text)?)),
             Value::String(text) => match level(text) {
@@ -45,7 +45,7 @@ impl OrderedValue {
                 None => clamped(direction, days(midnight(text)?)),
             },
             Value::Number(number) => {
-                let number = json::integer(value).or_else(|| {
+                let number = json::as_integer(value).or_else(|| {
                     let number = number.as_f64()?;
                     let rounded = match direction {
                         Direction::AtLeast => number.floor(),
@@ -56,16 +56,16 @@ impl OrderedValue {
                 });
                 clamped(direction, number.ok_or_else(out_of_range)?)
             }
-            other => Self::of_threshold(other),
+            other => Self::from_threshold(other),
         }
     }
 
     /// Returns the number that older credentials commit to for an instant, the day that contains it, if that differs
-    /// from the one of [`Self::of_claim`]; `None` if it does not, and for other values.
-    pub(crate) fn of_claim_in_older_credentials(direction: Direction, value: &Value) -> Option<Self> {
+    /// from the one of [`Self::from_claim`]; `None` if it does not, and for other values.
+    pub(crate) fn from_legacy_claim(direction: Direction, value: &Value) -> Option<Self> {
         let text = value.as_str().filter(|text| text.len() > 10)?;
         let number = of_day(Timestamp::parse(text).ok()?).ok()?;
-        (Self::of_claim(direction, value).ok()? != number).then_some(number)
+        (Self::from_claim(direction, value).ok()? != number).then_some(number)
     }
 
     /// Converts the threshold of a query: a date, a CEFR level, or an integer.
@@ -73,10 +73,10 @@ impl OrderedValue {
     /// # Errors
     /// `threshold_invalid` if it is negative, above 65,535, a fraction, a date before 1900-01-01 or after 2079-06-06,
     /// or neither a text nor a number; `date_malformed` for a text that is neither a date nor a level.
-    pub fn of_threshold(value: &Value) -> Result<Self, Problem> {
+    pub fn from_threshold(value: &Value) -> Result<Self, Problem> {
         match value {
             Value::String(text) => level(text).map_or_else(|| days_since_1900(text), Ok),
-            Value::Number(_) => json::integer(value).ok_or_else(out_of_range)?.try_into(),
+            Value::Number(_) => json::as_integer(value).ok_or_else(out_of_range)?.try_into(),
             _ => Err(Problem::new(Code::ThresholdInvalid, "neither a date, a level nor a number")),
         }
     }
@@ -141,7 +141,7 @@ pub fn days_since_1900(date: &str) -> Result<OrderedValue, Problem> {
 /// # Errors
 /// `date_malformed`
 fn midnight(date: &str) -> Result<Timestamp, Problem> {
-    let malformed = || match day::missing_day(date) {
+    let malformed = || match day::nonexistent_day(date) {
         Some(day) => Problem::new(Code::DateMalformed, format!("{day} is a day that does not exist")),
         None => Problem::new(Code::DateMalformed, "not a date of the form YYYY-MM-DD"),
     };
@@ -184,7 +184,7 @@ fn of_day(at: Timestamp) -> Result<OrderedValue, Problem> {
 
 /// Returns the number that the hash chains encode: for at-least the value itself, for at-most 65,535 minus the value,
 /// so that one construction serves both (spec/at-least.md 1.4).
-pub(super) const fn chained(direction: Direction, value: OrderedValue) -> OrderedValue {
+pub(super) const fn chain_number(direction: Direction, value: OrderedValue) -> OrderedValue {
     match direction {
         Direction::AtLeast => value,
         Direction::AtMost => OrderedValue(!value.0),
@@ -212,7 +212,7 @@ pub(super) fn reached_in_block(value: OrderedValue, threshold: OrderedValue) -> 
 /// above zero the value with that digit lowered by one and all lower digits fifteen. A place whose lower digits are all
 /// fifteen already is left out. Each number up to the value is dominated by at least one of them, and no greater number
 /// by any.
-pub(super) fn dominating(value: OrderedValue) -> impl Iterator<Item = (u8, OrderedValue)> {
+pub(super) fn dominating_values(value: OrderedValue) -> impl Iterator<Item = (u8, OrderedValue)> {
     let lowered = (1..).zip([0x000f, 0x00ff, 0x0fff]).filter_map(move |(entry, lower)| {
         let [kept, rest] = [value.0 & !lower, value.0 & lower];
         let digit = digits(value).iter().any(|(place, digit)| *place == entry && *digit > 0);

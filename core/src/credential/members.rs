@@ -9,7 +9,7 @@ use crate::{Code, Problem};
 
 /// Set of the permitted top-level members of a kind of document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TopLevel {
+pub(crate) enum TopLevelMembers {
     /// Credential with embedded proofs.
     DataIntegrity,
     /// Payload of a `vc+sd-jwt`.
@@ -20,12 +20,12 @@ pub(crate) enum TopLevel {
     Presentation,
 }
 
-impl TopLevel {
+impl TopLevelMembers {
     /// Checks that every top-level member of a document is permitted.
     ///
     /// # Errors
     /// `claim_forbidden`
-    pub(crate) fn check(self, members: &Map<String, Value>) -> Result<(), Problem> {
+    pub(crate) fn require_permitted(self, members: &Map<String, Value>) -> Result<(), Problem> {
         match members.keys().find(|name| !self.admits(name)) {
             None => Ok(()),
             Some(name) => Err(Problem::new(
@@ -97,7 +97,7 @@ fn is_foreign_to_sd_jwt_vc(name: &str) -> bool {
 /// Returns whether a credential type may define a claim with this name. Claims are in `credentialSubject`, but in a
 /// `dc+sd-jwt` at the top level, where their names must differ from those of registered members.
 #[must_use]
-pub fn may_name_claim(name: &str) -> bool {
+pub fn is_permitted_claim_name(name: &str) -> bool {
     !is_foreign_to_sd_jwt_vc(name) && !is_jwt(name) && !matches!(name, "vct" | "vct#integrity")
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Did, DidUrl, VerificationRelationship, invalid,
-    method::{Method, absolute},
-    revocation::RevocationMarks,
+    method::{VerificationMethod, absolute_did_url},
+    revocation::RevocationTimes,
 };
 use crate::{Code, Problem, endpoint::parse_endpoint, keys::PublicKey, time::Timestamp};
 
@@ -27,11 +27,11 @@ const MAX_ENDPOINT: usize = 2_048;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DidDocument {
     did: Did,
-    methods: Vec<Method>,
+    methods: Vec<VerificationMethod>,
     /// Methods that earlier versions had and this one lacks; only a DID that proves its history has any.
-    past: Vec<Method>,
-    /// Revocation times stated in this version and, after [`Self::of_versions`], in all earlier ones.
-    marks: RevocationMarks,
+    past: Vec<VerificationMethod>,
+    /// Revocation times stated in this version and, after [`Self::from_versions`], in all earlier ones.
+    marks: RevocationTimes,
     status_lists: Option<StatusListService>,
 }
 
@@ -62,7 +62,7 @@ impl DidDocument {
             methods: Vec::new(),
             past: Vec::new(),
             // Before any method is skipped.
-            marks: RevocationMarks::read(did, members)?,
+            marks: RevocationTimes::parse(did, members)?,
             status_lists: status_lists(members)?,
         };
         let mut room = MAX_METHODS;
@@ -74,9 +74,9 @@ impl DidDocument {
                 match entry {
                     // A reference to another document's method names nothing here, and is passed over.
                     Value::String(reference) => {
-                        let id = absolute(did, reference);
+                        let id = absolute_did_url(did, reference);
                         if let Some(method) = parsed.methods.iter_mut().find(|method| method.id == id) {
-                            method.purposes.push(purpose);
+                            method.relationships.push(purpose);
                         }
                     }
                     embedded => parsed.add(embedded, Some(purpose), &mut room)?,
@@ -95,26 +95,26 @@ impl DidDocument {
     ) -> Result<(), Problem> {
         // Those that are skipped count too: reading them is work.
         *room = room.checked_sub(1).ok_or_else(|| invalid("the DID document has too many verification methods"))?;
-        let Some(method) = Method::read(&self.did, entry, purpose)? else { return Ok(()) };
+        let Some(method) = VerificationMethod::read(&self.did, entry, purpose)? else { return Ok(()) };
         match self.methods.iter_mut().find(|known| known.id == method.id) {
-            Some(known) => known.refuse_twin(method),
+            Some(known) => known.mark_duplicate(method),
             None => self.methods.push(method),
         }
         Ok(())
     }
 
     /// Creates the document of a DID that contains its only key, which may be used for assertion and authentication.
-    pub(super) fn of_one_key(did: &Did, fragment: &str, key: PublicKey) -> Self {
-        let method = Method {
+    pub(super) fn from_single_key(did: &Did, fragment: &str, key: PublicKey) -> Self {
+        let method = VerificationMethod {
             id: format!("{did}#{fragment}"),
             controller: Some(did.as_str().to_owned()),
             key: Ok(key),
-            purposes: PURPOSES.to_vec(),
+            relationships: PURPOSES.to_vec(),
             expires: None,
             revoked: None,
             retired: None,
         };
-        let marks = RevocationMarks::default();
+        let marks = RevocationTimes::default();
         Self { did: did.clone(), methods: vec![method], past: Vec::new(), marks, status_lists: None }
     }
 
@@ -124,7 +124,7 @@ impl DidDocument {
         &self.did
     }
 
-    fn method(&self, method: &DidUrl) -> Option<&Method> {
+    fn method(&self, method: &DidUrl) -> Option<&VerificationMethod> {
         self.find(&method.to_string())
     }
 
@@ -153,7 +153,7 @@ impl DidDocument {
     /// # Errors
     /// Those of [`Self::key_for`] for assertion, except that a revoked key is returned; and `key_invalid` if the key is
     /// not revoked.
-    pub fn revoked_key_of_vouched_copy(&self, method: &DidUrl) -> Result<PublicKey, Problem> {
+    pub fn revoked_assertion_key(&self, method: &DidUrl) -> Result<PublicKey, Problem> {
         let found = self.listed(method, VerificationRelationship::AssertionMethod)?;
         if found.revoked.is_none() {
             return Err(Problem::new(Code::KeyInvalid, "the verification method is not revoked"));
@@ -171,18 +171,18 @@ impl DidDocument {
     /// 2.2) of any method with its id or its key, in this version or, for a DID with a verified history, in an earlier
     /// one. `None` if there is none.
     #[must_use]
-    pub fn revoked(&self, method: &DidUrl) -> Option<Timestamp> {
+    pub fn revoked_at(&self, method: &DidUrl) -> Option<Timestamp> {
         let id = method.to_string();
         match self.find(&id) {
             Some(found) => found.revoked,
-            None => self.marks.of(&self.did, &id, None),
+            None => self.marks.for_method(&self.did, &id, None),
         }
     }
 
     /// Returns the revocation time of a key, if a verification method with any id states one, even an unusable method.
     #[must_use]
-    pub fn revoked_key(&self, key: &PublicKey) -> Option<Timestamp> {
-        self.marks.of_key(key)
+    pub fn key_revoked_at(&self, key: &PublicKey) -> Option<Timestamp> {
+        self.marks.for_key(key)
     }
 
     /// Returns whether a verification method of this version is revoked, by this version or an earlier one.
@@ -194,9 +194,9 @@ impl DidDocument {
     /// Returns the DID URLs of the keys that may sign credentials at `now`: those of this version that are listed for
     /// assertion, usable, not revoked and not expired.
     pub fn assertion_methods(&self, now: Timestamp) -> impl Iterator<Item = &str> {
-        let usable = move |method: &&Method| {
+        let usable = move |method: &&VerificationMethod| {
             method.controller.as_deref() == Some(self.did.as_str())
-                && method.purposes.contains(&VerificationRelationship::AssertionMethod)
+                && method.relationships.contains(&VerificationRelationship::AssertionMethod)
                 && method.key.is_ok()
                 && method.revoked.is_none()
                 && !method.has_expired(now, 0)
@@ -207,7 +207,7 @@ impl DidDocument {
     /// Returns the https URL of the index of the controller's status lists (spec/status.md); `None` if the document has
     /// no service for it.
     #[must_use]
-    pub fn status_lists(&self) -> Option<&str> {
+    pub fn status_lists_url(&self) -> Option<&str> {
         self.status_lists.as_ref().map(|lists| lists.endpoint.as_str())
     }
 
@@ -222,7 +222,7 @@ impl DidDocument {
     /// history of the DID. Always `None` for a current key, and in a document that [`Self::with_history`] did not
     /// return. Refuse a signature that is dated later.
     #[must_use]
-    pub fn retired(&self, method: &DidUrl) -> Option<Timestamp> {
+    pub fn retired_at(&self, method: &DidUrl) -> Option<Timestamp> {
         self.method(method).and_then(|method| method.retired)
     }
 
@@ -248,16 +248,16 @@ impl DidDocument {
     ///
     /// # Errors
     /// `did_document_invalid`: no version, or more than 1,000 earlier methods.
-    pub(super) fn of_versions(versions: &[(Timestamp, Self)]) -> Result<Self, Problem> {
+    pub(super) fn from_versions(versions: &[(Timestamp, Self)]) -> Result<Self, Problem> {
         let (_, last) = versions.last().ok_or_else(|| invalid("the document has no version"))?;
         let mut document = last.clone();
-        let mut past: BTreeMap<&str, Method> = BTreeMap::new();
+        let mut past: BTreeMap<&str, VerificationMethod> = BTreeMap::new();
         let named: Vec<&(Timestamp, Self)> = versions.iter().filter(|(_, version)| version.did == last.did).collect();
         for (at, (_, version)) in named.iter().enumerate() {
             let left = named.get(at.saturating_add(1)).map(|(left, _)| *left);
             for method in version.methods.iter().filter(|method| last.find(&method.id).is_none()) {
-                let mut method_then = Method { retired: left, ..method.clone() };
-                method_then.purposes.retain(|purpose| *purpose == VerificationRelationship::AssertionMethod);
+                let mut method_then = VerificationMethod { retired: left, ..method.clone() };
+                method_then.relationships.retain(|purpose| *purpose == VerificationRelationship::AssertionMethod);
                 if past.get(method.id.as_str()).is_some_and(|before| before.key != method.key) {
                     method_then.key =
                         Err(Problem::new(Code::KeyInvalid, "the verification method's id names two keys"));
@@ -280,22 +280,22 @@ impl DidDocument {
     /// Sets the revocation time of each method, by its id or its key: a thief can use the key under any of its ids.
     fn mark(&mut self) {
         for method in self.methods.iter_mut().chain(&mut self.past) {
-            method.revoked = self.marks.of(&self.did, &method.id, method.key.as_ref().ok());
+            method.revoked = self.marks.for_method(&self.did, &method.id, method.key.as_ref().ok());
         }
     }
 
-    fn find(&self, id: &str) -> Option<&Method> {
+    fn find(&self, id: &str) -> Option<&VerificationMethod> {
         self.methods.iter().find(|method| method.id == id)
     }
 
-    fn listed(&self, method: &DidUrl, purpose: VerificationRelationship) -> Result<&Method, Problem> {
+    fn listed(&self, method: &DidUrl, purpose: VerificationRelationship) -> Result<&VerificationMethod, Problem> {
         let found = self.method(method).filter(|_| *method.did() == self.did).ok_or(Code::MethodUnknown)?;
         match found.controller.as_deref() {
             Some(controller) if controller == self.did.as_str() => {}
             Some(_) => return Err(Code::MethodController.into()),
             None => return Err(Problem::new(Code::MethodController, "the verification method names no controller")),
         }
-        if !found.purposes.contains(&purpose) {
+        if !found.relationships.contains(&purpose) {
             return Err(Problem::new(
                 Code::MethodRelationship,
                 format!("the key is not listed under {}", purpose.as_str()),
@@ -333,7 +333,7 @@ impl DidDocument {
     /// Creates a DID document to publish: for each fragment and key a Multikey verification method, listed for
     /// assertion and authentication. [`Self::with_status_lists`] adds the service of the status lists.
     #[must_use]
-    pub fn render(did: &Did, keys: &[(String, PublicKey)]) -> Value {
+    pub fn json_for_keys(did: &Did, keys: &[(String, PublicKey)]) -> Value {
         let ids: Vec<String> = keys.iter().map(|(fragment, _)| format!("{did}#{fragment}")).collect();
         let methods: Vec<Value> = keys
             .iter()
@@ -406,7 +406,7 @@ fn entries<'a>(did: &Did, members: &'a Map<String, Value>, name: &str) -> Result
     match members.get(name) {
         Some(Value::Array(entries)) => Ok(entries),
         // Read for a secret in it, and for nothing else.
-        Some(other) => Method::read(did, other, None).map(|_| &[][..]),
+        Some(other) => VerificationMethod::read(did, other, None).map(|_| &[][..]),
         None => Ok(&[]),
     }
 }

@@ -24,7 +24,7 @@ impl DidDriver for DidJwk {
 }
 
 fn document(did: &Did) -> Result<DidDocument, Problem> {
-    let text = URL_SAFE_NO_PAD.decode(did.id()).map_err(|_| malformed("a did:jwk is not base64url"))?;
+    let text = URL_SAFE_NO_PAD.decode(did.method_specific_id()).map_err(|_| malformed("a did:jwk is not base64url"))?;
     let jwk = json::parse(&text, Limits::SMALL)?;
-    Ok(DidDocument::of_one_key(did, "0", PublicKey::from_jwk(&jwk)?))
+    Ok(DidDocument::from_single_key(did, "0", PublicKey::from_jwk(&jwk)?))
 }

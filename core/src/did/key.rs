@@ -18,10 +18,10 @@ impl DidDriver for DidKey {
 }
 
 fn document(did: &Did) -> Result<DidDocument, Problem> {
-    let multikey = did.id();
+    let multikey = did.method_specific_id();
     let key = PublicKey::from_multikey(multikey).map_err(|problem| match problem.code {
         Code::InvalidEncoding => malformed("a did:key is not base58btc multibase"),
         _ => problem,
     })?;
-    Ok(DidDocument::of_one_key(did, multikey, key))
+    Ok(DidDocument::from_single_key(did, multikey, key))
 }

@@ -8,12 +8,12 @@ use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
 /// Verification method with an id. An unusable one is kept, with the reason in `key`, so that no other method can take
 /// its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Method {
+pub(super) struct VerificationMethod {
     /// Absolute DID URL.
     pub(super) id: String,
     pub(super) controller: Option<String>,
     pub(super) key: Result<PublicKey, Problem>,
-    pub(super) purposes: Vec<VerificationRelationship>,
+    pub(super) relationships: Vec<VerificationRelationship>,
     pub(super) expires: Option<Timestamp>,
     pub(super) revoked: Option<Timestamp>,
     pub(super) retired: Option<Timestamp>,
@@ -23,7 +23,7 @@ fn unusable<T>(what: impl Into<String>) -> Result<T, Problem> {
     Err(Problem::new(Code::KeyInvalid, what))
 }
 
-impl Method {
+impl VerificationMethod {
     /// Reads an entry of the document of `did`; `None` if it is not an object or has no id, since nothing can refer to
     /// it.
     ///
@@ -48,10 +48,10 @@ impl Method {
         });
         let Some(id) = text("id") else { return Ok(None) };
         Ok(Some(Self {
-            id: absolute(did, id),
+            id: absolute_did_url(did, id),
             controller: text("controller").map(str::to_owned),
             key,
-            purposes: purpose.into_iter().collect(),
+            relationships: purpose.into_iter().collect(),
             expires,
             revoked: None,
             retired: None,
@@ -65,15 +65,15 @@ impl Method {
     }
 
     /// Makes this method unusable, because another one has the same id. The relationships of both are kept.
-    pub(super) fn refuse_twin(&mut self, other: Self) {
-        self.purposes.extend(other.purposes);
+    pub(super) fn mark_duplicate(&mut self, other: Self) {
+        self.relationships.extend(other.relationships);
         self.key = unusable("two verification methods have this id");
     }
 }
 
 /// Resolves a relative DID URL, `#fragment`, against the document's DID (DID Core 1.0 section 3.2.2). Other text is
 /// returned unchanged.
-pub(super) fn absolute(did: &Did, id: &str) -> String {
+pub(super) fn absolute_did_url(did: &Did, id: &str) -> String {
     if id.starts_with('#') { format!("{did}{id}") } else { id.to_owned() }
 }
 
@@ -107,7 +107,7 @@ fn key(kind: Option<&str>, members: &Map<String, Value>) -> Result<PublicKey, Pr
         (None, _, _) => unusable("the verification method has no type"),
         (_, Some(_), Some(_)) => unusable("a verification method has two keys"),
         (Some(kind @ ("Multikey" | "Ed25519VerificationKey2020")), None, Some(key)) => match key {
-            Ok(key) if kind != "Multikey" && key.algorithm() != crate::keys::Algorithm::EdDsa => {
+            Ok(key) if kind != "Multikey" && key.algorithm() != crate::keys::SignatureAlgorithm::EdDsa => {
                 unusable("an Ed25519VerificationKey2020 has a key of another kind")
             }
             key => key,

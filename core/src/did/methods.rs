@@ -115,16 +115,16 @@ impl Did {
     /// Returns whether the document is published and fetched (did:web, did:webvh). A cached copy of such a document may
     /// lack a newer key of its controller.
     #[must_use]
-    pub fn is_published(&self) -> bool {
+    pub fn has_published_document(&self) -> bool {
         matches!(self.method(), DidMethod::Web | DidMethod::WebVh)
     }
 }
 
 /// Resolver for did:key and did:jwk, whose documents are derived from the DID.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SelfContained;
+pub struct SelfContainedResolver;
 
-impl Resolve for SelfContained {
+impl Resolve for SelfContainedResolver {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let drivers: [&dyn DidDriver; 2] = [&DidKey, &DidJwk];
         let driver = drivers.into_iter().find(|driver| driver.name() == did.method_name());
@@ -135,7 +135,7 @@ impl Resolve for SelfContained {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::{Algorithm, SecretKey, Signer as _};
+    use crate::keys::{SecretKey, SignatureAlgorithm, Signer as _};
 
     /// Method of one key, which is not in the DID.
     struct Fixed;
@@ -146,8 +146,8 @@ mod tests {
         }
 
         fn derive(&self, did: &Did) -> Option<Result<DidDocument, Problem>> {
-            let key = SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32]).unwrap().public_key();
-            Some(Ok(DidDocument::of_one_key(did, "0", key)))
+            let key = SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[7; 32]).unwrap().public_key();
+            Some(Ok(DidDocument::from_single_key(did, "0", key)))
         }
     }
 
@@ -156,7 +156,7 @@ mod tests {
         let did = Did::parse("did:fixed:a").unwrap();
         let refused = |methods: &DidMethods| methods.resolve(&did).unwrap_err().code;
         assert_eq!(refused(&DidMethods::standard()), Code::DidUnsupported);
-        assert_eq!(SelfContained.resolve(&did).unwrap_err().code, Code::DidUnsupported);
+        assert_eq!(SelfContainedResolver.resolve(&did).unwrap_err().code, Code::DidUnsupported);
         let methods = DidMethods::standard().with(Fixed);
         assert_eq!(methods.resolve(&did).unwrap().did(), &did);
         assert!(methods.supports(&did) && !DidMethods::standard().supports(&did));
@@ -181,9 +181,9 @@ mod tests {
             assert_eq!((file.url.as_str(), file.name), (url, name));
             assert_eq!(methods.resolve(&did).unwrap_err().code, Code::DidUnresolved, "{text}");
         }
-        let key = SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32]).unwrap().public_key();
-        for did in [Did::key(&key), Did::jwk(&key)] {
-            assert_eq!(methods.resolve(&did), SelfContained.resolve(&did));
+        let key = SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[7; 32]).unwrap().public_key();
+        for did in [Did::did_key(&key), Did::did_jwk(&key)] {
+            assert_eq!(methods.resolve(&did), SelfContainedResolver.resolve(&did));
             assert_eq!(methods.location(&did).unwrap_err().code, Code::DidUnsupported);
         }
     }

@@ -23,7 +23,7 @@ pub use document::DidDocument;
 pub use driver::{DidDriver, DidFile, FileReader, ResolutionStep, ResolvedDid};
 pub use jwk::DidJwk;
 pub use key::DidKey;
-pub use methods::{DidMethod, DidMethods, SelfContained};
+pub use methods::{DidMethod, DidMethods, SelfContainedResolver};
 pub use web::DidWeb;
 pub use webvh::DidWebVh;
 
@@ -81,19 +81,19 @@ impl Did {
 
     /// Returns the method-specific identifier: the text after `did:method:`.
     #[must_use]
-    pub fn id(&self) -> &str {
+    pub fn method_specific_id(&self) -> &str {
         self.parts().1
     }
 
     /// Creates the did:jwk of a key. The JWK in it is canonical (RFC 8785), so that a key has exactly one such DID.
     #[must_use]
-    pub fn jwk(key: &PublicKey) -> Self {
+    pub fn did_jwk(key: &PublicKey) -> Self {
         Self(format!("did:jwk:{}", URL_SAFE_NO_PAD.encode(key.to_jwk_text())))
     }
 
     /// Creates the did:key of a key.
     #[must_use]
-    pub fn key(key: &PublicKey) -> Self {
+    pub fn did_key(key: &PublicKey) -> Self {
         Self(format!("did:key:{}", key.to_multikey()))
     }
 
@@ -229,19 +229,19 @@ pub trait Resolve: Send + Sync {
 /// Resolver for a single DID, whose keys come from a trusted source instead of its published document. For every other
 /// DID it returns `did_unresolved`.
 #[derive(Debug, Clone)]
-pub struct PinnedKeys(Arc<DidDocument>);
+pub struct PinnedKeyResolver(Arc<DidDocument>);
 
-impl PinnedKeys {
+impl PinnedKeyResolver {
     /// Pins keys for a DID, each with its fragment; they are usable for assertion and authentication.
     ///
     /// # Errors
     /// `did_document_invalid` for more than 100 keys.
     pub fn new(did: &Did, keys: &[(String, PublicKey)]) -> Result<Self, Problem> {
-        DidDocument::parse(did, &DidDocument::render(did, keys)).map(|document| Self(Arc::new(document)))
+        DidDocument::parse(did, &DidDocument::json_for_keys(did, keys)).map(|document| Self(Arc::new(document)))
     }
 }
 
-impl Resolve for PinnedKeys {
+impl Resolve for PinnedKeyResolver {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         if did == self.0.did() { Ok(Arc::clone(&self.0)) } else { Err(Code::DidUnresolved.into()) }
     }
@@ -250,9 +250,9 @@ impl Resolve for PinnedKeys {
 /// Resolver that adds the keys of earlier versions to the documents of another resolver
 /// ([`DidDocument::with_history`]). Use it to verify credentials, whose signing key may have been replaced since.
 #[derive(Clone, Copy)]
-pub struct WithHistory<'a>(pub &'a dyn Resolve);
+pub struct HistoryResolver<'a>(pub &'a dyn Resolve);
 
-impl Resolve for WithHistory<'_> {
+impl Resolve for HistoryResolver<'_> {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let document = self.0.resolve(did)?;
         Ok(if document.has_history() { Arc::new(document.with_history()) } else { document })
@@ -264,7 +264,7 @@ impl Resolve for WithHistory<'_> {
 ///
 /// # Errors
 /// Those of [`DidUrl::parse`], [`Resolve::resolve`] and [`DidDocument::key_for`].
-pub fn key_for(
+pub fn resolve_key(
     resolver: &dyn Resolve,
     method: &str,
     purpose: VerificationRelationship,

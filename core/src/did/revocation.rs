@@ -41,17 +41,17 @@ type Material = [u8; 32];
 
 /// Revoked ids and keys, each with its earliest revocation time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct RevocationMarks {
+pub(super) struct RevocationTimes {
     ids: BTreeMap<String, Timestamp>,
     keys: BTreeMap<Material, Timestamp>,
 }
 
-impl RevocationMarks {
+impl RevocationTimes {
     /// Reads the revocations of a document of `did`.
     ///
     /// # Errors
     /// `did_document_invalid`: the `revoked` of a method is not a dateTimeStamp.
-    pub(super) fn read(did: &Did, document: &Map<String, Value>) -> Result<Self, Problem> {
+    pub(super) fn parse(did: &Did, document: &Map<String, Value>) -> Result<Self, Problem> {
         let mut marks = Self::default();
         for holder in HOLDERS.iter().filter_map(|name| document.get(*name)) {
             let entries = holder.as_array().map_or(std::slice::from_ref(holder), Vec::as_slice);
@@ -82,13 +82,13 @@ impl RevocationMarks {
     }
 
     /// Returns the earliest revocation time of a method of `did`, by its id or its key.
-    pub(super) fn of(&self, did: &Did, id: &str, key: Option<&PublicKey>) -> Option<Timestamp> {
+    pub(super) fn for_method(&self, did: &Did, id: &str, key: Option<&PublicKey>) -> Option<Timestamp> {
         let by_id = self.ids.get(relative(did, id)).copied();
-        by_id.into_iter().chain(key.and_then(|key| self.of_key(key))).min()
+        by_id.into_iter().chain(key.and_then(|key| self.for_key(key))).min()
     }
 
     /// Returns the earliest revocation time of a key, under any id.
-    pub(super) fn of_key(&self, key: &PublicKey) -> Option<Timestamp> {
+    pub(super) fn for_key(&self, key: &PublicKey) -> Option<Timestamp> {
         if self.keys.is_empty() {
             return None;
         }

@@ -3,12 +3,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     json as strict,
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     time::Timestamp,
 };
 
 fn key(seed: u8) -> PublicKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap().public_key()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[seed; 32]).unwrap().public_key()
 }
 
 fn web() -> Did {
@@ -20,7 +20,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> Code {
 }
 
 fn rendered() -> Value {
-    DidDocument::render(&web(), &[("key-1".to_owned(), key(1)), ("key-2".to_owned(), key(2))])
+    DidDocument::json_for_keys(&web(), &[("key-1".to_owned(), key(1)), ("key-2".to_owned(), key(2))])
 }
 
 fn ask(document: &Value, method: &str, purpose: VerificationRelationship) -> Result<PublicKey, Problem> {
@@ -41,7 +41,7 @@ fn dids_and_did_urls_are_parsed() {
     }
     assert_eq!((web().method(), web().method_name()), (DidMethod::Web, "web"));
     assert_eq!(Did::parse("did:example:a").unwrap().method(), DidMethod::Other);
-    assert_eq!(web().id(), "university.example");
+    assert_eq!(web().method_specific_id(), "university.example");
     let long = format!("did:web:{}", "a".repeat(3_000));
     for text in [
         "",
@@ -83,34 +83,34 @@ fn dids_and_did_urls_are_parsed() {
 
 #[test]
 fn did_key_and_did_jwk_carry_their_document() {
-    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[5; 32]).unwrap().public_key();
+    let p256 = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[5; 32]).unwrap().public_key();
     for key in [key(1), p256] {
-        let (did_key, did_jwk) = (Did::key(&key), Did::jwk(&key));
+        let (did_key, did_jwk) = (Did::did_key(&key), Did::did_jwk(&key));
         let methods = [did_key.with_fragment(&key.to_multikey()).unwrap(), did_jwk.with_fragment("0").unwrap()];
         for (did, method) in [did_key, did_jwk].iter().zip(methods) {
             assert_eq!(&Did::parse(did.as_str()).unwrap(), did);
             for purpose in [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication] {
-                let (url, found) = key_for(&SelfContained, &method.to_string(), purpose).unwrap();
+                let (url, found) = resolve_key(&SelfContainedResolver, &method.to_string(), purpose).unwrap();
                 assert_eq!((url, found), (method.clone(), key.clone()));
                 let other = did.with_fragment("1").unwrap().to_string();
-                assert_eq!(code(key_for(&SelfContained, &other, purpose)), Code::MethodUnknown);
+                assert_eq!(code(resolve_key(&SelfContainedResolver, &other, purpose)), Code::MethodUnknown);
             }
         }
     }
     // did:jwk specification, example of P-256.
     let example = "did:jwk:eyJjcnYiOiJQLTI1NiIsImt0eSI6IkVDIiwieCI6ImFjYklRaXVNczNpOF91c3pFakoydHBUdFJNNEVVM3l6OTFQSDZDZEgyVjAiLCJ5IjoiX0tjeUxqOXZXTXB0bm1LdG00NkdxRHo4d2Y3NEk1TEtncmwyR3pIM25TRSJ9";
-    let document = SelfContained.resolve(&Did::parse(example).unwrap()).unwrap();
+    let document = SelfContainedResolver.resolve(&Did::parse(example).unwrap()).unwrap();
     let key = document
         .key_for(&DidUrl::parse(&format!("{example}#0")).unwrap(), VerificationRelationship::AssertionMethod)
         .unwrap();
-    assert_eq!(Did::jwk(&key).as_str(), example);
+    assert_eq!(Did::did_jwk(&key).as_str(), example);
 }
 
 #[test]
 fn did_key_and_did_jwk_are_refused_if_malformed() {
     let jwk = |text: &str| format!("did:jwk:{}", URL_SAFE_NO_PAD.encode(text));
-    let good = Did::jwk(&key(1));
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(good.id()).unwrap()).unwrap();
+    let good = Did::did_jwk(&key(1));
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(good.method_specific_id()).unwrap()).unwrap();
     for (did, expected) in [
         ("did:web:a.example".to_owned(), Code::DidUnsupported),
         ("did:peer:2abc".to_owned(), Code::DidUnsupported),
@@ -124,9 +124,9 @@ fn did_key_and_did_jwk_are_refused_if_malformed() {
         (jwk(&text.replace('}', r#","use":"enc"}"#)), Code::KeyInvalid),
         (jwk(&text.replace('}', r#","kty":"OKP"}"#)), Code::DuplicateKey),
     ] {
-        assert_eq!(code(SelfContained.resolve(&Did::parse(&did).unwrap())), expected, "{did}");
+        assert_eq!(code(SelfContainedResolver.resolve(&Did::parse(&did).unwrap())), expected, "{did}");
     }
-    assert!(SelfContained.resolve(&Did::parse(&jwk(&text.replace('}', r#","use":"sig"}"#))).unwrap()).is_ok());
+    assert!(SelfContainedResolver.resolve(&Did::parse(&jwk(&text.replace('}', r#","use":"sig"}"#))).unwrap()).is_ok());
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn unusable_methods_hinder_only_themselves() {
         assert_eq!(code(ask(&document, KEY_1, VerificationRelationship::AssertionMethod)), Code::KeyInvalid);
         assert!(ask(&document, "did:web:university.example#key-2", VerificationRelationship::AssertionMethod).is_ok());
     }
-    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[5; 32]).unwrap().public_key();
+    let p256 = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[5; 32]).unwrap().public_key();
     let mut document = rendered();
     document["verificationMethod"][0]["publicKeyMultibase"] = json!(p256.to_multikey());
     assert_eq!(ask(&document, KEY_1, VerificationRelationship::AssertionMethod).unwrap(), p256);
@@ -384,16 +384,16 @@ fn a_revoked_key_is_only_for_vouched_copies() {
     document["verificationMethod"][0]["revoked"] = json!("2030-01-01T00:00:00Z");
     let parsed = DidDocument::parse(&web(), &document).unwrap();
     let (first, second) = (DidUrl::parse(KEY_1).unwrap(), web().with_fragment("key-2").unwrap());
-    assert_eq!(parsed.revoked(&first).unwrap().to_string(), "2030-01-01T00:00:00Z");
+    assert_eq!(parsed.revoked_at(&first).unwrap().to_string(), "2030-01-01T00:00:00Z");
     for purpose in [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication] {
         assert_eq!(code(parsed.key_for(&first, purpose)), Code::KeyInvalid);
         assert_eq!(parsed.key_for(&second, purpose).unwrap(), key(2));
     }
-    assert_eq!(parsed.revoked_key_of_vouched_copy(&first).unwrap(), key(1));
-    assert!(parsed.revoked(&second).is_none());
-    assert_eq!(code(parsed.revoked_key_of_vouched_copy(&second)), Code::KeyInvalid);
+    assert_eq!(parsed.revoked_assertion_key(&first).unwrap(), key(1));
+    assert!(parsed.revoked_at(&second).is_none());
+    assert_eq!(code(parsed.revoked_assertion_key(&second)), Code::KeyInvalid);
     // Under another id it is the same key.
-    let mut twice = DidDocument::render(&web(), &[("key-1".to_owned(), key(1)), ("again".to_owned(), key(1))]);
+    let mut twice = DidDocument::json_for_keys(&web(), &[("key-1".to_owned(), key(1)), ("again".to_owned(), key(1))]);
     twice["verificationMethod"][0]["revoked"] = json!("2030-01-01T00:00:00Z");
     let again = "did:web:university.example#again";
     assert_eq!(code(ask(&twice, again, VerificationRelationship::AssertionMethod)), Code::KeyInvalid);
@@ -402,7 +402,7 @@ fn a_revoked_key_is_only_for_vouched_copies() {
     // Not listed for assertion, it never made a copy.
     document["assertionMethod"] = json!([]);
     let parsed = DidDocument::parse(&web(), &document).unwrap();
-    assert_eq!(code(parsed.revoked_key_of_vouched_copy(&first)), Code::MethodRelationship);
+    assert_eq!(code(parsed.revoked_assertion_key(&first)), Code::MethodRelationship);
 }
 
 /// The service of status lists with a second signer.
@@ -416,7 +416,7 @@ fn a_document_names_who_signs_its_status_lists() {
     document["service"] = signed_by(json!("did:web:lists.example"));
     let parsed = DidDocument::parse(&web(), &document).unwrap();
     assert_eq!(parsed.status_list_issuer().map(Did::as_str), Some("did:web:lists.example"));
-    assert_eq!(parsed.status_lists(), Some("https://a.example/l"));
+    assert_eq!(parsed.status_lists_url(), Some("https://a.example/l"));
     let nobody = DidDocument::with_status_lists(&web(), rendered(), "https://a.example/l");
     assert!(DidDocument::parse(&web(), &nobody).unwrap().status_list_issuer().is_none());
 }
@@ -425,15 +425,15 @@ fn a_document_names_who_signs_its_status_lists() {
 fn a_document_names_its_status_lists() {
     let lists = "https://university.example/status/lists";
     let parsed = DidDocument::parse(&web(), &DidDocument::with_status_lists(&web(), rendered(), lists)).unwrap();
-    assert_eq!(parsed.status_lists(), Some(lists));
+    assert_eq!(parsed.status_lists_url(), Some(lists));
     assert_eq!(
         parsed.key_for(&DidUrl::parse(KEY_1).unwrap(), VerificationRelationship::AssertionMethod).unwrap(),
         key(1)
     );
-    assert!(DidDocument::parse(&web(), &rendered()).unwrap().status_lists().is_none());
+    assert!(DidDocument::parse(&web(), &rendered()).unwrap().status_lists_url().is_none());
     let mut other = rendered();
     other["service"] = json!([{"id": "#x", "type": "LinkedDomains", "serviceEndpoint": {"origins": []}}]);
-    assert!(DidDocument::parse(&web(), &other).unwrap().status_lists().is_none());
+    assert!(DidDocument::parse(&web(), &other).unwrap().status_lists_url().is_none());
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn did_web_has_an_https_address() {
     ] {
         assert_eq!(web::document_url(&Did::parse(did).unwrap()).unwrap(), expected);
     }
-    assert_eq!(code(web::document_url(&Did::key(&key(1)))), Code::DidUnsupported);
+    assert_eq!(code(web::document_url(&Did::did_key(&key(1)))), Code::DidUnsupported);
 }
 
 #[test]
@@ -510,11 +510,11 @@ fn did_key_documents_of_a_peer() {
         let did = Did::parse(did).unwrap();
         let theirs = DidDocument::parse(&did, document).unwrap();
         let method = DidUrl::parse(document["verificationMethod"][0]["id"].as_str().unwrap()).unwrap();
-        let ours = SelfContained.resolve(&did).unwrap();
+        let ours = SelfContainedResolver.resolve(&did).unwrap();
         for purpose in [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication] {
             let key = ours.key_for(&method, purpose).unwrap();
             assert_eq!(key, theirs.key_for(&method, purpose).unwrap());
-            assert_eq!(Did::key(&key), did);
+            assert_eq!(Did::did_key(&key), did);
         }
         usable += 1;
     }
@@ -526,7 +526,7 @@ fn the_keys_that_may_sign_now_are_known() {
     let at = Timestamp::from_unix(1_800_000_000);
 
     let keys: Vec<_> = (1..=5).map(|seed| (format!("key-{seed}"), key(seed))).collect();
-    let mut document = DidDocument::render(&web(), &keys);
+    let mut document = DidDocument::json_for_keys(&web(), &keys);
     let named = |document: &Value| {
         let parsed = DidDocument::parse(&web(), document).unwrap();
         parsed.assertion_methods(at).map(|id| id.rsplit('#').next().unwrap().to_owned()).collect::<Vec<_>>()

@@ -49,11 +49,11 @@ pub fn document_url(did: &Did) -> Result<String, Problem> {
     if did.method_name() != NAME {
         return Err(Code::DidUnsupported.into());
     }
-    location(did.id(), "did.json")
+    file_url(did.method_specific_id(), "did.json")
 }
 
 /// Returns the HTTPS URL of `file` at a location: a host, an optional port and path segments, separated by colons.
-pub(super) fn location(place: &str, file: &str) -> Result<String, Problem> {
+pub(super) fn file_url(place: &str, file: &str) -> Result<String, Problem> {
     let mut segments = place.split(':');
     let (host, port) = authority(segments.next().unwrap_or(""))?;
     let path: Vec<&str> = segments.map(segment).collect::<Result<_, _>>()?;

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::integer;
+use super::as_integer;
 
 /// Error for a value that is not of the expected type.
 #[derive(Debug)]
@@ -17,25 +17,27 @@ pub struct TypeMismatch {
     /// itself.
     pub path: String,
     /// Description of the error. It may quote a value.
-    pub fault: String,
+    pub detail: String,
 }
 
 impl fmt::Display for TypeMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, fault } = self;
+        let Self { path, detail: fault } = self;
         if path.is_empty() { f.write_str(fault) } else { write!(f, "{path}: {fault}") }
     }
 }
 
-/// Deserialises a value. Integers may have a decimal point or an exponent, as in `1.0` ([`integer`]). Unlike in
+/// Deserialises a value. Integers may have a decimal point or an exponent, as in `1.0` ([`as_integer`]). Unlike in
 /// `serde_json`, an array is no struct.
 ///
 /// # Errors
 /// [`TypeMismatch`]
 pub fn deserialize_typed<T: DeserializeOwned>(value: Value) -> Result<T, TypeMismatch> {
     let path = RefCell::new(Vec::new());
-    T::deserialize(Tracked { value, path: &path })
-        .map_err(|fault: serde_json::Error| TypeMismatch { path: path.into_inner().concat(), fault: fault.to_string() })
+    T::deserialize(Tracked { value, path: &path }).map_err(|fault: serde_json::Error| TypeMismatch {
+        path: path.into_inner().concat(),
+        detail: fault.to_string(),
+    })
 }
 
 /// Value that is being deserialised, and its path.
@@ -51,7 +53,7 @@ type Fault = serde_json::Error;
 macro_rules! integers {
     ($($name:ident)*) => {$(
         fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-            match integer(&self.value) {
+            match as_integer(&self.value) {
                 Some(number) => visitor.visit_i64(number),
                 None => self.deserialize_any(visitor),
             }

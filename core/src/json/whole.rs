@@ -8,14 +8,14 @@ use super::MAX_INTEGER;
 /// and RFC 8785 writes them alike. `None` for a fraction, for a number with a decimal point or an exponent and a
 /// magnitude above 2^53 - 1, and for any other value.
 #[must_use]
-pub fn integer(value: &Value) -> Option<i64> {
+pub fn as_integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| whole_float(value.as_f64()?))
 }
 
-/// Returns the integer that a value is, like [`integer`]; `None` also for a negative one.
+/// Returns the integer that a value is, like [`as_integer`]; `None` also for a negative one.
 #[must_use]
-pub fn unsigned_integer(value: &Value) -> Option<u64> {
-    integer(value).and_then(|number| u64::try_from(number).ok())
+pub fn as_unsigned_integer(value: &Value) -> Option<u64> {
+    as_integer(value).and_then(|number| u64::try_from(number).ok())
 }
 
 /// Returns a number without a fraction as an integer; `None` for a fraction, for a magnitude above 2^53 - 1, and for a
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn a_whole_number_is_one_however_it_is_written() {
-        let read = |text: &str| integer(&parse(text.as_bytes(), Limits::SMALL).unwrap());
+        let read = |text: &str| as_integer(&parse(text.as_bytes(), Limits::SMALL).unwrap());
         for text in ["6", "6.0", "6.00", "6e0", "0.6e1", "60E-1"] {
             assert_eq!(read(text), Some(6), "{text}");
         }
@@ -46,7 +46,7 @@ mod tests {
         for text in ["6.5", "9007199254740992.0", "1e300", "\"6\"", "true", "null", "[6]"] {
             assert_eq!(read(text), None, "{text}");
         }
-        assert_eq!(unsigned_integer(&json!(6.0)), Some(6));
-        assert_eq!(unsigned_integer(&json!(-6.0)), None);
+        assert_eq!(as_unsigned_integer(&json!(6.0)), Some(6));
+        assert_eq!(as_unsigned_integer(&json!(-6.0)), None);
     }
 }

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Algorithm, PublicKey, VerifyingKeyKind, invalid};
+use super::{PublicKey, SignatureAlgorithm, VerifyingKeyKind, invalid};
 use crate::{Code, Problem};
 
 /// Members that contain secrets, of any key type (RFC 7518 section 6, RFC 8037, and `priv` of AKP keys).
@@ -61,10 +61,10 @@ pub(super) fn parse(jwk: &Value) -> Result<PublicKey, Problem> {
             if jwk.contains_key("y") {
                 return Err(invalid("an OKP key has a y"));
             }
-            PublicKey::from_bytes(Algorithm::EdDsa, &coordinate::<32>(jwk, "x")?)?
+            PublicKey::from_bytes(SignatureAlgorithm::EdDsa, &coordinate::<32>(jwk, "x")?)?
         }
-        (Some("EC"), Some("P-256")) => PublicKey::from_bytes(Algorithm::Es256, &point::<32>(jwk)?)?,
-        (Some("EC"), Some("P-384")) => PublicKey::from_bytes(Algorithm::Es384, &point::<48>(jwk)?)?,
+        (Some("EC"), Some("P-256")) => PublicKey::from_bytes(SignatureAlgorithm::Es256, &point::<32>(jwk)?)?,
+        (Some("EC"), Some("P-384")) => PublicKey::from_bytes(SignatureAlgorithm::Es384, &point::<48>(jwk)?)?,
         _ => return Err(invalid("a JWK is of a kind that is not accepted")),
     };
     check_use(jwk)?;
@@ -112,7 +112,9 @@ fn check_algorithm(jwk: &Map<String, Value>, key: &PublicKey) -> Result<(), Prob
     let fits = match string(jwk, "alg")? {
         None => true,
         // RFC 9864 names the algorithm of an Ed25519 key after its curve.
-        Some(alg) => alg == key.algorithm().as_str() || (alg == "Ed25519" && key.algorithm() == Algorithm::EdDsa),
+        Some(alg) => {
+            alg == key.algorithm().as_str() || (alg == "Ed25519" && key.algorithm() == SignatureAlgorithm::EdDsa)
+        }
     };
     if fits { Ok(()) } else { Err(Code::AlgorithmMismatch.into()) }
 }

@@ -16,7 +16,7 @@ mod tests;
 
 /// Signature algorithm, by its JOSE name (RFC 8037, RFC 7518).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Algorithm {
+pub enum SignatureAlgorithm {
     /// Ed25519, strict verification.
     EdDsa,
     /// ECDSA on P-256 with SHA-256, 64-byte r||s.
@@ -25,7 +25,7 @@ pub enum Algorithm {
     Es384,
 }
 
-impl Algorithm {
+impl SignatureAlgorithm {
     /// Returns the JOSE name: `EdDSA`, `ES256` or `ES384`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -38,7 +38,7 @@ impl Algorithm {
 
     /// Returns the length of a signature, in bytes.
     #[must_use]
-    pub const fn signature_bytes(self) -> usize {
+    pub const fn signature_length(self) -> usize {
         match self {
             Self::EdDsa | Self::Es256 => 64,
             Self::Es384 => 96,
@@ -78,15 +78,15 @@ enum VerifyingKeyKind {
 impl PublicKey {
     /// Returns the algorithm of the key.
     #[must_use]
-    pub fn algorithm(&self) -> Algorithm {
+    pub fn algorithm(&self) -> SignatureAlgorithm {
         match &self.0 {
-            VerifyingKeyKind::Ed25519(_) => Algorithm::EdDsa,
-            VerifyingKeyKind::P256(_) => Algorithm::Es256,
-            VerifyingKeyKind::P384(_) => Algorithm::Es384,
+            VerifyingKeyKind::Ed25519(_) => SignatureAlgorithm::EdDsa,
+            VerifyingKeyKind::P256(_) => SignatureAlgorithm::Es256,
+            VerifyingKeyKind::P384(_) => SignatureAlgorithm::Es384,
         }
     }
 
-    /// Verifies a signature of [`Algorithm::signature_bytes`] over the message (not its hash): for Ed25519 strictly
+    /// Verifies a signature of [`SignatureAlgorithm::signature_length`] over the message (not its hash): for Ed25519 strictly
     /// (RFC 8032, with small-order points refused), for P-256 and P-384 as `r||s`.
     ///
     /// For P-256 and P-384, a signature with `s` and one with `-s` are both accepted, as in RFC 7518: other
@@ -107,11 +107,11 @@ impl PublicKey {
     ///
     /// # Errors
     /// `key_invalid`.
-    pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Problem> {
+    pub fn from_bytes(algorithm: SignatureAlgorithm, bytes: &[u8]) -> Result<Self, Problem> {
         match algorithm {
-            Algorithm::EdDsa => ed25519::public(bytes).map(VerifyingKeyKind::Ed25519),
-            Algorithm::Es256 => p256::public(bytes).map(VerifyingKeyKind::P256),
-            Algorithm::Es384 => p384::public(bytes).map(VerifyingKeyKind::P384),
+            SignatureAlgorithm::EdDsa => ed25519::public(bytes).map(VerifyingKeyKind::Ed25519),
+            SignatureAlgorithm::Es256 => p256::public(bytes).map(VerifyingKeyKind::P256),
+            SignatureAlgorithm::Es384 => p384::public(bytes).map(VerifyingKeyKind::P384),
         }
         .map(Self)
     }
@@ -183,14 +183,14 @@ pub trait Signer: Send + Sync {
     /// Returns the public key.
     fn public_key(&self) -> PublicKey;
 
-    /// Signs the message (not its hash). The signature has [`Algorithm::signature_bytes`] bytes.
+    /// Signs the message (not its hash). The signature has [`SignatureAlgorithm::signature_length`] bytes.
     ///
     /// # Errors
     /// `proof_generation`.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem>;
 
     /// Returns the signature algorithm.
-    fn algorithm(&self) -> Algorithm {
+    fn algorithm(&self) -> SignatureAlgorithm {
         self.public_key().algorithm()
     }
 }
@@ -206,11 +206,11 @@ enum SigningKeyKind {
 
 impl SecretKey {
     /// Generates a new key with `rng`.
-    pub fn generate(algorithm: Algorithm, mut rng: Rng<'_>) -> Self {
+    pub fn generate(algorithm: SignatureAlgorithm, mut rng: Rng<'_>) -> Self {
         Self(match algorithm {
-            Algorithm::EdDsa => SigningKeyKind::Ed25519(ed25519_dalek::SigningKey::generate(rng)),
-            Algorithm::Es256 => SigningKeyKind::P256(::p256::ecdsa::SigningKey::random(&mut rng)),
-            Algorithm::Es384 => SigningKeyKind::P384(::p384::ecdsa::SigningKey::random(&mut rng)),
+            SignatureAlgorithm::EdDsa => SigningKeyKind::Ed25519(ed25519_dalek::SigningKey::generate(rng)),
+            SignatureAlgorithm::Es256 => SigningKeyKind::P256(::p256::ecdsa::SigningKey::random(&mut rng)),
+            SignatureAlgorithm::Es384 => SigningKeyKind::P384(::p384::ecdsa::SigningKey::random(&mut rng)),
         })
     }
 
@@ -218,11 +218,11 @@ impl SecretKey {
     ///
     /// # Errors
     /// `key_invalid`: wrong length, or for P-256 and P-384 a scalar that is zero or not below the group's order.
-    pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Problem> {
+    pub fn from_bytes(algorithm: SignatureAlgorithm, bytes: &[u8]) -> Result<Self, Problem> {
         match algorithm {
-            Algorithm::EdDsa => ed25519::secret(bytes).map(SigningKeyKind::Ed25519),
-            Algorithm::Es256 => p256::secret(bytes).map(SigningKeyKind::P256),
-            Algorithm::Es384 => p384::secret(bytes).map(SigningKeyKind::P384),
+            SignatureAlgorithm::EdDsa => ed25519::secret(bytes).map(SigningKeyKind::Ed25519),
+            SignatureAlgorithm::Es256 => p256::secret(bytes).map(SigningKeyKind::P256),
+            SignatureAlgorithm::Es384 => p384::secret(bytes).map(SigningKeyKind::P384),
         }
         .map(Self)
     }
@@ -266,11 +266,11 @@ impl Signer for SecretKey {
         }
     }
 
-    fn algorithm(&self) -> Algorithm {
+    fn algorithm(&self) -> SignatureAlgorithm {
         match &self.0 {
-            SigningKeyKind::Ed25519(_) => Algorithm::EdDsa,
-            SigningKeyKind::P256(_) => Algorithm::Es256,
-            SigningKeyKind::P384(_) => Algorithm::Es384,
+            SigningKeyKind::Ed25519(_) => SignatureAlgorithm::EdDsa,
+            SigningKeyKind::P256(_) => SignatureAlgorithm::Es256,
+            SigningKeyKind::P384(_) => SignatureAlgorithm::Es384,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Multikey: a multicodec prefix and the key, in base58btc multibase (Controlled Identifiers 1.0 section 2.2.2).
 
-use super::{Algorithm, PublicKey, invalid};
+use super::{PublicKey, SignatureAlgorithm, invalid};
 use crate::{Code, Problem};
 
 const ED25519: [u8; 2] = [0xed, 0x01];
@@ -14,9 +14,9 @@ const MAX_TEXT: usize = 80;
 
 pub(super) fn encode(key: &PublicKey) -> String {
     let prefix = match key.algorithm() {
-        Algorithm::EdDsa => ED25519,
-        Algorithm::Es256 => P256,
-        Algorithm::Es384 => P384,
+        SignatureAlgorithm::EdDsa => ED25519,
+        SignatureAlgorithm::Es256 => P256,
+        SignatureAlgorithm::Es384 => P384,
     };
     let mut bytes = prefix.to_vec();
     bytes.extend_from_slice(&key.to_bytes());
@@ -32,9 +32,9 @@ pub(super) fn decode(text: &str) -> Result<PublicKey, Problem> {
     let bytes = bs58::decode(base58).into_vec().map_err(|_| encoding())?;
     let (prefix, key) = bytes.split_first_chunk::<2>().ok_or_else(|| invalid("a Multikey is too short"))?;
     match *prefix {
-        ED25519 => PublicKey::from_bytes(Algorithm::EdDsa, key),
-        P256 if key.len() == 33 => PublicKey::from_bytes(Algorithm::Es256, key),
-        P384 if key.len() == 49 => PublicKey::from_bytes(Algorithm::Es384, key),
+        ED25519 => PublicKey::from_bytes(SignatureAlgorithm::EdDsa, key),
+        P256 if key.len() == 33 => PublicKey::from_bytes(SignatureAlgorithm::Es256, key),
+        P384 if key.len() == 49 => PublicKey::from_bytes(SignatureAlgorithm::Es384, key),
         secret if SECRET.contains(&secret) => Err(Code::PrivateKeyExposed.into()),
         _ => Err(invalid("a Multikey is of a kind that is not accepted")),
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 
 fn keys() -> [SecretKey; 3] {
-    [(Algorithm::EdDsa, 32), (Algorithm::Es256, 32), (Algorithm::Es384, 48)]
+    [(SignatureAlgorithm::EdDsa, 32), (SignatureAlgorithm::Es256, 32), (SignatureAlgorithm::Es384, 48)]
         .map(|(algorithm, length)| SecretKey::from_bytes(algorithm, &[7; 48][..length]).unwrap())
 }
 
@@ -36,12 +36,12 @@ fn keys_go_through_each_form_and_come_back() {
 #[test]
 fn drawn_keys_sign_and_verify() {
     let mut rng = crate::seeded::SeededRng(1);
-    for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Es384] {
+    for algorithm in [SignatureAlgorithm::EdDsa, SignatureAlgorithm::Es256, SignatureAlgorithm::Es384] {
         let one = SecretKey::generate(algorithm, &mut rng);
         let other = SecretKey::generate(algorithm, &mut rng);
         assert_ne!(one.public_key(), other.public_key());
         let signature = one.sign(b"message").unwrap();
-        assert_eq!(signature.len(), algorithm.signature_bytes());
+        assert_eq!(signature.len(), algorithm.signature_length());
         one.public_key().verify(b"message", &signature).unwrap();
         for (key, message, signature) in [
             (other.public_key(), &b"message"[..], signature.clone()),
@@ -72,18 +72,18 @@ fn every_changed_bit_of_a_signature_is_refused() {
 fn secrets_are_not_printed() {
     let debug = format!("{:?}", keys());
     assert_eq!(debug, "[SecretKey(redacted), SecretKey(redacted), SecretKey(redacted)]");
-    assert_eq!(SecretKey::from_bytes(Algorithm::EdDsa, &[7; 31]).unwrap_err().code, Code::KeyInvalid);
+    assert_eq!(SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[7; 31]).unwrap_err().code, Code::KeyInvalid);
     for bytes in [&[0; 32][..], &[0xff; 32], &[7; 31], &[7; 33]] {
-        assert_eq!(SecretKey::from_bytes(Algorithm::Es256, bytes).unwrap_err().code, Code::KeyInvalid);
+        assert_eq!(SecretKey::from_bytes(SignatureAlgorithm::Es256, bytes).unwrap_err().code, Code::KeyInvalid);
     }
     for bytes in [&[0; 48][..], &[0xff; 48], &[7; 47], &[7; 49], &[7; 32]] {
-        assert_eq!(SecretKey::from_bytes(Algorithm::Es384, bytes).unwrap_err().code, Code::KeyInvalid);
+        assert_eq!(SecretKey::from_bytes(SignatureAlgorithm::Es384, bytes).unwrap_err().code, Code::KeyInvalid);
     }
 }
 
 #[test]
 fn weak_keys_are_refused() {
-    let ed25519 = |bytes: [u8; 32]| PublicKey::from_bytes(Algorithm::EdDsa, &bytes);
+    let ed25519 = |bytes: [u8; 32]| PublicKey::from_bytes(SignatureAlgorithm::EdDsa, &bytes);
     let (mut one, mut minus_one, mut not_canonical) = ([0; 32], [0xff; 32], [0xff; 32]);
     one[0] = 1;
     minus_one[0] = 0xec;
@@ -96,7 +96,7 @@ fn weak_keys_are_refused() {
     }
     assert!(ed25519([3; 32]).is_ok() || ed25519([4; 32]).is_ok());
     for point in [&[0][..], &[4; 65], &[2; 32], &[5; 33], &[]] {
-        assert_eq!(PublicKey::from_bytes(Algorithm::Es256, point).unwrap_err().code, Code::KeyInvalid);
+        assert_eq!(PublicKey::from_bytes(SignatureAlgorithm::Es256, point).unwrap_err().code, Code::KeyInvalid);
     }
 }
 
@@ -115,10 +115,10 @@ fn both_forms_of_an_es256_signature_hold_and_the_lower_one_is_made() {
 #[test]
 fn row_02_hmac_with_the_public_key_as_secret() {
     for alg in ["none", "None", "HS256", "HS512", "RS256", "ES384", "eddsa", "", "EdDSA "] {
-        assert_eq!(Algorithm::parse(alg).unwrap_err().code, Code::AlgorithmForbidden, "{alg}");
+        assert_eq!(SignatureAlgorithm::parse(alg).unwrap_err().code, Code::AlgorithmForbidden, "{alg}");
     }
-    for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
-        assert_eq!(Algorithm::parse(algorithm.as_str()).unwrap(), algorithm);
+    for algorithm in [SignatureAlgorithm::EdDsa, SignatureAlgorithm::Es256] {
+        assert_eq!(SignatureAlgorithm::parse(algorithm.as_str()).unwrap(), algorithm);
     }
     // The public key as a symmetric secret is no key here at all.
     let [ed25519, ..] = keys();
@@ -239,7 +239,7 @@ fn published_examples() {
     let signature = hex(
         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
     );
-    let secret = SecretKey::from_bytes(Algorithm::EdDsa, &secret).unwrap();
+    let secret = SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &secret).unwrap();
     assert_eq!(secret.public_key(), key);
     assert_eq!(secret.sign(b"").unwrap(), signature);
     key.verify(b"", &signature).unwrap();

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{ClaimQuery, CredentialQuery, Query, path_to_text, plan::Holding};
+use super::{ClaimQuery, CredentialQuery, Query, path_to_text, plan::AvailableCopy};
 use crate::{
     Code, Problem,
     format::CredentialFormat,
@@ -14,25 +14,25 @@ use crate::{
 };
 
 /// Type that every credential of the W3C data model has.
-const EVERY: &str = "VerifiableCredential";
+const BASE_TYPE: &str = "VerifiableCredential";
 
 /// Types that a credential query accepts.
-enum Types<'a> {
+enum AcceptedTypes<'a> {
     Vct(HashSet<&'a str>),
     /// Type names besides `VerifiableCredential`; `None` if a set has no other name, so that every credential has it.
     Names(Option<HashSet<&'a str>>),
 }
 
-impl<'a> Types<'a> {
+impl<'a> AcceptedTypes<'a> {
     /// Collects the accepted types; `None` for a credential query that this library does not support.
-    fn of(query: &'a CredentialQuery) -> Option<Self> {
+    fn from_query(query: &'a CredentialQuery) -> Option<Self> {
         if query.unsupported_reason().is_some() {
             return None;
         }
         if query.format == CredentialFormat::DcSdJwt {
             return Some(Self::Vct(query.vct_values.iter().map(String::as_str).collect()));
         }
-        let own = |set: &'a Vec<String>| set.iter().map(String::as_str).filter(|name| *name != EVERY);
+        let own = |set: &'a Vec<String>| set.iter().map(String::as_str).filter(|name| *name != BASE_TYPE);
         if query.type_values.iter().any(|set| own(set).next().is_none()) {
             return Some(Self::Names(None));
         }
@@ -40,7 +40,7 @@ impl<'a> Types<'a> {
     }
 
     /// Returns `false` only if the names show that no document, in any format, has types that both accept.
-    fn overlap(&self, other: &Self) -> bool {
+    fn may_overlap(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Vct(one), Self::Vct(other)) | (Self::Names(Some(one)), Self::Names(Some(other))) => {
                 !one.is_disjoint(other)
@@ -53,7 +53,7 @@ impl<'a> Types<'a> {
 
 /// Returns whether the answers to two claims queries for one claim can reveal two bounds in one direction: the queries
 /// have different bounds, or one has a bound and the other accepted values.
-fn narrows(one: &ClaimQuery, other: &ClaimQuery) -> bool {
+fn reveals_two_bounds(one: &ClaimQuery, other: &ClaimQuery) -> bool {
     match (&one.threshold, &other.threshold) {
         (Some(first), Some(second)) => first.direction() == second.direction() && first != second,
         (Some(_), None) => !other.values.is_empty(),
@@ -90,12 +90,13 @@ impl Query {
             }
         }
         asked.retain(|_, claims| claims.iter().any(|(_, claim)| claim.threshold.is_some()));
-        let types: Vec<Option<Types<'_>>> = self.credentials.iter().map(Types::of).collect();
+        let types: Vec<Option<AcceptedTypes<'_>>> = self.credentials.iter().map(AcceptedTypes::from_query).collect();
         let of = |index: &usize| types.get(*index).and_then(Option::as_ref);
         for claims in asked.values() {
             for (at, (index, claim)) in claims.iter().enumerate() {
                 let narrowed = claims.iter().skip(at.saturating_add(1)).find(|(other, beside)| {
-                    narrows(claim, beside) && of(index).zip(of(other)).is_some_and(|(one, other)| one.overlap(other))
+                    reveals_two_bounds(claim, beside)
+                        && of(index).zip(of(other)).is_some_and(|(one, other)| one.may_overlap(other))
                 });
                 if let Some((other, _)) = narrowed {
                     let id = |index: &usize| self.credentials.get(*index).map_or("", |credential| &credential.id);
@@ -115,7 +116,7 @@ impl Query {
     /// Returns the claims, each with the index of its copy, for which the query requests two bounds in one direction,
     /// or a bound and values, of the same copy. This occurs if the copy has two types that different credential queries
     /// name.
-    pub(super) fn contested(&self, holdings: &[Holding<'_>]) -> BTreeSet<(usize, ClaimPath)> {
+    pub(super) fn contested_claims(&self, holdings: &[AvailableCopy<'_>]) -> BTreeSet<(usize, ClaimPath)> {
         let mut contested = BTreeSet::new();
         for (index, holding) in holdings.iter().enumerate() {
             let fitting =
@@ -124,7 +125,7 @@ impl Query {
             let mut first: BTreeMap<&ClaimPath, Vec<&ClaimQuery>> = BTreeMap::new();
             for claim in claims.filter(|claim| is_conditional(claim)) {
                 let known = first.entry(&claim.path).or_default();
-                if known.iter().any(|other| narrows(claim, other)) {
+                if known.iter().any(|other| reveals_two_bounds(claim, other)) {
                     contested.insert((index, claim.path.clone()));
                 } else if !known.contains(&claim) {
                     known.push(claim);

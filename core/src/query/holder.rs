@@ -51,7 +51,7 @@ impl HolderRule {
             Value::String(name) if name == "any" => Ok(Self::Any),
             Value::Object(members) if members.len() == 1 => {
                 let claims = members.get("claims").ok_or_else(malformed)?;
-                let claims = paths(claims).ok_or_else(malformed)?;
+                let claims = parse_paths(claims).ok_or_else(malformed)?;
                 let named = |claim: &ClaimPath| claim.iter().all(|step| matches!(step, Step::Name(_)));
                 if claims.iter().all(named) { Ok(Self::Claims(claims)) } else { Err(malformed()) }
             }
@@ -80,7 +80,7 @@ impl HolderRule {
 
     /// Returns the claims whose values must be equal, as text paths below the subject; empty for the other rules.
     #[must_use]
-    pub fn claims(&self) -> Vec<String> {
+    pub fn claim_texts(&self) -> Vec<String> {
         match self {
             Self::Claims(claims) => claims.iter().map(|path| path_to_text(path)).collect(),
             Self::Key | Self::Any => Vec::new(),
@@ -90,30 +90,30 @@ impl HolderRule {
 
 /// Claim value, normalised so that equal values compare as equal (spec/protocol.md 4.12).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Comparable {
+pub enum ComparableValue {
     /// Text in NFC, case-folded, trimmed, with single spaces between words.
     Text(String),
     /// Instant, or date as the beginning of its day in UTC.
-    At(Timestamp),
+    Instant(Timestamp),
     /// Integer.
-    Number(i64),
+    Integer(i64),
     /// Boolean.
-    Flag(bool),
+    Boolean(bool),
 }
 
-impl Comparable {
+impl ComparableValue {
     /// Normalises a claim value; text that is a date or a `dateTimeStamp` becomes an instant. `None` for a value that
     /// cannot be compared: null, a number that is not an integer, an object, an array or blank text.
     #[must_use]
-    pub fn of(value: &Value) -> Option<Self> {
+    pub fn normalise(value: &Value) -> Option<Self> {
         match value {
-            Value::String(text) => date(text).map(Self::At).or_else(|| {
+            Value::String(text) => date(text).map(Self::Instant).or_else(|| {
                 let text = fold_case(text.nfc(), |_| false);
                 let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
                 (!text.is_empty()).then_some(Self::Text(text))
             }),
-            Value::Number(_) => json::integer(value).map(Self::Number),
-            Value::Bool(flag) => Some(Self::Flag(*flag)),
+            Value::Number(_) => json::as_integer(value).map(Self::Integer),
+            Value::Bool(flag) => Some(Self::Boolean(*flag)),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
     }
@@ -130,7 +130,7 @@ fn date(text: &str) -> Option<Timestamp> {
 /// Converts a path below the subject to a path from the root of a credential in the format: for the W3C formats,
 /// `credentialSubject` is put before it.
 #[must_use]
-pub fn path_in_format(format: CredentialFormat, claim: &[Step]) -> ClaimPath {
+pub fn path_from_root(format: CredentialFormat, claim: &[Step]) -> ClaimPath {
     let subject = format.subject_member().map(|name| Step::Name(name.to_owned()));
     subject.into_iter().chain(claim.iter().cloned()).collect()
 }
@@ -138,15 +138,15 @@ pub fn path_in_format(format: CredentialFormat, claim: &[Step]) -> ClaimPath {
 /// Returns the only value at a path, normalised for comparison. `None` if the path selects no value or several, or a
 /// value that cannot be compared.
 #[must_use]
-pub fn comparable_value_at(payload: &Map<String, Value>, path: &[Step]) -> Option<Comparable> {
+pub fn comparable_value_at(payload: &Map<String, Value>, path: &[Step]) -> Option<ComparableValue> {
     match values_at(payload, path).as_slice() {
-        [(_, value)] => Comparable::of(value),
+        [(_, value)] => ComparableValue::normalise(value),
         _ => None,
     }
 }
 
 /// Parses an array of 1 to 16 different claim paths; `None` for anything else.
-pub(super) fn paths(value: &Value) -> Option<Vec<ClaimPath>> {
+pub(super) fn parse_paths(value: &Value) -> Option<Vec<ClaimPath>> {
     let entries = value.as_array().filter(|entries| (1..=MAX_CLAIMS).contains(&entries.len()))?;
     let paths: Vec<ClaimPath> = entries.iter().map(|entry| parse_path(entry).ok()).collect::<Option<_>>()?;
     let mut seen = HashSet::new();
@@ -156,7 +156,7 @@ pub(super) fn paths(value: &Value) -> Option<Vec<ClaimPath>> {
 impl Query {
     /// Returns whether an answer to the query can contain more than one credential.
     #[must_use]
-    pub fn asks_for_several(&self) -> bool {
+    pub fn allows_several_credentials(&self) -> bool {
         self.credentials.len() > 1 || self.credentials.iter().any(|credential| credential.multiple)
     }
 
@@ -166,13 +166,13 @@ impl Query {
     /// # Errors
     /// `holder_missing` or `distinct_missing` if one is absent.
     pub fn require_holder_rule(&self) -> Result<(), Problem> {
-        if self.holder.is_none() && self.asks_for_several() {
+        if self.holder_rule.is_none() && self.allows_several_credentials() {
             let forms = "\"any\", \"key\" or {\"claims\": [...]}";
             let detail =
                 format!("the query accepts several credentials: add a holder rule with {HOLDER_MEMBER}, {forms}");
             return Err(Problem::new(Code::HolderMissing, detail));
         }
-        match self.credentials.iter().find(|asked| asked.multiple && asked.distinct.is_empty()) {
+        match self.credentials.iter().find(|asked| asked.multiple && asked.distinct_claims.is_empty()) {
             Some(asked) => {
                 let id = &asked.id;
                 let detail = format!("{id} asks for several: name the claims that must differ with {DISTINCT_MEMBER}");
@@ -184,7 +184,7 @@ impl Query {
 
     /// Checks that every claim compared by the holder rule or by `carnet_distinct` is requested by value in every claim
     /// set, and that `carnet_distinct` occurs only with `multiple`.
-    pub(super) fn check_compared(&self) -> Result<(), Problem> {
+    pub(super) fn check_compared_claims(&self) -> Result<(), Problem> {
         let malformed = |id: &str, what: &str, path: &[Step]| {
             let path = path_to_text(path);
             Err(Problem::new(
@@ -194,17 +194,17 @@ impl Query {
         };
         for asked in &self.credentials {
             // The path of the subject in an unsupported format is unknown, and such credentials are never compared.
-            if let (Some(HolderRule::Claims(claims)), Some(format)) = (&self.holder, asked.format.known()) {
-                let mut paths = claims.iter().map(|claim| path_in_format(format, claim));
-                if let Some(path) = paths.find(|path| !asked.always_asks_for(path)) {
+            if let (Some(HolderRule::Claims(claims)), Some(format)) = (&self.holder_rule, asked.format.known()) {
+                let mut paths = claims.iter().map(|claim| path_from_root(format, claim));
+                if let Some(path) = paths.find(|path| !asked.always_requests(path)) {
                     return malformed(&asked.id, HOLDER_MEMBER, &path);
                 }
             }
-            if !asked.distinct.is_empty() && !asked.multiple {
+            if !asked.distinct_claims.is_empty() && !asked.multiple {
                 let detail = format!("{}: {DISTINCT_MEMBER} requires multiple", asked.id);
                 return Err(Problem::new(Code::QueryMalformed, detail));
             }
-            if let Some(path) = asked.distinct.iter().find(|path| !asked.always_asks_for(path)) {
+            if let Some(path) = asked.distinct_claims.iter().find(|path| !asked.always_requests(path)) {
                 return malformed(&asked.id, DISTINCT_MEMBER, path);
             }
         }
@@ -214,7 +214,7 @@ impl Query {
 
 impl CredentialQuery {
     /// Returns whether the value at this path is requested, in every claim set if there are any.
-    fn always_asks_for(&self, path: &[Step]) -> bool {
+    fn always_requests(&self, path: &[Step]) -> bool {
         let mut asked = self.claims.iter().filter(|claim| claim.path == path && claim.threshold.is_none()).peekable();
         if self.claim_sets.is_empty() {
             return asked.peek().is_some();
@@ -249,7 +249,7 @@ mod tests {
         let one = json!([asked("a", "vc+sd-jwt", &["name", "born"])]);
         for rule in [json!("key"), json!("any"), json!({"claims": [["name"], ["born"]]})] {
             let parsed = query(&rule, &one).unwrap();
-            assert_eq!(parsed.holder.as_ref().unwrap().to_json(), rule);
+            assert_eq!(parsed.holder_rule.as_ref().unwrap().to_json(), rule);
             assert_eq!(Query::parse(&parsed.to_json()).unwrap(), parsed);
         }
         for bad in [
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn values_are_compared_as_people_would() {
-        let of = |value: Value| Comparable::of(&value);
+        let of = |value: Value| ComparableValue::normalise(&value);
         for (one, other) in [
             ("Jos\u{e9}", "Jose\u{301}"),
             ("Müller", "MÜLLER"),
@@ -321,7 +321,7 @@ mod tests {
         ] {
             assert_eq!(of(json!(one)), of(json!(other)), "{one} {other}");
         }
-        assert_eq!(of(json!(6.0)), Some(Comparable::Number(6)));
+        assert_eq!(of(json!(6.0)), Some(ComparableValue::Integer(6)));
         for (one, other) in [
             (json!("Müller"), json!("Mueller")),
             (json!("Jose"), json!("José")),

@@ -33,7 +33,7 @@ pub struct Query {
     /// Combinations of credentials that answer the query; empty: all credential queries must be answered.
     pub credential_sets: Vec<CredentialSet>,
     /// Required relation between the holders of the credentials; `None` if not stated.
-    pub holder: Option<HolderRule>,
+    pub holder_rule: Option<HolderRule>,
 }
 
 /// Credential query: a request for one kind of credential.
@@ -44,7 +44,7 @@ pub struct CredentialQuery {
     /// Requested format.
     pub format: RequestedFormat,
     /// `meta` of an unsupported format, unparsed; empty for a supported one.
-    pub foreign_meta: Map<String, Value>,
+    pub unparsed_meta: Map<String, Value>,
     /// Accepted `vct` values, for `dc+sd-jwt`.
     pub vct_values: Vec<String>,
     /// Accepted sets of types, for the W3C formats. A credential must have all types of one set.
@@ -53,9 +53,9 @@ pub struct CredentialQuery {
     pub multiple: bool,
     /// Claims whose values, taken together, must differ between any two credentials presented for this query
     /// (`carnet_distinct`).
-    pub distinct: Vec<ClaimPath>,
+    pub distinct_claims: Vec<ClaimPath>,
     /// `require_cryptographic_holder_binding`; Carnet's verifier always requires it.
-    pub holder_binding: bool,
+    pub requires_holder_binding: bool,
     /// Constraints on the issuer, one of which must be met (OpenID4VP 1.0 section 6.1.1); empty: none. If there is any,
     /// this library cannot answer the query.
     pub trusted_authorities: Vec<TrustedAuthority>,
@@ -70,7 +70,7 @@ pub struct CredentialQuery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedAuthority {
     /// Type of constraint, such as `aki`.
-    pub kind: String,
+    pub authority_type: String,
     /// Accepted values.
     pub values: Vec<String>,
 }
@@ -99,18 +99,18 @@ pub struct CredentialSet {
 
 /// Credential to be matched with a query: in a wallet with all claims disclosed, in a verifier as presented.
 #[derive(Debug, Clone, Copy)]
-pub struct Candidate<'a> {
+pub struct QueryCandidate<'a> {
     /// Format of the credential.
     pub format: CredentialFormat,
     /// Payload with the disclosed claims at their paths.
     pub payload: &'a Map<String, Value>,
     /// Thresholds whose proofs were verified; empty in a wallet, which has the values.
-    pub proved: &'a [Proved],
+    pub thresholds: &'a [VerifiedThreshold],
 }
 
 /// Threshold that a claim reaches according to a verified proof; its value may be hidden.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proved {
+pub struct VerifiedThreshold {
     /// Path of the claim, not of its commitments.
     pub path: ClaimPath,
     /// Direction of the proof: the claim is at least, or at most, the bound.
@@ -131,11 +131,11 @@ impl Query {
     ///
     /// # Errors
     /// `claim_unrequested` for an unknown id; `query_unmet` if a required credential is missing.
-    pub fn satisfied_by(&self, presented: &[&str]) -> Result<(), Problem> {
+    pub fn check_presented_ids(&self, presented: &[&str]) -> Result<(), Problem> {
         if presented.iter().any(|id| self.credential(id).is_none()) {
             return Err(Problem::new(Code::ClaimUnrequested, "an unrequested credential was presented"));
         }
-        self.needed(|id| presented.contains(&id)).map(|_| ())
+        self.required_ids(|id| presented.contains(&id)).map(|_| ())
     }
 
     /// Returns the ids of the credential queries that must be answered, given a predicate for those that can be: all
@@ -143,7 +143,7 @@ impl Query {
     ///
     /// # Errors
     /// `query_unmet` if they cannot all be answered.
-    fn needed(&self, met: impl Fn(&str) -> bool) -> Result<Vec<&str>, Problem> {
+    fn required_ids(&self, met: impl Fn(&str) -> bool) -> Result<Vec<&str>, Problem> {
         let unmet = |ids: &[&str]| {
             let asked = ids.iter().filter_map(|id| self.credential(id));
             let reasons = asked.filter_map(|asked| Some(format!("; {}: {}", asked.id, asked.unsupported_reason()?)));
@@ -178,14 +178,15 @@ impl CredentialQuery {
         if self.format.known().is_none() {
             return Some(format!("the format {} is not supported", self.format));
         }
-        let kinds: Vec<&str> = self.trusted_authorities.iter().map(|authority| authority.kind.as_str()).collect();
+        let kinds: Vec<&str> =
+            self.trusted_authorities.iter().map(|authority| authority.authority_type.as_str()).collect();
         (!kinds.is_empty()).then(|| format!("trusted_authorities of type {} are not supported", kinds.join(", ")))
     }
 
     /// Returns whether the candidate has the requested format and type. `false` if this library cannot answer the query
     /// ([`Self::unsupported_reason`]). Claims are not compared.
     #[must_use]
-    pub fn matches_format_and_type(&self, candidate: Candidate<'_>) -> bool {
+    pub fn matches_format_and_type(&self, candidate: QueryCandidate<'_>) -> bool {
         if self.format != candidate.format || self.unsupported_reason().is_some() {
             return false;
         }
@@ -205,32 +206,39 @@ impl CredentialQuery {
     /// satisfies, or of all claims if there are no claim sets, sorted and without repetition. A claim answered by a
     /// threshold proof has no path. `None` if the candidate does not answer the query.
     #[must_use]
-    pub fn paths_in(&self, candidate: Candidate<'_>) -> Option<Vec<ClaimPath>> {
+    pub fn matching_paths(&self, candidate: QueryCandidate<'_>) -> Option<Vec<ClaimPath>> {
         if !self.matches_format_and_type(candidate) {
             return None;
         }
         if self.claim_sets.is_empty() {
-            return self.claims.iter().map(|claim| claim.paths_in(candidate)).collect::<Option<Vec<_>>>().map(flat);
+            return self
+                .claims
+                .iter()
+                .map(|claim| claim.matching_paths(candidate))
+                .collect::<Option<Vec<_>>>()
+                .map(flatten_sorted);
         }
         self.claim_sets.iter().find_map(|set| {
             let claims = set.iter().map(|id| self.claims.iter().find(|claim| claim.id.as_deref() == Some(id)));
-            claims.map(|claim| claim?.paths_in(candidate)).collect::<Option<Vec<_>>>().map(flat)
+            claims.map(|claim| claim?.matching_paths(candidate)).collect::<Option<Vec<_>>>().map(flatten_sorted)
         })
     }
 
     /// Returns whether a disclosed path was requested: it equals a path of a claims query or of the commitments to a
     /// requested threshold, or one is a prefix of the other.
     #[must_use]
-    pub fn asks_for(&self, path: &[Step]) -> bool {
-        self.claims.iter().any(|claim| path::overlaps(&claim.path, path) || claim.asks_for_commitments(path))
+    pub fn requests_path(&self, path: &[Step]) -> bool {
+        self.claims
+            .iter()
+            .any(|claim| path::is_prefix_or_extension(&claim.path, path) || claim.requests_commitments(path))
     }
 }
 
 impl ClaimQuery {
     /// Returns the concrete paths at which the candidate has an accepted value; `None` if there are none. Empty if the
     /// threshold was proved without the value.
-    fn paths_in(&self, candidate: Candidate<'_>) -> Option<Vec<ClaimPath>> {
-        if self.is_proved_by(candidate.proved) {
+    fn matching_paths(&self, candidate: QueryCandidate<'_>) -> Option<Vec<ClaimPath>> {
+        if self.is_proved_by(candidate.thresholds) {
             return Some(Vec::new());
         }
         let paths: Vec<ClaimPath> = values_at(candidate.payload, &self.path)
@@ -245,7 +253,7 @@ impl ClaimQuery {
     /// there is one.
     #[must_use]
     pub fn accepts(&self, value: &Value) -> bool {
-        (self.values.is_empty() || self.values.iter().any(|accepted| same(accepted, value)))
+        (self.values.is_empty() || self.values.iter().any(|accepted| json_values_equal(accepted, value)))
             && self.threshold.as_ref().is_none_or(|threshold| threshold.is_met_by(value))
     }
 
@@ -260,26 +268,26 @@ impl ClaimQuery {
 
     /// Returns whether exactly the requested threshold was proved; a proof of another threshold does not count, even of
     /// a stricter one. `false` if the query has no threshold.
-    pub(crate) fn is_proved_by(&self, proved: &[Proved]) -> bool {
+    pub(crate) fn is_proved_by(&self, proved: &[VerifiedThreshold]) -> bool {
         self.threshold.as_ref().is_some_and(|threshold| {
             proved.iter().any(|proved| {
                 proved.direction == threshold.direction()
-                    && proved.bound == threshold.number()
+                    && proved.bound == threshold.comparable_bound()
                     && proved.path == self.path
             })
         })
     }
 
     /// Returns whether a disclosed path overlaps that of the array of commitments for the requested threshold.
-    fn asks_for_commitments(&self, path: &[Step]) -> bool {
+    fn requests_commitments(&self, path: &[Step]) -> bool {
         self.threshold
             .as_ref()
             .and_then(|threshold| commitments_path(&self.path, threshold.direction()))
-            .is_some_and(|commitments| path::overlaps(&commitments, path))
+            .is_some_and(|commitments| path::is_prefix_or_extension(&commitments, path))
     }
 }
 
-fn flat(paths: Vec<Vec<ClaimPath>>) -> Vec<ClaimPath> {
+fn flatten_sorted(paths: Vec<Vec<ClaimPath>>) -> Vec<ClaimPath> {
     let mut flat: Vec<ClaimPath> = paths.into_iter().flatten().collect();
     flat.sort();
     flat.dedup();
@@ -287,8 +295,8 @@ fn flat(paths: Vec<Vec<ClaimPath>>) -> Vec<ClaimPath> {
 }
 
 /// Compares two JSON values; integers by value, so that 6.0 equals 6.
-fn same(a: &Value, b: &Value) -> bool {
-    match (json::integer(a), json::integer(b)) {
+fn json_values_equal(a: &Value, b: &Value) -> bool {
+    match (json::as_integer(a), json::as_integer(b)) {
         (Some(a), Some(b)) => a == b,
         _ => a == b,
     }

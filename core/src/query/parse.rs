@@ -60,8 +60,8 @@ impl Query {
             .map(|set| credential_set(set, &ids))
             .collect::<Result<Vec<_>, _>>()?;
         let holder = members.get(HOLDER_MEMBER).map(HolderRule::parse).transpose()?;
-        let query = Self { credential_sets, credentials, holder };
-        query.check_compared()?;
+        let query = Self { credential_sets, credentials, holder_rule: holder };
+        query.check_compared_claims()?;
         query.check_bounds()?;
         Ok(query)
     }
@@ -79,14 +79,14 @@ impl Query {
                 .collect();
             query.insert("credential_sets".to_owned(), sets.into());
         }
-        if let Some(holder) = &self.holder {
+        if let Some(holder) = &self.holder_rule {
             query.insert(HOLDER_MEMBER.to_owned(), holder.to_json());
         }
         query.into()
     }
 }
 
-/// Returns the entries of an array of 1 to [`MAX_ENTRIES`] entries; `None` if the member is absent.
+/// Returns the entries of an array of 1 to [`MAX_LOG_ENTRIES`] entries; `None` if the member is absent.
 fn list<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a [Value]>, Problem> {
     match members.get(name) {
         None => Ok(None),
@@ -148,18 +148,18 @@ fn credential(value: &Value) -> Result<CredentialQuery, Problem> {
     check_claim_sets(&id, &claims, &claim_sets)?;
     let distinct = match members.get(DISTINCT_MEMBER) {
         None => Vec::new(),
-        Some(paths) => holder::paths(paths)
+        Some(paths) => holder::parse_paths(paths)
             .ok_or_else(|| malformed(format!("{id}: {DISTINCT_MEMBER} is not a list of different paths")))?,
     };
     Ok(CredentialQuery {
         multiple: boolean(members, "multiple", false)?,
-        distinct,
-        holder_binding: boolean(members, "require_cryptographic_holder_binding", true)?,
+        distinct_claims: distinct,
+        requires_holder_binding: boolean(members, "require_cryptographic_holder_binding", true)?,
         id,
         format,
         vct_values,
         type_values,
-        foreign_meta,
+        unparsed_meta: foreign_meta,
         trusted_authorities: list(members, "trusted_authorities")?
             .unwrap_or_default()
             .iter()
@@ -200,7 +200,7 @@ fn trusted_authority(value: &Value) -> Result<TrustedAuthority, Problem> {
     let kind = members.get("type").and_then(Value::as_str).filter(|kind| !kind.is_empty());
     let kind = kind.ok_or_else(|| malformed(format!("{what} has no type")))?.to_owned();
     let values = list(members, "values")?.ok_or_else(|| malformed(format!("{what} has no values")))?;
-    Ok(TrustedAuthority { kind, values: strings(&Value::from(values), what)? })
+    Ok(TrustedAuthority { authority_type: kind, values: strings(&Value::from(values), what)? })
 }
 
 fn check_claim_sets(id: &str, claims: &[ClaimQuery], sets: &[Vec<String>]) -> Result<(), Problem> {
@@ -230,10 +230,10 @@ fn claim(value: &Value) -> Result<ClaimQuery, Problem> {
     };
     let path = parse_path(members.get("path").ok_or_else(|| malformed("a claim query has no path"))?)?;
     let values = list(members, "values")?.unwrap_or_default().to_vec();
-    if values.iter().any(|value| !(value.is_string() || value.is_boolean() || json::integer(value).is_some())) {
+    if values.iter().any(|value| !(value.is_string() || value.is_boolean() || json::as_integer(value).is_some())) {
         return Err(malformed("values contains an element that is not a string, an integer or a boolean"));
     }
-    let threshold = Threshold::of_query(members)?;
+    let threshold = Threshold::parse(members)?;
     if threshold.is_some() && !values.is_empty() {
         return Err(malformed("a claim has both values and a threshold"));
     }
@@ -257,8 +257,8 @@ fn credential_set(value: &Value, ids: &HashSet<&str>) -> Result<CredentialSet, P
 }
 
 fn credential_to_json(query: &CredentialQuery) -> Value {
-    let meta = if !query.foreign_meta.is_empty() || query.format.known().is_none() {
-        query.foreign_meta.clone().into()
+    let meta = if !query.unparsed_meta.is_empty() || query.format.known().is_none() {
+        query.unparsed_meta.clone().into()
     } else if query.format == CredentialFormat::DcSdJwt {
         json!({"vct_values": query.vct_values})
     } else {
@@ -272,16 +272,17 @@ fn credential_to_json(query: &CredentialQuery) -> Value {
     if query.multiple {
         members.insert("multiple".to_owned(), true.into());
     }
-    if !query.distinct.is_empty() {
-        let paths = query.distinct.iter().map(|path| path_to_json(path)).collect();
+    if !query.distinct_claims.is_empty() {
+        let paths = query.distinct_claims.iter().map(|path| path_to_json(path)).collect();
         members.insert(DISTINCT_MEMBER.to_owned(), paths);
     }
-    if !query.holder_binding {
+    if !query.requires_holder_binding {
         members.insert("require_cryptographic_holder_binding".to_owned(), false.into());
     }
     if !query.trusted_authorities.is_empty() {
         let authorities = query.trusted_authorities.iter();
-        let authorities = authorities.map(|authority| json!({"type": authority.kind, "values": authority.values}));
+        let authorities =
+            authorities.map(|authority| json!({"type": authority.authority_type, "values": authority.values}));
         members.insert("trusted_authorities".to_owned(), authorities.collect());
     }
     if !query.claims.is_empty() {

@@ -26,7 +26,7 @@ pub fn parse_path(value: &Value) -> Result<ClaimPath, Problem> {
         .map(|step| match step {
             Value::String(name) => Ok(Step::Name(name.clone())),
             Value::Null => Ok(Step::All),
-            Value::Number(_) => json::unsigned_integer(step)
+            Value::Number(_) => json::as_unsigned_integer(step)
                 .and_then(|index| usize::try_from(index).ok())
                 .map(Step::Index)
                 .ok_or_else(|| malformed("has a number that is not an array index")),
@@ -96,7 +96,7 @@ fn follow<'a>(at: ClaimPath, value: &'a Value, step: &Step) -> Vec<(ClaimPath, &
 }
 
 /// Returns whether two paths are equal or one is a prefix of the other. `All` matches any index.
-pub(super) fn overlaps(asked: &[Step], path: &[Step]) -> bool {
+pub(super) fn is_prefix_or_extension(asked: &[Step], path: &[Step]) -> bool {
     asked.iter().zip(path).all(|(a, b)| match (a, b) {
         (Step::All, Step::Index(_)) | (Step::Index(_), Step::All) => true,
         (a, b) => a == b,
@@ -106,7 +106,7 @@ pub(super) fn overlaps(asked: &[Step], path: &[Step]) -> bool {
 /// Returns whether `outer` is the path of a claim, or of one that contains it, where `All` stands for any index.
 #[must_use]
 pub fn contains(outer: &[Step], path: &[Step]) -> bool {
-    outer.len() <= path.len() && overlaps(outer, path)
+    outer.len() <= path.len() && is_prefix_or_extension(outer, path)
 }
 
 #[cfg(test)]

@@ -65,8 +65,8 @@ fn a_malformed_query_is_refused() {
 fn the_paths_that_answer_are_those_with_accepted_values() {
     let query = Query::parse(&query()).unwrap();
     let q = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"b": ["w", "x", 2]}}));
-    let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload: &q, proved: &[] };
-    let paths = query.credential("q").unwrap().paths_in(candidate).unwrap();
+    let candidate = QueryCandidate { format: CredentialFormat::VcSdJwt, payload: &q, thresholds: &[] };
+    let paths = query.credential("q").unwrap().matching_paths(candidate).unwrap();
     let texts: Vec<_> = paths.iter().map(|path| path_to_text(path)).collect();
     assert_eq!(texts, ["s.b[1]", "s.b[2]"]);
 }
@@ -77,14 +77,20 @@ fn a_candidate_of_another_format_or_type_does_not_fit() {
     let credential = query.credential("q").unwrap();
     let payload = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"a": 1}}));
     assert!(
-        credential.paths_in(Candidate { format: CredentialFormat::VcSdJwt, payload: &payload, proved: &[] }).is_some()
+        credential
+            .matching_paths(QueryCandidate { format: CredentialFormat::VcSdJwt, payload: &payload, thresholds: &[] })
+            .is_some()
     );
     assert!(
-        credential.paths_in(Candidate { format: CredentialFormat::LdpVc, payload: &payload, proved: &[] }).is_none()
+        credential
+            .matching_paths(QueryCandidate { format: CredentialFormat::LdpVc, payload: &payload, thresholds: &[] })
+            .is_none()
     );
     let other = object(json!({"type": ["VerifiableCredential"], "s": {"a": 1}}));
     assert!(
-        credential.paths_in(Candidate { format: CredentialFormat::VcSdJwt, payload: &other, proved: &[] }).is_none()
+        credential
+            .matching_paths(QueryCandidate { format: CredentialFormat::VcSdJwt, payload: &other, thresholds: &[] })
+            .is_none()
     );
 }
 
@@ -94,20 +100,20 @@ fn what_was_asked_for_includes_the_way_there_and_what_lies_below() {
     let credential = query.credential("q").unwrap();
     let path = |value: Value| parse_path(&value).unwrap();
     for asked in [json!(["s"]), json!(["s", "b"]), json!(["s", "b", 4]), json!(["s", "a", "deep"])] {
-        assert!(credential.asks_for(&path(asked.clone())), "{asked}");
+        assert!(credential.requests_path(&path(asked.clone())), "{asked}");
     }
     for not in [json!(["t"]), json!(["s", "c"])] {
-        assert!(!credential.asks_for(&path(not.clone())), "{not}");
+        assert!(!credential.requests_path(&path(not.clone())), "{not}");
     }
 }
 
 #[test]
 fn satisfied_means_all_that_is_required_and_nothing_unknown() {
     let query = Query::parse(&query()).unwrap();
-    assert!(query.satisfied_by(&["q"]).is_ok());
-    assert!(query.satisfied_by(&["q", "r"]).is_ok());
-    assert_eq!(query.satisfied_by(&["r"]).unwrap_err().code, Code::QueryUnmet);
-    assert_eq!(query.satisfied_by(&["q", "z"]).unwrap_err().code, Code::ClaimUnrequested);
+    assert!(query.check_presented_ids(&["q"]).is_ok());
+    assert!(query.check_presented_ids(&["q", "r"]).is_ok());
+    assert_eq!(query.check_presented_ids(&["r"]).unwrap_err().code, Code::QueryUnmet);
+    assert_eq!(query.check_presented_ids(&["q", "z"]).unwrap_err().code, Code::ClaimUnrequested);
 }
 
 /// A set in which either of two queries answers; the first one is `other`.
@@ -128,7 +134,7 @@ fn what_is_not_understood_is_not_met_and_another_option_answers() {
         "claims": [{"path": ["org.example.permit.1", "right"], "intent_to_retain": true}]});
     let q = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"a": 1}, "org.example.permit.1": {"right": 1}}));
     let r = object(json!({"vct": "urn:r", "c": 1}));
-    let held = |format: CredentialFormat| Candidate { format, payload: &q, proved: &[] };
+    let held = |format: CredentialFormat| QueryCandidate { format, payload: &q, thresholds: &[] };
     assert!(either(&plain).credential("q").unwrap().matches_format_and_type(held(CredentialFormat::VcSdJwt)));
     for (other, said) in [(&constrained, "aki, etsi_tl"), (&foreign, "mso_mdoc")] {
         let query = either(other);
@@ -136,20 +142,23 @@ fn what_is_not_understood_is_not_met_and_another_option_answers() {
         let asked = query.credential("q").unwrap();
         // Neither a holder nor a verifier accepts a credential that would fit but for that.
         for format in CredentialFormat::ALL {
-            assert!(!asked.matches_format_and_type(held(format)) && asked.paths_in(held(format)).is_none(), "{other}");
+            assert!(
+                !asked.matches_format_and_type(held(format)) && asked.matching_paths(held(format)).is_none(),
+                "{other}"
+            );
         }
-        assert!(query.credential("r").unwrap().matches_format_and_type(Candidate {
+        assert!(query.credential("r").unwrap().matches_format_and_type(QueryCandidate {
             format: CredentialFormat::DcSdJwt,
             payload: &r,
-            proved: &[]
+            thresholds: &[]
         }));
-        assert!(query.satisfied_by(&["r"]).is_ok());
-        let unmet = query.satisfied_by(&[]).unwrap_err();
+        assert!(query.check_presented_ids(&["r"]).is_ok());
+        let unmet = query.check_presented_ids(&[]).unwrap_err();
         assert_eq!(unmet.code, Code::QueryUnmet);
         assert!(unmet.detail.contains(said), "{}", unmet.detail);
         // By itself it has no answer, and is still a query.
         let alone = Query::parse(&json!({"credentials": [other]})).unwrap();
-        assert_eq!(alone.needed(|_| false).unwrap_err().code, Code::QueryUnmet);
+        assert_eq!(alone.required_ids(|_| false).unwrap_err().code, Code::QueryUnmet);
     }
 }
 
@@ -178,8 +187,8 @@ fn a_whole_number_is_one_value_however_it_is_written() {
     };
     let answers = |values: Value, value: Value| {
         let payload = object(json!({"type": ["Q"], "s": {"n": value}}));
-        let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload: &payload, proved: &[] };
-        asked(values).unwrap().credentials[0].paths_in(candidate).is_some()
+        let candidate = QueryCandidate { format: CredentialFormat::VcSdJwt, payload: &payload, thresholds: &[] };
+        asked(values).unwrap().credentials[0].matching_paths(candidate).is_some()
     };
     for one in [json!(6), json!(6.0)] {
         for other in [json!(6), json!(6.0)] {

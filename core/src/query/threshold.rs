@@ -25,9 +25,9 @@ impl Threshold {
     /// # Errors
     /// `threshold_invalid` or `date_malformed` for any other bound.
     pub fn new(direction: Direction, bound: Value) -> Result<Self, Problem> {
-        let number = OrderedValue::of_threshold(&bound)?;
+        let number = OrderedValue::from_threshold(&bound)?;
         // An integer is stored without a fraction: 6.0 as 6.
-        let bound = json::integer(&bound).map_or(bound, Value::from);
+        let bound = json::as_integer(&bound).map_or(bound, Value::from);
         Ok(Self { direction, bound, number })
     }
 
@@ -35,7 +35,7 @@ impl Threshold {
     ///
     /// # Errors
     /// `query_malformed` for two thresholds or a malformed bound.
-    pub(super) fn of_query(members: &Map<String, Value>) -> Result<Option<Self>, Problem> {
+    pub(super) fn parse(members: &Map<String, Value>) -> Result<Option<Self>, Problem> {
         let bound = |direction: Direction| members.get(direction.query_member()).map(|bound| (direction, bound));
         let (direction, bound) = match (bound(Direction::AtLeast), bound(Direction::AtMost)) {
             (None, None) => return Ok(None),
@@ -64,27 +64,27 @@ impl Threshold {
 
     /// Returns the bound as a number that can be compared with other bounds of the same form.
     #[must_use]
-    pub fn number(&self) -> OrderedValue {
+    pub fn comparable_bound(&self) -> OrderedValue {
         self.number
     }
 
     /// Returns whether the bound is a date.
     #[must_use]
     pub fn is_date(&self) -> bool {
-        form(&self.bound) == BoundForm::Day
+        bound_form(&self.bound) == BoundForm::Day
     }
 
     /// Returns whether a value has the same form as the bound: both are dates or instants, both numbers, or both CEFR
     /// levels. The value itself is not checked.
     pub(crate) fn is_comparable_with(&self, value: &Value) -> bool {
-        form(value) == form(&self.bound)
+        bound_form(value) == bound_form(&self.bound)
     }
 
     /// Returns whether a disclosed value reaches the bound; a value of another form does not.
     #[must_use]
     pub fn is_met_by(&self, value: &Value) -> bool {
         self.is_comparable_with(value)
-            && OrderedValue::of_claim(self.direction, value).is_ok_and(|number| match self.direction {
+            && OrderedValue::from_claim(self.direction, value).is_ok_and(|number| match self.direction {
                 Direction::AtLeast => number >= self.number,
                 Direction::AtMost => number <= self.number,
             })
@@ -109,7 +109,7 @@ enum BoundForm {
 }
 
 /// Classifies a value by its JSON type; a text with a hyphen counts as a date.
-fn form(value: &Value) -> BoundForm {
+fn bound_form(value: &Value) -> BoundForm {
     match value {
         Value::Number(_) => BoundForm::Number,
         Value::String(text) if text.contains('-') => BoundForm::Day,
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn row_86_an_absurd_threshold_is_no_query() {
-        let of = |bound: Value| Threshold::of_query(json!({"carnet_at_least": bound}).as_object().unwrap());
+        let of = |bound: Value| Threshold::parse(json!({"carnet_at_least": bound}).as_object().unwrap());
         for bad in
             [json!(-1), json!(65_536), json!(1.5), json!("1899-12-31"), json!("2027-02-30"), json!("D1"), json!([])]
         {
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!((&six, six.bound()), (&of(json!(6)).unwrap().unwrap(), &json!(6)));
         assert!(six.is_met_by(&json!(6.0)) && six.is_met_by(&json!(6)) && !six.is_met_by(&json!(5.0)));
         let both = json!({"carnet_at_least": 1, "carnet_at_most": 2});
-        assert_eq!(Threshold::of_query(both.as_object().unwrap()).unwrap_err().code, Code::QueryMalformed);
+        assert_eq!(Threshold::parse(both.as_object().unwrap()).unwrap_err().code, Code::QueryMalformed);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Receipt, by};
+use super::{Receipt, require_verifier};
 use crate::{
     Code, Problem,
     did::{DidUrl, Resolve},
@@ -16,10 +16,10 @@ use crate::{
 /// The `typ` of an erasure request.
 pub const ERASURE_TYP: &str = "carnet-erasure+jwt";
 /// Members of an erasure request: those of its header, and those of its payload.
-const FORM: ([&str; 3], [&str; 3]) = (["alg", "jwk", "typ"], ["aud", "iat", "receipt_digest"]);
+const PERMITTED_MEMBERS: ([&str; 3], [&str; 3]) = (["alg", "jwk", "typ"], ["aud", "iat", "receipt_digest"]);
 
 pub(super) const CONFIRMATION: StatementKind =
-    StatementKind { type_name: "ErasureConfirmation", invalid: Code::ReceiptInvalid };
+    StatementKind { type_name: "ErasureConfirmation", invalid_code: Code::ReceiptInvalid };
 
 fn unproven(what: &str) -> Problem {
     Problem::new(Code::ErasureUnproven, what)
@@ -30,7 +30,7 @@ fn unproven(what: &str) -> Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErasureRequest {
     receipt_digest: String,
-    made: Timestamp,
+    issued_at: Timestamp,
 }
 
 impl ErasureRequest {
@@ -40,7 +40,7 @@ impl ErasureRequest {
     /// # Errors
     /// `erasure_unproven` if the receipt does not name the key; `algorithm_forbidden` for a P-384 key;
     /// `proof_generation`.
-    pub fn make(receipt: &Receipt, signer: &dyn Signer, now: Timestamp) -> Result<String, Problem> {
+    pub fn sign(receipt: &Receipt, signer: &dyn Signer, now: Timestamp) -> Result<String, Problem> {
         let key = signer.public_key();
         if !receipt.content().holder_keys.contains(&key.thumbprint()) {
             return Err(unproven("the receipt does not name this key"));
@@ -72,7 +72,7 @@ impl ErasureRequest {
             return Err(unproven("it is signed with a key that did not sign the presentation"));
         }
         jws.verify(key)?;
-        jws.require_form(&FORM.0, &FORM.1)?;
+        jws.require_known_members(&PERMITTED_MEMBERS.0, &PERMITTED_MEMBERS.1)?;
         let claim = |name: &str| jws.payload().get(name);
         if claim("aud").ok_or(Code::DomainMissing)? != &json!(receipt.verifier()) {
             return Err(Problem::new(Code::DomainMismatch, "the erasure request is for another verifier"));
@@ -85,7 +85,7 @@ impl ErasureRequest {
         let clock = VerificationTime { now, skew };
         clock.require_past(made, "its iat")?;
         clock.require_not_expired(made.plus(max_age), "the time to bring it")?;
-        Ok(Self { receipt_digest: receipt.digest().to_owned(), made })
+        Ok(Self { receipt_digest: receipt.digest().to_owned(), issued_at: made })
     }
 
     /// Returns the [digest](Receipt::digest) of the receipt.
@@ -96,21 +96,21 @@ impl ErasureRequest {
 
     /// Returns the time at which the request was signed (`iat`).
     #[must_use]
-    pub fn made(&self) -> Timestamp {
-        self.made
+    pub fn issued_at(&self) -> Timestamp {
+        self.issued_at
     }
 }
 
 /// Signed confirmation by a verifier that it has erased the data of a receipt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ErasureConfirmation {
-    content: Content,
+    content: ConfirmationContent,
     document: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Content {
+struct ConfirmationContent {
     receipt_digest: String,
     request: String,
     #[serde(with = "instant")]
@@ -131,10 +131,10 @@ impl ErasureConfirmation {
         signer: &dyn Signer,
         now: Timestamp,
     ) -> Result<Self, Problem> {
-        by(kid.did().as_str(), receipt.verifier())?;
-        let content = Content {
+        require_verifier(kid.did().as_str(), receipt.verifier())?;
+        let content = ConfirmationContent {
             receipt_digest: receipt.digest().to_owned(),
-            request: receipt.content().request.clone(),
+            request: receipt.content().request_id.clone(),
             erased_at,
         };
         content.check(receipt)?;
@@ -159,8 +159,8 @@ impl ErasureConfirmation {
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
         let clock = VerificationTime { now, skew };
-        let accept = |issuer: &str| by(issuer, receipt.verifier());
-        let content = CONFIRMATION.verify::<Content>(document, accept, clock, resolver)?.subject;
+        let accept = |issuer: &str| require_verifier(issuer, receipt.verifier());
+        let content = CONFIRMATION.verify::<ConfirmationContent>(document, accept, clock, resolver)?.subject;
         content.check(receipt)?;
         clock.require_past(content.erased_at, "its erased_at")?;
         Ok(Self { content, document: document.clone() })
@@ -174,7 +174,7 @@ impl ErasureConfirmation {
 
     /// Returns the verifier's id of the presentation request.
     #[must_use]
-    pub fn request(&self) -> &str {
+    pub fn request_id(&self) -> &str {
         &self.content.request
     }
 
@@ -191,9 +191,9 @@ impl ErasureConfirmation {
     }
 }
 
-impl Content {
+impl ConfirmationContent {
     fn check(&self, receipt: &Receipt) -> Result<(), Problem> {
-        if self.receipt_digest != receipt.digest() || self.request != receipt.content().request {
+        if self.receipt_digest != receipt.digest() || self.request != receipt.content().request_id {
             return Err(Problem::new(Code::ReceiptMismatch, "the confirmation is for another receipt"));
         }
         let in_order = self.erased_at >= receipt.content().verified_at;

@@ -4,20 +4,20 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ErasureConfirmation, ExpectedReceipt, RECEIPT, Receipt, by, request_digest};
+use super::{ErasureConfirmation, ExpectedReceipt, RECEIPT, Receipt, request_digest, require_verifier};
 use crate::{
     Code, Problem,
-    did::{Did, DidUrl, Resolve, SelfContained, VerificationRelationship},
+    did::{Did, DidUrl, Resolve, SelfContainedResolver, VerificationRelationship},
     json::{self, Limits},
     secure::jose::{Jws, KeyRef},
     time::Timestamp,
-    trust::registration::{ExpectedRegistration, KeyStanding, Registration, registrations_in_request},
+    trust::registration::{ExpectedRegistration, ReceiptKeyState, Registration, registrations_in_request},
 };
 
 /// The `typ` of a request object.
 pub const REQUEST_TYP: &str = "oauth-authz-req+jwt";
 /// Client identifier prefix of a verifier that is identified by its DID (OpenID4VP 1.0 section 5.9.3).
-pub const CLIENT_ID_PREFIX: &str = "decentralized_identifier:";
+pub const DID_CLIENT_ID_PREFIX: &str = "decentralized_identifier:";
 /// The `type` of an exported receipt.
 const FORMAT: &str = "carnet-receipt/1";
 
@@ -63,7 +63,7 @@ impl ExportedReceipt {
 pub struct EvidenceAnchors<'a> {
     /// Predicate that is `true` for the DIDs of the registrars that the third party trusts. DIDs of other registrars
     /// are never resolved.
-    pub registrars: &'a dyn Fn(&str) -> bool,
+    pub is_pinned_registrar: &'a dyn Fn(&str) -> bool,
     /// Resolver for the DIDs of the registrars.
     pub resolver: &'a dyn Resolve,
     /// Current time.
@@ -83,7 +83,7 @@ pub enum SignerProof {
 
 /// Erasure that the confirmation in an export states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Erasure {
+pub enum ErasureEvidence {
     /// Confirmed by the verifier, with a key that is proved in the same way as the receipt's.
     Confirmed(Timestamp),
     /// Confirmed with a key without proof that it is the verifier's, such as one that is newer than the registration.
@@ -95,16 +95,16 @@ pub enum Erasure {
 pub struct ReceiptEvidence {
     receipt: Receipt,
     registration: Option<Registration>,
-    signer: SignerProof,
-    request_signed: bool,
-    erasure: Option<Erasure>,
+    signer_proof: SignerProof,
+    request_signature_verified: bool,
+    erasure: Option<ErasureEvidence>,
 }
 
 impl ReceiptEvidence {
     /// Verifies an export: the receipt is for the included request, if there is one, and is signed with a key of the
     /// verifier. The key is proved by the verifier's DID (did:key, did:jwk), or by a registration in the request that a
     /// pinned registrar signed and that was valid when the presentation was verified. The signatures of the request and
-    /// of the confirmation are verified if their keys are proved in the same way; [`Self::request_signed`] and
+    /// of the confirmation are verified if their keys are proved in the same way; [`Self::request_signature_verified`] and
     /// [`Self::erasure`] tell the result.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl ReceiptEvidence {
     pub fn verify(file: &ExportedReceipt, pinned: &EvidenceAnchors<'_>) -> Result<Self, Problem> {
         let issuer = file.receipt.get("issuer").and_then(Value::as_str);
         let verifier = Did::parse(issuer.ok_or_else(|| RECEIPT.problem("its issuer is not a DID"))?)?;
-        let request = file.request.as_deref().map(|text| Request::read(text, &verifier)).transpose()?;
+        let request = file.request.as_deref().map(|text| NamedRequest::read(text, &verifier)).transpose()?;
         let registration = match &request {
             Some(request) => request.registration(&verifier, verified_at(&file.receipt)?, pinned)?,
             None => None,
@@ -130,10 +130,10 @@ impl ReceiptEvidence {
             skew: pinned.skew,
         };
         let receipt = Receipt::verify(&file.receipt, &expected, &*resolver)?;
-        let request_signed = request.map(|request| request.is_signed(&*resolver)).transpose()?.unwrap_or(false);
+        let request_signed = request.map(|request| request.verify_signature(&*resolver)).transpose()?.unwrap_or(false);
         let confirmation = file.confirmation.as_ref();
         let erasure = confirmation.map(|document| erasure(document, &receipt, pinned, &*resolver)).transpose()?;
-        Ok(Self { receipt, registration, signer, request_signed, erasure })
+        Ok(Self { receipt, registration, signer_proof: signer, request_signature_verified: request_signed, erasure })
     }
 
     /// Returns the verified receipt.
@@ -150,42 +150,42 @@ impl ReceiptEvidence {
 
     /// Returns the evidence that the signing key belongs to the verifier.
     #[must_use]
-    pub fn signer(&self) -> SignerProof {
-        self.signer
+    pub fn signer_proof(&self) -> SignerProof {
+        self.signer_proof
     }
 
     /// Returns whether the request's signature was verified; `false` without a request, or if its key is not proved to
     /// be the verifier's. (An invalid signature is an error of [`Self::verify`].) The receipt contains the digest of
     /// the request in either case.
     #[must_use]
-    pub fn request_signed(&self) -> bool {
-        self.request_signed
+    pub fn request_signature_verified(&self) -> bool {
+        self.request_signature_verified
     }
 
     /// Returns the erasure that the confirmation states; `None` if the export has no confirmation.
     #[must_use]
-    pub fn erasure(&self) -> Option<Erasure> {
+    pub fn erasure(&self) -> Option<ErasureEvidence> {
         self.erasure
     }
 }
 
 /// Request object of which only the named verifier was checked; its signature is not verified yet.
-struct Request {
+struct NamedRequest {
     jws: Jws,
     method: DidUrl,
 }
 
-impl Request {
+impl NamedRequest {
     fn read(text: &str, verifier: &Did) -> Result<Self, Problem> {
         let jws = Jws::parse(text)?;
         jws.require_typ(REQUEST_TYP)?;
         let client_id = jws.payload().get("client_id").and_then(Value::as_str).unwrap_or_default();
-        by(client_id.strip_prefix(CLIENT_ID_PREFIX).unwrap_or_default(), verifier.as_str())?;
+        require_verifier(client_id.strip_prefix(DID_CLIENT_ID_PREFIX).unwrap_or_default(), verifier.as_str())?;
         let KeyRef::Kid(kid) = jws.key_ref() else {
             return Err(Problem::new(Code::HeaderKeyAmbiguous, "the request does not name its key by kid"));
         };
         let method = DidUrl::parse(kid)?;
-        by(method.did().as_str(), verifier.as_str())?;
+        require_verifier(method.did().as_str(), verifier.as_str())?;
         Ok(Self { jws, method })
     }
 
@@ -198,15 +198,17 @@ impl Request {
         pinned: &EvidenceAnchors<'_>,
     ) -> Result<Option<Registration>, Problem> {
         let documents = registrations_in_request(self.jws.payload());
-        let issuer = |document: &&Value| document.get("issuer").and_then(Value::as_str).is_some_and(pinned.registrars);
+        let issuer =
+            |document: &&Value| document.get("issuer").and_then(Value::as_str).is_some_and(pinned.is_pinned_registrar);
         let Some(document) = documents.iter().find(issuer).and_then(Value::as_object) else { return Ok(None) };
-        let EvidenceAnchors { registrars, skew, .. } = *pinned;
-        let expected = ExpectedRegistration { asker: verifier.as_str(), registrars, now: at, skew };
+        let EvidenceAnchors { is_pinned_registrar: registrars, skew, .. } = *pinned;
+        let expected =
+            ExpectedRegistration { verifier: verifier.as_str(), is_trusted_registrar: registrars, now: at, skew };
         Registration::verify(document, &expected, pinned.resolver).map(Some)
     }
 
     /// Verifies the signature with the key from `resolver`; `false` if the resolver's document lacks the key.
-    fn is_signed(&self, resolver: &dyn Resolve) -> Result<bool, Problem> {
+    fn verify_signature(&self, resolver: &dyn Resolve) -> Result<bool, Problem> {
         let document = resolver.resolve(self.method.did())?;
         let Ok(key) = document.key_for(&self.method, VerificationRelationship::Authentication) else {
             return Ok(false);
@@ -230,7 +232,7 @@ fn resolver(
     has_request: bool,
 ) -> Result<(Box<dyn Resolve>, SignerProof), Problem> {
     if verifier.is_self_contained() {
-        return Ok((Box::new(SelfContained), SignerProof::Did));
+        return Ok((Box::new(SelfContainedResolver), SignerProof::Did));
     }
     let unproven = |what: &str| Err(Problem::new(Code::ReceiptKeyUnproven, what));
     let Some(registration) = registration else {
@@ -242,9 +244,9 @@ fn resolver(
     };
     let known = registration.relying_party().receipt_resolver()?;
     match key_standing(receipt, registration, &known)? {
-        KeyStanding::Registered => Ok((Box::new(known), SignerProof::Registration)),
-        KeyStanding::NotRegistered => unproven("the registration does not name the key that signed the receipt"),
-        KeyStanding::NoneNamed => unproven("the registration names no receipt key"),
+        ReceiptKeyState::Registered => Ok((Box::new(known), SignerProof::Registration)),
+        ReceiptKeyState::NotRegistered => unproven("the registration does not name the key that signed the receipt"),
+        ReceiptKeyState::NoKeysRegistered => unproven("the registration names no receipt key"),
     }
 }
 
@@ -253,17 +255,17 @@ fn key_standing(
     receipt: &Map<String, Value>,
     registration: &Registration,
     known: &dyn Resolve,
-) -> Result<KeyStanding, Problem> {
+) -> Result<ReceiptKeyState, Problem> {
     let named = receipt.get("proof").and_then(|proof| proof.get("verificationMethod")).and_then(Value::as_str);
     let method = DidUrl::parse(named.ok_or(Code::ProofMissing)?)?;
     let party = registration.relying_party();
     if party.receipt_keys.is_empty() {
-        return Ok(KeyStanding::NoneNamed);
+        return Ok(ReceiptKeyState::NoKeysRegistered);
     }
     let key = known
         .resolve(method.did())
         .and_then(|document| document.key_for(&method, VerificationRelationship::AssertionMethod));
-    Ok(key.map_or(KeyStanding::NotRegistered, |key| party.receipt_key(&method, &key)))
+    Ok(key.map_or(ReceiptKeyState::NotRegistered, |key| party.receipt_key_state(&method, &key)))
 }
 
 fn erasure(
@@ -271,10 +273,10 @@ fn erasure(
     receipt: &Receipt,
     pinned: &EvidenceAnchors<'_>,
     resolver: &dyn Resolve,
-) -> Result<Erasure, Problem> {
+) -> Result<ErasureEvidence, Problem> {
     match ErasureConfirmation::verify(document, receipt, pinned.now, pinned.skew, resolver) {
-        Ok(confirmation) => Ok(Erasure::Confirmed(confirmation.erased_at())),
-        Err(problem) if problem.code == Code::MethodUnknown => Ok(Erasure::Unproven),
+        Ok(confirmation) => Ok(ErasureEvidence::Confirmed(confirmation.erased_at())),
+        Err(problem) if problem.code == Code::MethodUnknown => Ok(ErasureEvidence::Unproven),
         Err(problem) => Err(problem),
     }
 }

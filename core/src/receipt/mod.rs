@@ -33,10 +33,10 @@ mod tests;
 
 pub use erasure::{ERASURE_TYP, ErasureConfirmation, ErasureRequest};
 pub use evidence::{
-    CLIENT_ID_PREFIX, Erasure, EvidenceAnchors, ExportedReceipt, REQUEST_TYP, ReceiptEvidence, SignerProof,
+    DID_CLIENT_ID_PREFIX, ErasureEvidence, EvidenceAnchors, ExportedReceipt, REQUEST_TYP, ReceiptEvidence, SignerProof,
 };
 
-const RECEIPT: StatementKind = StatementKind { type_name: "PresentationReceipt", invalid: Code::ReceiptInvalid };
+const RECEIPT: StatementKind = StatementKind { type_name: "PresentationReceipt", invalid_code: Code::ReceiptInvalid };
 
 /// Maximum number of disclosed credentials, and of holder keys.
 const MAX_SHOWN: usize = crate::verify::MAX_PRESENTATIONS;
@@ -52,7 +52,8 @@ const MAX_NAME: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct ReceiptContent {
     /// Verifier's id of the presentation request.
-    pub request: String,
+    #[serde(rename = "request")]
+    pub request_id: String,
     /// [Digest](request_digest) of the answered request object.
     pub request_digest: String,
     /// [Digest](presentation_digest) of the presentation as received; `None` in older receipts.
@@ -69,7 +70,8 @@ pub struct ReceiptContent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Disclosed credentials, as the verifier read them.
-    pub shown: Vec<DisclosedCredential>,
+    #[serde(rename = "shown")]
+    pub disclosed: Vec<DisclosedCredential>,
     /// Thumbprints (RFC 7638, SHA-256) of the holder keys that signed the presentation. The holder of any of them may
     /// request erasure.
     pub holder_keys: Vec<String>,
@@ -84,7 +86,8 @@ pub struct ReceiptContent {
     pub erase_at: Timestamp,
     /// Claims whose values the verifier retains; usually none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub keeps: Vec<RetainedClaim>,
+    #[serde(rename = "keeps")]
+    pub retained: Vec<RetainedClaim>,
 }
 
 /// Disclosures of one presented credential.
@@ -104,7 +107,7 @@ pub struct DisclosedCredential {
     pub paths: Vec<String>,
     /// Proved thresholds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub thresholds: Vec<ShownThreshold>,
+    pub thresholds: Vec<DisclosedThreshold>,
 }
 
 /// Use of an entitlement that the verifier counted for an accepted presentation (spec/entitlement.md).
@@ -118,13 +121,14 @@ pub struct RedeemedUse {
     pub number: Option<u32>,
     /// Total number of uses, up to [`MAX_USES`]; `None` if uses are identified by serials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of: Option<u32>,
+    #[serde(rename = "of")]
+    pub total: Option<u32>,
 }
 
 /// Proved threshold: the claim, and the bound as requested.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ShownThreshold {
+pub struct DisclosedThreshold {
     path: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at_least: Option<Value>,
@@ -195,7 +199,7 @@ impl Receipt {
     pub fn issue(content: ReceiptContent, kid: &DidUrl, signer: &dyn Signer, now: Timestamp) -> Result<Self, Problem> {
         content.check()?;
         let document = RECEIPT.sign(&content, (now, None), kid, signer)?;
-        Self::of(content, kid.did().as_str().to_owned(), document)
+        Self::from_parts(content, kid.did().as_str().to_owned(), document)
     }
 
     /// Verifies a receipt for the holder: its signature, its limits, and that it is from the expected verifier and for
@@ -211,7 +215,7 @@ impl Receipt {
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
         let clock = VerificationTime { now: expected.now, skew: expected.skew };
-        let receipt = Self::read(document, expected.verifier, clock, resolver)?;
+        let receipt = Self::verify_statement(document, expected.verifier, clock, resolver)?;
         if receipt.content.request_digest != expected.request_digest {
             return Err(Problem::new(Code::ReceiptMismatch, "the receipt is for another request"));
         }
@@ -236,23 +240,24 @@ impl Receipt {
         skew: i64,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
-        Self::read(document, verifier, VerificationTime { now, skew }, resolver)
+        Self::verify_statement(document, verifier, VerificationTime { now, skew }, resolver)
     }
 
-    fn read(
+    fn verify_statement(
         document: &Map<String, Value>,
         verifier: &str,
         clock: VerificationTime,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
-        let statement = RECEIPT.verify::<ReceiptContent>(document, |issuer| by(issuer, verifier), clock, resolver)?;
+        let statement =
+            RECEIPT.verify::<ReceiptContent>(document, |issuer| require_verifier(issuer, verifier), clock, resolver)?;
         let VerifiedStatement { issuer, subject: content, .. } = statement;
         content.check()?;
         clock.require_past(content.verified_at, "its verified_at")?;
-        Self::of(content, issuer, document.clone())
+        Self::from_parts(content, issuer, document.clone())
     }
 
-    fn of(content: ReceiptContent, verifier: String, document: Map<String, Value>) -> Result<Self, Problem> {
+    fn from_parts(content: ReceiptContent, verifier: String, document: Map<String, Value>) -> Result<Self, Problem> {
         let digest = digest(&canonicalize_object(&document)?);
         Ok(Self { content, verifier, document, digest })
     }
@@ -284,30 +289,30 @@ impl Receipt {
 
 impl ReceiptContent {
     fn check(&self) -> Result<(), Problem> {
-        RECEIPT.identifier(&self.request, "request")?;
+        RECEIPT.check_identifier(&self.request_id, "request")?;
         check_digest(&self.request_digest, "request_digest")?;
         if let Some(presented) = &self.presentation_digest {
             check_digest(presented, "presentation_digest")?;
         }
         if !self.intended_use.is_empty() {
-            RECEIPT.identifier(&self.intended_use, "intended_use")?;
+            RECEIPT.check_identifier(&self.intended_use, "intended_use")?;
         }
-        RECEIPT.texts(&self.purpose, "purpose")?;
+        RECEIPT.check_texts(&self.purpose, "purpose")?;
         match &self.reason {
             None => RECEIPT.require(self.accepted, "reason", "is required if the presentation was refused")?,
             Some(reason) => {
                 RECEIPT.require(!self.accepted, "reason", "is not allowed if the presentation was accepted")?;
-                RECEIPT.identifier(reason, "reason")?;
+                RECEIPT.check_identifier(reason, "reason")?;
             }
         }
-        RECEIPT.count(self.shown.len(), 0..=MAX_SHOWN, "shown")?;
-        self.shown.iter().try_for_each(DisclosedCredential::check)?;
-        RECEIPT.count(self.holder_keys.len(), 0..=MAX_SHOWN, "holder_keys")?;
+        RECEIPT.check_count(self.disclosed.len(), 0..=MAX_SHOWN, "shown")?;
+        self.disclosed.iter().try_for_each(DisclosedCredential::check)?;
+        RECEIPT.check_count(self.holder_keys.len(), 0..=MAX_SHOWN, "holder_keys")?;
         self.holder_keys.iter().try_for_each(|thumbprint| check_digest(thumbprint, "holder_keys"))?;
         if let Some(redeemed) = &self.redeemed {
-            let RedeemedUse { query_id, number, of } = redeemed;
+            let RedeemedUse { query_id, number, total: of } = redeemed;
             RECEIPT.require(self.accepted, "redeemed", "is not allowed if the presentation was refused")?;
-            let shown = self.shown.iter().any(|shown| shown.query_id == *query_id);
+            let shown = self.disclosed.iter().any(|shown| shown.query_id == *query_id);
             RECEIPT.require(shown, "redeemed", "names a query without a presentation")?;
             let counted = match (number, of) {
                 (Some(number), Some(of)) => (1..=*of).contains(number) && *of <= MAX_USES,
@@ -322,9 +327,9 @@ impl ReceiptContent {
         }
         let in_order = |end: Timestamp| end >= self.verified_at;
         RECEIPT.require(in_order(self.erase_at), "erase_at", "is before verified_at")?;
-        RECEIPT.count(self.keeps.len(), 0..=MAX_PATHS, "keeps")?;
-        self.keeps.iter().try_for_each(|kept| {
-            RECEIPT.text(&kept.path, "keeps", MAX_NAME)?;
+        RECEIPT.check_count(self.retained.len(), 0..=MAX_PATHS, "keeps")?;
+        self.retained.iter().try_for_each(|kept| {
+            RECEIPT.check_text(&kept.path, "keeps", MAX_NAME)?;
             RECEIPT.require(in_order(kept.erase_at), "keeps", "has an erase_at before verified_at")
         })
     }
@@ -332,19 +337,19 @@ impl ReceiptContent {
 
 impl DisclosedCredential {
     fn check(&self) -> Result<(), Problem> {
-        RECEIPT.identifier(&self.query_id, "query_id")?;
-        RECEIPT.text(&self.credential_type, "type", MAX_NAME)?;
+        RECEIPT.check_identifier(&self.query_id, "query_id")?;
+        RECEIPT.check_text(&self.credential_type, "type", MAX_NAME)?;
         if let Some(issuer) = &self.issuer {
-            RECEIPT.did(issuer, "issuer")?;
+            RECEIPT.check_did(issuer, "issuer")?;
         }
-        RECEIPT.count(self.paths.len(), 0..=MAX_PATHS, "paths")?;
-        self.paths.iter().try_for_each(|path| RECEIPT.text(path, "paths", MAX_NAME))?;
-        RECEIPT.count(self.thresholds.len(), 0..=MAX_PATHS, "thresholds")?;
-        self.thresholds.iter().try_for_each(ShownThreshold::check)
+        RECEIPT.check_count(self.paths.len(), 0..=MAX_PATHS, "paths")?;
+        self.paths.iter().try_for_each(|path| RECEIPT.check_text(path, "paths", MAX_NAME))?;
+        RECEIPT.check_count(self.thresholds.len(), 0..=MAX_PATHS, "thresholds")?;
+        self.thresholds.iter().try_for_each(DisclosedThreshold::check)
     }
 }
 
-impl ShownThreshold {
+impl DisclosedThreshold {
     /// Creates the entry for a proved threshold of the claim at `path`.
     #[must_use]
     pub fn new(path: &[Step], threshold: &Threshold) -> Self {
@@ -372,13 +377,13 @@ impl ShownThreshold {
     }
 
     fn check(&self) -> Result<(), Problem> {
-        RECEIPT.text(&self.path, "thresholds", MAX_NAME)?;
+        RECEIPT.check_text(&self.path, "thresholds", MAX_NAME)?;
         self.threshold().map(|_| ())
     }
 }
 
 /// Checks that two DIDs of verifiers are equal.
-fn by(issuer: &str, verifier: &str) -> Result<(), Problem> {
+fn require_verifier(issuer: &str, verifier: &str) -> Result<(), Problem> {
     if issuer == verifier {
         Ok(())
     } else {
@@ -391,6 +396,6 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 fn check_digest(text: &str, what: &str) -> Result<(), Problem> {
-    let holds = text.len() == 43 && jose::decode(text, what).is_ok();
+    let holds = text.len() == 43 && jose::decode_base64url(text, what).is_ok();
     RECEIPT.require(holds, what, "is not a SHA-256 in base64url")
 }

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    did::{Did, SelfContained, VerificationRelationship},
-    keys::{Algorithm, SecretKey},
+    did::{Did, SelfContainedResolver, VerificationRelationship},
+    keys::{SecretKey, SignatureAlgorithm},
     query::parse_path,
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
 };
@@ -15,15 +15,15 @@ const SKEW: i64 = 60;
 const REQUEST_OBJECT: &str = "header.payload.signature";
 
 fn secret(seed: u8) -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[seed; 32]).unwrap()
 }
 
 fn did(key: &SecretKey) -> Did {
-    Did::key(&key.public_key())
+    Did::did_key(&key.public_key())
 }
 
 fn kid(key: &SecretKey) -> DidUrl {
-    did(key).with_fragment(did(key).id()).unwrap()
+    did(key).with_fragment(did(key).method_specific_id()).unwrap()
 }
 
 fn verifier() -> SecretKey {
@@ -32,7 +32,7 @@ fn verifier() -> SecretKey {
 
 /// The key of the copy that was presented; copies may have either kind of key.
 fn holder() -> SecretKey {
-    SecretKey::from_bytes(Algorithm::Es256, &[2; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::Es256, &[2; 32]).unwrap()
 }
 
 fn now() -> Timestamp {
@@ -75,7 +75,7 @@ fn verify_as(
     let request_digest = request_digest(request_object);
     let expected =
         ExpectedReceipt { verifier, request_digest: &request_digest, presentation_digest: None, now, skew: SKEW };
-    Receipt::verify(document, &expected, &SelfContained)
+    Receipt::verify(document, &expected, &SelfContainedResolver)
 }
 
 fn verify(document: &Map<String, Value>) -> Result<Receipt, Problem> {
@@ -122,7 +122,7 @@ fn a_receipt_is_given_and_kept() {
     let text = serde_json::to_vec(issued.document()).unwrap();
     let read = crate::json::parse_object(&text, crate::json::Limits::DOCUMENT).unwrap();
     assert_eq!(verify(&read).unwrap(), issued);
-    let recognised = Receipt::verify_own(&read, issued.verifier(), now(), SKEW, &SelfContained).unwrap();
+    let recognised = Receipt::verify_own(&read, issued.verifier(), now(), SKEW, &SelfContainedResolver).unwrap();
     assert_eq!(recognised.digest(), issued.digest());
     // Years later it still proves which claims were taken.
     verify_as(&read, issued.verifier(), REQUEST_OBJECT, now().plus(10 * 366 * 86_400)).unwrap();
@@ -136,7 +136,7 @@ fn a_receipt_for_another_request_or_by_another_verifier_is_refused() {
     refused(verify_as(receipt.document(), did.as_str(), "another.request.object", now()), Code::ReceiptMismatch);
     refused(verify_as(receipt.document(), "did:web:o.example", REQUEST_OBJECT, now()), Code::ReceiptMismatch);
     refused(
-        Receipt::verify_own(receipt.document(), "did:web:o.example", now(), SKEW, &SelfContained),
+        Receipt::verify_own(receipt.document(), "did:web:o.example", now(), SKEW, &SelfContainedResolver),
         Code::ReceiptMismatch,
     );
 }
@@ -164,7 +164,7 @@ fn a_receipt_names_the_presentation_and_no_other() {
             now: now(),
             skew: SKEW,
         };
-        Receipt::verify(receipt.document(), &expected, &SelfContained)
+        Receipt::verify(receipt.document(), &expected, &SelfContainedResolver)
     };
     for (named, expected) in [(Some(&sent), Some(&sent)), (None, Some(&sent)), (Some(&sent), None), (None, None)] {
         verify(named.map(String::as_str), expected.map(String::as_str)).unwrap();
@@ -282,16 +282,16 @@ fn a_refusal_gets_a_receipt_too() {
 #[test]
 fn what_is_kept_is_said() {
     let kept = RetainedClaim { path: "credentialSubject.title".to_owned(), erase_at: now().plus(86_400) };
-    let content = ReceiptContent { keeps: vec![kept.clone()], ..content() };
+    let content = ReceiptContent { retained: vec![kept.clone()], ..content() };
     let receipt = Receipt::issue(content, &kid(&verifier()), &verifier(), now()).unwrap();
-    assert_eq!(verify(receipt.document()).unwrap().content().keeps, [kept]);
+    assert_eq!(verify(receipt.document()).unwrap().content().retained, [kept]);
 }
 
 #[test]
 fn a_threshold_is_written_as_it_was_asked_for() {
     let path = parse_path(&json!(["credentialSubject", "dateOfBirth"])).unwrap();
     let threshold = Threshold::new(Direction::AtMost, json!("2008-11-22")).unwrap();
-    let shown = ShownThreshold::new(&path, &threshold);
+    let shown = DisclosedThreshold::new(&path, &threshold);
     let json = serde_json::to_value(&shown).unwrap();
     assert_eq!(json, json!({"path": "credentialSubject.dateOfBirth", "at_most": "2008-11-22"}));
     assert_eq!((shown.path(), shown.threshold().unwrap()), ("credentialSubject.dateOfBirth", threshold));
@@ -299,15 +299,15 @@ fn a_threshold_is_written_as_it_was_asked_for() {
 
 #[test]
 fn a_use_is_one_of_as_many_as_there_are_and_of_what_was_shown() {
-    let query_id = content().shown[0].query_id.clone();
+    let query_id = content().disclosed[0].query_id.clone();
     let with = |query_id: &str, number, of| {
-        let redeemed = Some(RedeemedUse { query_id: query_id.to_owned(), number: Some(number), of: Some(of) });
+        let redeemed = Some(RedeemedUse { query_id: query_id.to_owned(), number: Some(number), total: Some(of) });
         Receipt::issue(ReceiptContent { redeemed, ..content() }, &kid(&verifier()), &verifier(), now())
     };
     for (number, of) in [(1, 1), (3, 3), (1, MAX_USES)] {
         let receipt = verify(with(&query_id, number, of).unwrap().document()).unwrap();
         let said = receipt.content().redeemed.as_ref().unwrap();
-        assert_eq!((said.number, said.of), (Some(number), Some(of)));
+        assert_eq!((said.number, said.total), (Some(number), Some(of)));
     }
     for (number, of) in [(0, 1), (2, 1), (1, 0), (0, 0), (1, MAX_USES + 1)] {
         refused(with(&query_id, number, of), Code::ReceiptInvalid);
@@ -315,11 +315,11 @@ fn a_use_is_one_of_as_many_as_there_are_and_of_what_was_shown() {
     refused(with("another", 1, 1), Code::ReceiptInvalid);
     // Of a use by its serial neither is known; one without the other says nothing.
     for (number, of, holds) in [(None, None, true), (Some(1), None, false), (None, Some(1), false)] {
-        let redeemed = Some(RedeemedUse { query_id: query_id.clone(), number, of });
+        let redeemed = Some(RedeemedUse { query_id: query_id.clone(), number, total: of });
         let issued = Receipt::issue(ReceiptContent { redeemed, ..content() }, &kid(&verifier()), &verifier(), now());
         assert_eq!(issued.map(|receipt| verify(receipt.document()).unwrap()).is_ok(), holds);
     }
-    let redeemed = Some(RedeemedUse { query_id, number: Some(1), of: Some(1) });
+    let redeemed = Some(RedeemedUse { query_id, number: Some(1), total: Some(1) });
     let refusal = ReceiptContent { accepted: false, reason: Some("expired".to_owned()), redeemed, ..content() };
     refused(Receipt::issue(refusal, &kid(&verifier()), &verifier(), now()), Code::ReceiptInvalid);
 }

@@ -18,14 +18,14 @@ pub struct CopyProfile {
     pub salt_bytes: usize,
     /// Number of equal characters, at equal positions in two salts of one wallet, from which the salts count as a mark
     /// that links copies.
-    pub shared_salt_characters: usize,
+    pub linking_salt_characters: usize,
     /// Maximum number of status lists for the copies of one batch.
-    pub lists_in_batch: usize,
+    pub max_lists_per_batch: usize,
 }
 
 impl Default for CopyProfile {
     fn default() -> Self {
-        Self { decoys_to_multiple_of: 4, salt_bytes: 16, shared_salt_characters: 8, lists_in_batch: 2 }
+        Self { decoys_to_multiple_of: 4, salt_bytes: 16, linking_salt_characters: 8, max_lists_per_batch: 2 }
     }
 }
 
@@ -58,9 +58,9 @@ pub struct CopyContent<'a> {
 impl CopyContent<'_> {
     /// Returns the unsecured VCDM 2.0 credential. It has no `id`; the subject's `id` is the did:jwk of the copy's key.
     #[must_use]
-    pub fn document(&self) -> Map<String, Value> {
+    pub fn to_document(&self) -> Map<String, Value> {
         let mut subject = self.claims.clone();
-        subject.insert("id".to_owned(), Did::jwk(self.holder).as_str().into());
+        subject.insert("id".to_owned(), Did::did_jwk(self.holder).as_str().into());
         [
             ("@context", json!([CONTEXT_V2, self.context_url])),
             ("type", json!(["VerifiableCredential", self.type_name])),
@@ -77,7 +77,7 @@ impl CopyContent<'_> {
 
     /// Returns the payload of an SD-JWT VC, with the claims at the top level and without `cnf`.
     #[must_use]
-    pub fn sd_jwt_vc(&self) -> Map<String, Value> {
+    pub fn to_sd_jwt_vc_payload(&self) -> Map<String, Value> {
         let mut payload = self.claims.clone();
         for (name, value) in [
             ("iss", json!(self.issuer)),

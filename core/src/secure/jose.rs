@@ -1,6 +1,6 @@
 //! Compact JWS (RFC 7515) with the rules that Carnet's tokens need.
 //!
-//! Only the algorithms of [`Algorithm`] are accepted, no critical extension is supported, and a key in a header is
+//! Only the algorithms of [`SignatureAlgorithm`] are accepted, no critical extension is supported, and a key in a header is
 //! never used for verification. The caller decides which signer to trust, and passes the key to [`Jws::verify`].
 
 use std::fmt;
@@ -11,17 +11,17 @@ use serde_json::{Map, Value};
 use crate::{
     Code, Problem,
     json::{self, Limits},
-    keys::{Algorithm, PublicKey, Signer},
+    keys::{PublicKey, SignatureAlgorithm, Signer},
     time::Timestamp,
 };
 
 /// Maximum size of a compact JWS, in bytes: enough for a document of maximum size in base64url, with header and
 /// signature.
-pub(crate) const MAX_TOKEN: usize = 393_216;
+pub(crate) const MAX_TOKEN_BYTES: usize = 393_216;
 
 /// Header members that refer to a key by a certificate or a URL, for which Carnet has no trust anchor (RFC 7515 section
 /// 4.1).
-const UNANCHORED: [&str; 5] = ["x5c", "x5u", "x5t", "x5t#S256", "jku"];
+const UNANCHORED_PARAMETERS: [&str; 5] = ["x5c", "x5u", "x5t", "x5t#S256", "jku"];
 
 /// Decoded parts of a compact JWS. The header is not validated and nothing is verified: the caller must check every
 /// member of the header. It serves third-party tokens whose key reference [`Jws`] refuses.
@@ -53,7 +53,7 @@ impl CompactJws {
         };
         let header = object(header, "header", Limits::SMALL)?;
         let payload = object(payload, "payload", limits)?;
-        let signature = decode(signature, "signature")?;
+        let signature = decode_base64url(signature, "signature")?;
         Ok(Self { text: token.to_owned(), header, payload, signature })
     }
 
@@ -71,7 +71,7 @@ impl CompactJws {
 
     /// Returns the signing input: `header.payload` as received.
     #[must_use]
-    pub fn signed(&self) -> &[u8] {
+    pub fn signing_input(&self) -> &[u8] {
         // `parse_within` found two dots, so that this always splits.
         self.text.rsplit_once('.').map_or("", |(signed, _)| signed).as_bytes()
     }
@@ -87,7 +87,7 @@ impl CompactJws {
 #[derive(Clone)]
 pub struct Jws {
     parts: CompactJws,
-    algorithm: Algorithm,
+    algorithm: SignatureAlgorithm,
     key_ref: KeyRef,
 }
 
@@ -147,7 +147,7 @@ impl Jws {
     ///
     /// # Errors
     /// `malformed_value` for an unknown member. Missing members are not an error.
-    pub(crate) fn require_form(&self, header: &[&str], payload: &[&str]) -> Result<(), Problem> {
+    pub(crate) fn require_known_members(&self, header: &[&str], payload: &[&str]) -> Result<(), Problem> {
         let within =
             |members: &Map<String, Value>, known: &[&str]| members.keys().all(|name| known.contains(&name.as_str()));
         let more = |part: &str| Err(Problem::new(Code::MalformedValue, format!("the {part} has an unknown member")));
@@ -162,7 +162,7 @@ impl Jws {
 
     /// Returns the algorithm in `alg`.
     #[must_use]
-    pub fn algorithm(&self) -> Algorithm {
+    pub fn algorithm(&self) -> SignatureAlgorithm {
         self.algorithm
     }
 
@@ -198,7 +198,7 @@ impl Jws {
         if key.algorithm() != self.algorithm {
             return Err(Code::AlgorithmMismatch.into());
         }
-        key.verify(self.parts.signed(), &self.parts.signature)
+        key.verify(self.parts.signing_input(), &self.parts.signature)
     }
 }
 
@@ -226,9 +226,9 @@ pub fn sign(header: Map<String, Value>, payload: &Map<String, Value>, signer: &d
 pub(crate) fn signing_input(
     mut header: Map<String, Value>,
     payload: &Map<String, Value>,
-    algorithm: Algorithm,
+    algorithm: SignatureAlgorithm,
 ) -> Result<String, Problem> {
-    Algorithm::parse(algorithm.as_str())?;
+    SignatureAlgorithm::parse(algorithm.as_str())?;
     header.insert("alg".to_owned(), algorithm.as_str().into());
     let text = |value: &Map<String, Value>| {
         json::canonicalize_object(value).map_err(|problem| {
@@ -273,23 +273,23 @@ pub fn numeric_date(payload: &Map<String, Value>, name: &str) -> Result<Option<T
 
 /// Decodes base64url without padding. Unused bits must be zero, so that each value has only one encoding. `what` names
 /// the value in the error (`invalid_encoding`).
-pub(crate) fn decode(text: &str, what: &str) -> Result<Vec<u8>, Problem> {
+pub(crate) fn decode_base64url(text: &str, what: &str) -> Result<Vec<u8>, Problem> {
     URL_SAFE_NO_PAD
         .decode(text)
         .map_err(|_| Problem::new(Code::InvalidEncoding, format!("the {what} is not base64url without padding")))
 }
 
 fn object(text: &str, what: &str, limits: Limits) -> Result<Map<String, Value>, Problem> {
-    match json::parse(&decode(text, what)?, limits)? {
+    match json::parse(&decode_base64url(text, what)?, limits)? {
         Value::Object(members) => Ok(members),
         _ => Err(Problem::new(Code::TokenMalformed, format!("the {what} is not a JSON object"))),
     }
 }
 
-fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Problem> {
+fn algorithm(header: &Map<String, Value>) -> Result<SignatureAlgorithm, Problem> {
     let alg = header.get("alg").and_then(Value::as_str);
     let algorithm =
-        Algorithm::parse(alg.ok_or_else(|| Problem::new(Code::AlgorithmForbidden, "the header has no alg"))?)?;
+        SignatureAlgorithm::parse(alg.ok_or_else(|| Problem::new(Code::AlgorithmForbidden, "the header has no alg"))?)?;
     if header.contains_key("crit") || header.contains_key("b64") {
         return Err(Code::HeaderCritical.into());
     }
@@ -304,7 +304,7 @@ fn key_ref(header: &Map<String, Value>) -> Result<KeyRef, Problem> {
     };
     // The key is parsed even if the header is refused for other reasons, so that a private key is reported as such.
     let jwk = header.get("jwk").map(PublicKey::from_jwk).transpose()?;
-    let unanchored = UNANCHORED.iter().any(|name| header.contains_key(*name));
+    let unanchored = UNANCHORED_PARAMETERS.iter().any(|name| header.contains_key(*name));
     match (kid, jwk, unanchored) {
         (Some(_), Some(_), _) | (Some(_), None, true) | (None, Some(_), true) => Err(Code::HeaderKeyAmbiguous.into()),
         (None, None, true) => Err(Code::HeaderKeyUnanchored.into()),
@@ -321,7 +321,7 @@ mod tests {
     use super::*;
     use crate::keys::SecretKey;
 
-    fn key(algorithm: Algorithm, byte: u8) -> SecretKey {
+    fn key(algorithm: SignatureAlgorithm, byte: u8) -> SecretKey {
         SecretKey::from_bytes(algorithm, &[byte; 32]).unwrap()
     }
 
@@ -334,7 +334,7 @@ mod tests {
     }
 
     fn refused(header: Value, code: Code) {
-        let signer = key(Algorithm::EdDsa, 7);
+        let signer = key(SignatureAlgorithm::EdDsa, 7);
         let good = json!({"alg": "EdDSA", "typ": "vc+sd-jwt", "kid": "did:web:a.example#1"});
         Jws::parse(&token(&good, &json!({}), &signer)).unwrap().verify(&signer.public_key()).unwrap();
         assert_eq!(Jws::parse(&token(&header, &json!({}), &signer)).unwrap_err().code, code, "{header}");
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn what_is_signed_verifies_and_reads_back() {
-        for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
+        for algorithm in [SignatureAlgorithm::EdDsa, SignatureAlgorithm::Es256] {
             let signer = key(algorithm, 7);
             let header = Map::from_iter([("typ".to_owned(), json!("t+jwt")), ("kid".to_owned(), json!("did:a:b#c"))]);
             let payload = Map::from_iter([("a".to_owned(), json!(1))]);
@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn row_03_an_algorithm_that_does_not_fit_the_key_is_refused() {
-        let (ed, p256) = (key(Algorithm::EdDsa, 7), key(Algorithm::Es256, 7));
+        let (ed, p256) = (key(SignatureAlgorithm::EdDsa, 7), key(SignatureAlgorithm::Es256, 7));
         let jws = Jws::parse(&token(&json!({"alg": "ES256"}), &json!({}), &ed)).unwrap();
         assert_eq!(jws.verify(&ed.public_key()).unwrap_err().code, Code::AlgorithmMismatch);
         let jws = Jws::parse(&token(&json!({"alg": "EdDSA"}), &json!({}), &ed)).unwrap();
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn row_04_a_wrong_or_missing_typ_is_refused() {
-        let signer = key(Algorithm::EdDsa, 7);
+        let signer = key(SignatureAlgorithm::EdDsa, 7);
         let with = |header: Value| Jws::parse(&token(&header, &json!({}), &signer)).unwrap();
         with(json!({"alg": "EdDSA", "typ": "vc+sd-jwt"})).require_typ("vc+sd-jwt").unwrap();
         for header in [
@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn row_05_a_proof_or_key_binding_is_no_credential() {
-        let signer = key(Algorithm::EdDsa, 7);
+        let signer = key(SignatureAlgorithm::EdDsa, 7);
         let with = |typ: &str| Jws::parse(&token(&json!({"alg": "EdDSA", "typ": typ}), &json!({}), &signer)).unwrap();
         with("vc+sd-jwt").require_typ("vc+sd-jwt").unwrap();
         for typ in ["kb+jwt", "openid4vci-proof+jwt", "oauth-authz-req+jwt", "JWT", "vp+jwt"] {
@@ -410,11 +410,11 @@ mod tests {
 
     #[test]
     fn row_06_a_key_from_a_certificate_or_a_url_is_refused() {
-        for name in UNANCHORED {
+        for name in UNANCHORED_PARAMETERS {
             refused(json!({"alg": "EdDSA", name: ["MIIB"]}), Code::HeaderKeyUnanchored);
         }
         // A key by value parses, and is distinguished, so that only a proof of possession may use it.
-        let signer = key(Algorithm::EdDsa, 7);
+        let signer = key(SignatureAlgorithm::EdDsa, 7);
         let jws =
             Jws::parse(&token(&json!({"alg": "EdDSA", "jwk": signer.public_key().to_jwk()}), &json!({}), &signer));
         assert_eq!(jws.unwrap().key_ref(), &KeyRef::Jwk(signer.public_key()));
@@ -422,7 +422,7 @@ mod tests {
 
     #[test]
     fn row_07_kid_and_jwk_together_are_refused() {
-        let jwk = key(Algorithm::EdDsa, 7).public_key().to_jwk();
+        let jwk = key(SignatureAlgorithm::EdDsa, 7).public_key().to_jwk();
         refused(json!({"alg": "EdDSA", "kid": "did:a:b#c", "jwk": jwk}), Code::HeaderKeyAmbiguous);
         refused(json!({"alg": "EdDSA", "kid": "did:a:b#c", "x5c": ["MIIB"]}), Code::HeaderKeyAmbiguous);
         refused(json!({"alg": "EdDSA", "jwk": jwk, "x5c": ["MIIB"]}), Code::HeaderKeyAmbiguous);
@@ -430,7 +430,7 @@ mod tests {
 
     #[test]
     fn row_08_a_private_key_in_a_header_is_refused() {
-        let mut jwk = key(Algorithm::EdDsa, 7).public_key().to_jwk();
+        let mut jwk = key(SignatureAlgorithm::EdDsa, 7).public_key().to_jwk();
         jwk.insert("d".to_owned(), json!(URL_SAFE_NO_PAD.encode([7; 32])));
         refused(json!({"alg": "EdDSA", "jwk": jwk}), Code::PrivateKeyExposed);
         refused(json!({"alg": "EdDSA", "kid": "did:a:b#c", "jwk": jwk}), Code::PrivateKeyExposed);
@@ -463,7 +463,7 @@ mod tests {
 
     #[test]
     fn only_the_strict_compact_form_is_read() {
-        let signer = key(Algorithm::EdDsa, 7);
+        let signer = key(SignatureAlgorithm::EdDsa, 7);
         let good = token(&json!({"alg": "EdDSA"}), &json!({}), &signer);
         Jws::parse(&good).unwrap();
         let code = |text: &str| Jws::parse(text).unwrap_err().code;
@@ -476,14 +476,14 @@ mod tests {
         // "e31" decodes to the same bytes as "e30" if the unused bits are let pass.
         assert_eq!(code(&good.replace(".e30.", ".e31.")), Code::InvalidEncoding);
         assert_eq!(code(&token(&json!({"alg": "EdDSA"}), &json!([]), &signer)), Code::TokenMalformed);
-        assert_eq!(code(&"a".repeat(MAX_TOKEN + 1)), Code::TooLarge);
+        assert_eq!(code(&"a".repeat(MAX_TOKEN_BYTES + 1)), Code::TooLarge);
         let twice = URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA","alg":"none"}"#);
         assert_eq!(code(&format!("{twice}.e30.AA")), Code::DuplicateKey);
     }
 
     #[test]
     fn debug_shows_no_claims() {
-        let signer = key(Algorithm::EdDsa, 7);
+        let signer = key(SignatureAlgorithm::EdDsa, 7);
         let jws = Jws::parse(&token(&json!({"alg": "EdDSA"}), &json!({"name": "Amira"}), &signer)).unwrap();
         assert!(!format!("{jws:?}").contains("Amira"));
     }

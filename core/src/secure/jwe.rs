@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::jose::decode;
+use super::jose::decode_base64url;
 use crate::{
     Code, Problem, Rng,
     json::{self, Limits},
-    keys::{Algorithm, PublicKey},
+    keys::{PublicKey, SignatureAlgorithm},
 };
 
 #[cfg(test)]
@@ -23,9 +23,9 @@ mod tests;
 pub const ECDH_ES: &str = "ECDH-ES";
 
 /// Length of an initialisation vector, in bytes (RFC 7518 section 5.3).
-const NONCE: usize = 12;
+const IV_BYTES: usize = 12;
 /// Length of an authentication tag, in bytes.
-const TAG: usize = 16;
+const TAG_BYTES: usize = 16;
 /// Members of a JWK that state its use, besides the key itself.
 const KEY_USE: [&str; 4] = ["use", "key_ops", "alg", "kid"];
 
@@ -102,7 +102,7 @@ impl EncryptionKey {
             Some(_) => return Err(invalid("a JWK's kid is not a string")),
         };
         let public = PublicKey::from_jwk(&Value::Object(bare))?;
-        if public.algorithm() != Algorithm::Es256 {
+        if public.algorithm() != SignatureAlgorithm::Es256 {
             return Err(invalid("a JWK is not on P-256"));
         }
         let key = p256::PublicKey::from_sec1_bytes(&public.to_bytes());
@@ -143,7 +143,7 @@ impl std::fmt::Debug for DecryptionKey {
 impl DecryptionKey {
     /// Generates a key. Its `kid` is its thumbprint (RFC 7638).
     pub fn generate(mut rng: Rng<'_>) -> Self {
-        Self::named(p256::SecretKey::random(&mut rng))
+        Self::from_secret(p256::SecretKey::random(&mut rng))
     }
 
     /// Creates a key from its 32 secret bytes.
@@ -155,10 +155,10 @@ impl DecryptionKey {
         if bytes.len() != 32 {
             return Err(invalid());
         }
-        p256::SecretKey::from_slice(bytes).map(Self::named).map_err(|_| invalid())
+        p256::SecretKey::from_slice(bytes).map(Self::from_secret).map_err(|_| invalid())
     }
 
-    fn named(key: p256::SecretKey) -> Self {
+    fn from_secret(key: p256::SecretKey) -> Self {
         let kid = thumbprint(&key.public_key());
         Self { key, kid }
     }
@@ -171,7 +171,7 @@ impl DecryptionKey {
 
     /// Returns the public key.
     #[must_use]
-    pub fn public(&self) -> EncryptionKey {
+    pub fn public_key(&self) -> EncryptionKey {
         EncryptionKey { key: self.key.public_key(), kid: Some(self.kid.clone()) }
     }
 }
@@ -181,7 +181,7 @@ pub struct DecryptedJwe {
     /// Decrypted content.
     pub plaintext: Zeroizing<Vec<u8>>,
     /// Thumbprint (RFC 7638) of the sender's ephemeral key, by which the caller detects replays.
-    pub ephemeral: String,
+    pub ephemeral_thumbprint: String,
 }
 
 impl std::fmt::Debug for DecryptedJwe {
@@ -203,7 +203,7 @@ pub fn encrypt(
     mut rng: Rng<'_>,
 ) -> Result<String, Problem> {
     let ephemeral = p256::SecretKey::random(&mut rng);
-    let mut nonce = [0; NONCE];
+    let mut nonce = [0; IV_BYTES];
     rng.fill_bytes(&mut nonce);
     encrypt_with(plaintext, recipient, encryption, apv, (&ephemeral, nonce))
 }
@@ -213,7 +213,7 @@ fn encrypt_with(
     recipient: &EncryptionKey,
     encryption: ContentEncryption,
     apv: &[u8],
-    (ephemeral, nonce): (&p256::SecretKey, [u8; NONCE]),
+    (ephemeral, nonce): (&p256::SecretKey, [u8; IV_BYTES]),
 ) -> Result<String, Problem> {
     let mut header = json!({"alg": ECDH_ES, "enc": encryption.as_str(), "epk": bare_jwk(&ephemeral.public_key())});
     if let Some(members) = header.as_object_mut() {
@@ -257,7 +257,7 @@ pub fn decrypt(
     else {
         return Err(malformed("a compact JWE has five parts"));
     };
-    let header = json::parse_object(&decode(encoded, "header")?, Limits::SMALL)?;
+    let header = json::parse_object(&decode_base64url(encoded, "header")?, Limits::SMALL)?;
     let text = |name: &str| header.get(name).and_then(Value::as_str);
     if text("alg") != Some(ECDH_ES) || header.contains_key("zip") {
         return Err(Code::AlgorithmForbidden.into());
@@ -282,17 +282,19 @@ pub fn decrypt(
     }
     let party = |name: &str| match header.get(name) {
         None => Ok(Vec::new()),
-        Some(Value::String(info)) => decode(info, name),
+        Some(Value::String(info)) => decode_base64url(info, name),
         Some(_) => Err(malformed("apu or apv is not a string")),
     };
     let shared = agree(&key.key, &epk, encryption, &party("apu")?, &party("apv")?);
-    let nonce: [u8; NONCE] =
-        decode(nonce, "nonce")?.try_into().map_err(|_| malformed("the initialisation vector is not 12 bytes long"))?;
-    let tag: [u8; TAG] = decode(tag, "tag")?.try_into().map_err(|_| malformed("the tag is not 16 bytes long"))?;
-    let mut plaintext = Zeroizing::new(decode(content, "ciphertext")?);
+    let nonce: [u8; IV_BYTES] = decode_base64url(nonce, "nonce")?
+        .try_into()
+        .map_err(|_| malformed("the initialisation vector is not 12 bytes long"))?;
+    let tag: [u8; TAG_BYTES] =
+        decode_base64url(tag, "tag")?.try_into().map_err(|_| malformed("the tag is not 16 bytes long"))?;
+    let mut plaintext = Zeroizing::new(decode_base64url(content, "ciphertext")?);
     open(encryption, &shared, &nonce, encoded.as_bytes(), &mut plaintext, &tag)
         .ok_or_else(|| Problem::from(Code::DecryptionFailed))?;
-    Ok(DecryptedJwe { plaintext, ephemeral: thumbprint(&epk) })
+    Ok(DecryptedJwe { plaintext, ephemeral_thumbprint: thumbprint(&epk) })
 }
 
 /// Derives the content encryption key: Concat KDF with SHA-256, of which one round is enough for at most 256 bits (RFC
@@ -339,10 +341,10 @@ fn seal(encryption: ContentEncryption, key: &[u8], nonce: &[u8], aad: &[u8], tex
 fn open(
     encryption: ContentEncryption,
     key: &[u8],
-    nonce: &[u8; NONCE],
+    nonce: &[u8; IV_BYTES],
     aad: &[u8],
     text: &mut [u8],
-    tag: &[u8; TAG],
+    tag: &[u8; TAG_BYTES],
 ) -> Option<()> {
     let (nonce, tag) = (GenericArray::from_slice(nonce), GenericArray::from_slice(tag));
     match encryption {
@@ -367,5 +369,5 @@ fn thumbprint(key: &p256::PublicKey) -> String {
 /// Converts the key to one of [`crate::keys`], which serialises JWKs. It accepts every point that p256 accepts.
 fn public_key(key: &p256::PublicKey) -> Option<PublicKey> {
     use p256::elliptic_curve::sec1::ToEncodedPoint as _;
-    PublicKey::from_bytes(Algorithm::Es256, key.to_encoded_point(true).as_bytes()).ok()
+    PublicKey::from_bytes(SignatureAlgorithm::Es256, key.to_encoded_point(true).as_bytes()).ok()
 }

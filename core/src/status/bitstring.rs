@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
-use super::{BitOrder, ListProfile, ListValidity, StatusList, StatusPurpose, list::Packing, parse_index};
+use super::{BitOrder, ListProfile, ListValidity, StatusList, StatusPurpose, list::CompressionFormat, parse_index};
 use crate::{
     Code, Problem,
     credential::{CONTEXT_V2, Credential},
@@ -29,7 +29,7 @@ pub struct BitstringStatusListEntry {
     /// Index in the list.
     pub index: u64,
     /// Size of the entry in bits (`statusSize`); 1 if not stated.
-    pub bits: u8,
+    pub size_in_bits: u8,
 }
 
 impl BitstringStatusListEntry {
@@ -51,11 +51,11 @@ impl BitstringStatusListEntry {
         let index = parse_index(text("statusListIndex").ok_or(Code::StatusIndex)?)?;
         let bits = match entry.get("statusSize") {
             None => 1,
-            Some(size) => {
-                json::integer(size).and_then(|size| u8::try_from(size).ok()).ok_or_else(|| malformed("statusSize"))?
-            }
+            Some(size) => json::as_integer(size)
+                .and_then(|size| u8::try_from(size).ok())
+                .ok_or_else(|| malformed("statusSize"))?,
         };
-        Ok(Self { purpose, url, index, bits })
+        Ok(Self { purpose, url, index, size_in_bits: bits })
     }
 
     /// Returns the JSON form. It has no `id`, by which copies could be linked.
@@ -65,8 +65,8 @@ impl BitstringStatusListEntry {
             "type": ENTRY_TYPE, "statusPurpose": self.purpose.as_str(), "statusListIndex": self.index.to_string(),
             "statusListCredential": self.url,
         });
-        if let (true, Some(members)) = (self.bits > 1, entry.as_object_mut()) {
-            members.insert("statusSize".to_owned(), self.bits.into());
+        if let (true, Some(members)) = (self.size_in_bits > 1, entry.as_object_mut()) {
+            members.insert("statusSize".to_owned(), self.size_in_bits.into());
         }
         entry
     }
@@ -76,13 +76,13 @@ impl BitstringStatusListEntry {
 ///
 /// # Errors
 /// `status_list_invalid`, `invalid_encoding`; `status_list_length`: fewer entries than the [`ListProfile`] requires.
-pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
+pub fn decode_list(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
     let text = encoded.strip_prefix('u').ok_or_else(|| {
         Problem::new(Code::StatusListInvalid, "encodedList is not multibase base64url (its first letter is not u)")
     })?;
-    let packed = jose::decode(text, "encodedList")?;
-    let list = StatusList::unpack(&packed, Packing::Gzip, bits, BitOrder::MostSignificantFirst)?;
-    ListProfile::DEFAULT.require_length(list.entries())?;
+    let packed = jose::decode_base64url(text, "encodedList")?;
+    let list = StatusList::decompress(&packed, CompressionFormat::Gzip, bits, BitOrder::MostSignificantFirst)?;
+    ListProfile::DEFAULT.require_length(list.entry_count())?;
     Ok(list)
 }
 
@@ -101,8 +101,8 @@ pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
 /// assert_eq!((published.value(94_567)?, published.value(94_568)?), (1, 0));
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
-pub fn encode(list: &StatusList) -> Result<String, Problem> {
-    Ok(format!("u{}", URL_SAFE_NO_PAD.encode(list.pack(Packing::Gzip)?)))
+pub fn encode_list(list: &StatusList) -> Result<String, Problem> {
+    Ok(format!("u{}", URL_SAFE_NO_PAD.encode(list.compress(CompressionFormat::Gzip)?)))
 }
 
 /// Content of a status list credential besides the list.
@@ -115,7 +115,7 @@ pub struct BitstringListParameters {
     /// Status purpose of the list.
     pub purpose: StatusPurpose,
     /// Time of issue, expiry and time to live.
-    pub freshness: ListValidity,
+    pub validity: ListValidity,
 }
 
 impl BitstringListParameters {
@@ -123,18 +123,18 @@ impl BitstringListParameters {
     ///
     /// # Errors
     /// `proof_generation`
-    pub fn document(&self, list: &StatusList) -> Result<Map<String, Value>, Problem> {
-        Ok(self.document_of(encode(list)?))
+    pub fn to_document(&self, list: &StatusList) -> Result<Map<String, Value>, Problem> {
+        Ok(self.document_with_encoded_list(encode_list(list)?))
     }
 
     /// Returns the unsecured status list credential for an `encodedList`. It does not state the entry size, which is in
     /// the credentials that refer to the list (section 2.1).
-    pub(super) fn document_of(&self, encoded: String) -> Map<String, Value> {
+    pub(super) fn document_with_encoded_list(&self, encoded: String) -> Map<String, Value> {
         let mut subject = json!({
             "id": format!("{}#list", self.url), "type": LIST_TYPE, "statusPurpose": self.purpose.as_str(),
             "encodedList": encoded,
         });
-        if let (Some(ttl), Some(members)) = (self.freshness.ttl, subject.as_object_mut()) {
+        if let (Some(ttl), Some(members)) = (self.validity.ttl, subject.as_object_mut()) {
             members.insert("ttl".to_owned(), ttl.saturating_mul(1_000).into());
         }
         let mut document = Map::from_iter([
@@ -142,10 +142,10 @@ impl BitstringListParameters {
             ("id".to_owned(), self.url.as_str().into()),
             ("type".to_owned(), json!(["VerifiableCredential", CREDENTIAL_TYPE])),
             ("issuer".to_owned(), self.issuer.as_str().into()),
-            ("validFrom".to_owned(), self.freshness.issued.to_string().into()),
+            ("validFrom".to_owned(), self.validity.issued_at.to_string().into()),
             ("credentialSubject".to_owned(), subject),
         ]);
-        if let Some(until) = self.freshness.until {
+        if let Some(until) = self.validity.expires_at {
             document.insert("validUntil".to_owned(), until.to_string().into());
         }
         document
@@ -156,10 +156,13 @@ impl BitstringListParameters {
     ///
     /// # Errors
     /// `status_list_mismatch`: another URL; `status_purpose`: another purpose; `status_list_invalid`; `claim_missing`:
-    /// no `validFrom`; those of [`decode`].
-    pub fn read(credential: &Credential, reference: &BitstringStatusListEntry) -> Result<(Self, StatusList), Problem> {
+    /// no `validFrom`; those of [`decode_list`].
+    pub fn from_credential(
+        credential: &Credential,
+        reference: &BitstringStatusListEntry,
+    ) -> Result<(Self, StatusList), Problem> {
         let invalid = |what: &str| Problem::new(Code::StatusListInvalid, what.to_owned());
-        if !credential.types().any(|name| name == CREDENTIAL_TYPE) {
+        if !credential.specific_types().any(|name| name == CREDENTIAL_TYPE) {
             return Err(invalid("it is not a BitstringStatusListCredential"));
         }
         let document = credential.document();
@@ -182,23 +185,24 @@ impl BitstringListParameters {
             return Err(Code::StatusPurpose.into());
         }
         // The list need not state the entry size, but must not contradict the reference.
-        if subject.get("statusSize").is_some_and(|bits| json::integer(bits) != Some(reference.bits.into())) {
+        if subject.get("statusSize").is_some_and(|bits| json::as_integer(bits) != Some(reference.size_in_bits.into())) {
             return Err(invalid("the size of its entries differs from the credential's"));
         }
-        let ttl = subject.get("ttl").map_or(Some(DEFAULT_TTL), json::integer).filter(|ttl| *ttl >= 0);
+        let ttl = subject.get("ttl").map_or(Some(DEFAULT_TTL), json::as_integer).filter(|ttl| *ttl >= 0);
         let ttl = ttl.ok_or_else(|| invalid("its ttl is invalid"))?;
         let issued = credential.valid_from();
         let issued =
             issued.ok_or_else(|| Problem::new(Code::ClaimMissing, "the list does not say when it was made"))?;
-        let list = decode(text("encodedList").ok_or_else(|| invalid("it has no encodedList"))?, reference.bits)?;
+        let list =
+            decode_list(text("encodedList").ok_or_else(|| invalid("it has no encodedList"))?, reference.size_in_bits)?;
         // Rounded up to whole seconds: a list with a time to live of 0 could never be used.
         let ttl = Some(ttl.saturating_add(999) / 1_000);
-        let freshness = ListValidity { issued, until: credential.valid_until(), ttl };
+        let freshness = ListValidity { issued_at: issued, expires_at: credential.valid_until(), ttl };
         let published = Self {
             issuer: credential.issuer().to_owned(),
             url: reference.url.clone(),
             purpose: reference.purpose,
-            freshness,
+            validity: freshness,
         };
         Ok((published, list))
     }

@@ -1,6 +1,6 @@
 //! Token Status List (draft-ietf-oauth-status-list-21) as a CWT (RFC 8392): the CBOR counterpart of [`token`].
 //!
-//! The token is a `COSE_Sign1` (RFC 9052), with or without tag 18. [`crate::json::Limits::LIST`] limits its size, and
+//! The token is a `COSE_Sign1` (RFC 9052), with or without tag 18. [`crate::json::Limits::STATUS_LIST`] limits its size, and
 //! `crate::cbor` parses it strictly.
 
 use coset::{
@@ -13,13 +13,13 @@ use coset::{
 
 use super::{
     ListValidity, StatusList,
-    list::Packing,
-    token::{self, Claims, TokenListParameters},
+    list::CompressionFormat,
+    token::{self, TokenClaims, TokenListParameters},
 };
 use crate::{
     Code, Problem, cbor,
     json::Limits,
-    keys::{Algorithm, PublicKey, Signer},
+    keys::{PublicKey, SignatureAlgorithm, Signer},
     time::Timestamp,
 };
 
@@ -27,7 +27,7 @@ use crate::{
 pub const MEDIA_TYPE: &str = "application/statuslist+cwt";
 
 /// First byte of a tagged `COSE_Sign1`: tag 18 in CBOR.
-const TAG: u8 = 0xd2;
+const COSE_SIGN1_TAG_BYTE: u8 = 0xd2;
 
 /// Labels in a header (RFC 9052 section 3.1, RFC 9596).
 const ALG: i64 = HeaderParameter::Alg as i64;
@@ -54,33 +54,33 @@ const TTL: i64 = 65_534;
 ///
 /// # Errors
 /// `proof_generation`; `algorithm_forbidden` for a P-384 key.
-pub fn issue(list: &StatusList, published: &TokenListParameters, signer: &dyn Signer) -> Result<Vec<u8>, Problem> {
-    issue_packed(list.bits(), &list.pack(Packing::Zlib)?, published, signer)
+pub fn issue_cwt(list: &StatusList, published: &TokenListParameters, signer: &dyn Signer) -> Result<Vec<u8>, Problem> {
+    issue_compressed(list.entry_bits(), &list.compress(CompressionFormat::Zlib)?, published, signer)
 }
 
 /// Creates a signed status list token from a compressed list with entries of `bits` bits.
-pub(super) fn issue_packed(
+pub(super) fn issue_compressed(
     bits: u8,
     lst: &[u8],
     published: &TokenListParameters,
     signer: &dyn Signer,
 ) -> Result<Vec<u8>, Problem> {
     let unwritten = |_| Problem::new(Code::ProofGeneration, "the token could not be written");
-    let TokenListParameters { kid, uri, freshness } = published;
+    let TokenListParameters { kid, uri, validity: freshness } = published;
     let list = vec![("bits".into(), bits.into()), ("lst".into(), Value::Bytes(lst.to_vec()))];
     // In the order of RFC 8949 section 4.2.1.
     let claims = [
         Some((SUB, uri.as_str().into())),
-        freshness.until.map(|until| (EXP, until.unix().into())),
-        Some((IAT, freshness.issued.unix().into())),
+        freshness.expires_at.map(|until| (EXP, until.unix().into())),
+        Some((IAT, freshness.issued_at.unix().into())),
         Some((STATUS_LIST, Value::Map(list))),
         freshness.ttl.map(|ttl| (TTL, ttl.into())),
     ];
     let claims = claims.into_iter().flatten().map(|(label, claim): (i64, Value)| (label.into(), claim)).collect();
     let algorithm = match signer.algorithm() {
-        Algorithm::EdDsa => iana::Algorithm::EdDSA,
-        Algorithm::Es256 => iana::Algorithm::ES256,
-        Algorithm::Es384 => return Err(Code::AlgorithmForbidden.into()),
+        SignatureAlgorithm::EdDsa => iana::Algorithm::EdDSA,
+        SignatureAlgorithm::Es256 => iana::Algorithm::ES256,
+        SignatureAlgorithm::Es384 => return Err(Code::AlgorithmForbidden.into()),
     };
     let header = HeaderBuilder::new().algorithm(algorithm).key_id(kid.clone().into_bytes());
     CoseSign1Builder::new()
@@ -96,7 +96,7 @@ pub(super) fn issue_packed(
 #[derive(Clone)]
 pub struct CwtStatusList {
     kid: String,
-    algorithm: Algorithm,
+    algorithm: SignatureAlgorithm,
     /// Signing input (RFC 9052 section 4.4).
     signed: Vec<u8>,
     signature: Vec<u8>,
@@ -110,7 +110,7 @@ impl CwtStatusList {
     /// Returns whether the bytes begin like a `COSE_Sign1`, with or without its tag, and not like JSON or a JWT.
     #[must_use]
     pub fn is_cwt(bytes: &[u8]) -> bool {
-        matches!(bytes, [TAG, 0x84, ..] | [0x84, ..])
+        matches!(bytes, [COSE_SIGN1_TAG_BYTE, 0x84, ..] | [0x84, ..])
     }
 
     /// Parses a token, and checks its structure, `alg`, `typ` and that it has a `kid`.
@@ -123,8 +123,8 @@ impl CwtStatusList {
     /// `header_critical`; `token_type`; `header_key_unanchored` without a `kid`; `header_key_ambiguous` with two `kid`,
     /// or with a certificate.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
-        let bytes = bytes.strip_prefix(&[TAG]).unwrap_or(bytes);
-        let parts = match cbor::parse(bytes, Limits::LIST)? {
+        let bytes = bytes.strip_prefix(&[COSE_SIGN1_TAG_BYTE]).unwrap_or(bytes);
+        let parts = match cbor::parse(bytes, Limits::STATUS_LIST)? {
             Value::Array(parts) => <[Value; 4]>::try_from(parts).ok(),
             _ => None,
         };
@@ -133,16 +133,16 @@ impl CwtStatusList {
         else {
             return Err(malformed("a token must have two headers, claims and a signature"));
         };
-        let header = map(&protected, Limits::SMALL)?;
-        if at(&header, CRIT).is_some() || at(&unprotected, CRIT).is_some() {
+        let header = parse_map(&protected, Limits::SMALL)?;
+        if map_value(&header, CRIT).is_some() || map_value(&unprotected, CRIT).is_some() {
             return Err(Code::HeaderCritical.into());
         }
         let kid = kid(&header, &unprotected)?;
         let algorithm = algorithm(&header)?;
-        if at(&header, TYP).and_then(Value::as_text) != Some(MEDIA_TYPE) {
+        if map_value(&header, TYP).and_then(Value::as_text) != Some(MEDIA_TYPE) {
             return Err(Problem::new(Code::TokenType, format!("the token's typ is not {MEDIA_TYPE}")));
         }
-        let claims = map(&payload, Limits::LIST)?;
+        let claims = parse_map(&payload, Limits::STATUS_LIST)?;
         let protected = ProtectedHeader { original_data: Some(protected), ..ProtectedHeader::default() };
         let signed = sig_structure_data(SignatureContext::CoseSign1, protected, None, &[], &payload);
         Ok(Self { kid, algorithm, signed, signature, claims })
@@ -171,17 +171,17 @@ impl CwtStatusList {
         key.verify(&self.signed, &self.signature)?;
         let date = |label, name: &str| {
             let malformed = || Problem::new(Code::MalformedValue, format!("{name} is not a number of seconds"));
-            at(&self.claims, label).map(|value| numeric_date(value).ok_or_else(malformed)).transpose()
+            map_value(&self.claims, label).map(|value| numeric_date(value).ok_or_else(malformed)).transpose()
         };
-        let claims = Claims {
-            sub: at(&self.claims, SUB).and_then(Value::as_text),
+        let claims = TokenClaims {
+            sub: map_value(&self.claims, SUB).and_then(Value::as_text),
             iat: date(IAT, "iat")?,
             exp: date(EXP, "exp")?,
             nbf: date(NBF, "nbf")?,
-            ttl: at(&self.claims, TTL).map(integer).map(Option::unwrap_or_default),
+            ttl: map_value(&self.claims, TTL).map(integer).map(Option::unwrap_or_default),
         };
-        let freshness = claims.hold(uri, now, skew)?;
-        let list = at(&self.claims, STATUS_LIST).ok_or_else(|| token::missing("status_list"))?;
+        let freshness = claims.check_claims(uri, now, skew)?;
+        let list = map_value(&self.claims, STATUS_LIST).ok_or_else(|| token::missing_claim("status_list"))?;
         Ok((parse_list(list)?, freshness))
     }
 }
@@ -200,12 +200,13 @@ fn parse_list(value: &Value) -> Result<StatusList, Problem> {
     let members = value.as_map().map(Vec::as_slice).unwrap_or_default();
     let member = |name: &str| members.iter().find(|(key, _)| key.as_text() == Some(name)).map(|(_, value)| value);
     let bits = member("bits").and_then(integer).and_then(|bits| u64::try_from(bits).ok());
-    token::unpack(bits, member("lst").and_then(Value::as_bytes).map(Vec::as_slice))
+    token::decompress_list(bits, member("lst").and_then(Value::as_bytes).map(Vec::as_slice))
 }
 
 fn kid(protected: &Map, unprotected: &Map) -> Result<String, Problem> {
-    let unanchored = UNANCHORED.iter().any(|label| at(protected, *label).or(at(unprotected, *label)).is_some());
-    let kid = match (at(protected, KID), at(unprotected, KID), unanchored) {
+    let unanchored =
+        UNANCHORED.iter().any(|label| map_value(protected, *label).or(map_value(unprotected, *label)).is_some());
+    let kid = match (map_value(protected, KID), map_value(unprotected, KID), unanchored) {
         (Some(kid), None, false) | (None, Some(kid), false) => kid,
         (None, None, _) => return Err(Problem::new(Code::HeaderKeyUnanchored, "the list's token has no kid")),
         _ => return Err(Code::HeaderKeyAmbiguous.into()),
@@ -217,19 +218,19 @@ fn kid(protected: &Map, unprotected: &Map) -> Result<String, Problem> {
     kid.ok_or_else(|| malformed("the kid is not UTF-8"))
 }
 
-fn algorithm(protected: &Map) -> Result<Algorithm, Problem> {
-    [(iana::Algorithm::EdDSA, Algorithm::EdDsa), (iana::Algorithm::ES256, Algorithm::Es256)]
+fn algorithm(protected: &Map) -> Result<SignatureAlgorithm, Problem> {
+    [(iana::Algorithm::EdDSA, SignatureAlgorithm::EdDsa), (iana::Algorithm::ES256, SignatureAlgorithm::Es256)]
         .into_iter()
-        .find(|(alg, _)| at(protected, ALG).and_then(integer) == Some(*alg as i64))
+        .find(|(alg, _)| map_value(protected, ALG).and_then(integer) == Some(*alg as i64))
         .map(|(_, algorithm)| algorithm)
         .ok_or_else(|| Code::AlgorithmForbidden.into())
 }
 
-fn map(bytes: &[u8], limits: Limits) -> Result<Map, Problem> {
+fn parse_map(bytes: &[u8], limits: Limits) -> Result<Map, Problem> {
     cbor::parse(bytes, limits)?.into_map().map_err(|_| malformed("the header or the claims set is not a map"))
 }
 
-fn at(map: &[(Value, Value)], label: i64) -> Option<&Value> {
+fn map_value(map: &[(Value, Value)], label: i64) -> Option<&Value> {
     map.iter().find(|(key, _)| key.as_integer() == Some(label.into())).map(|(_, value)| value)
 }
 

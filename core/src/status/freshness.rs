@@ -26,9 +26,9 @@ use crate::{
 pub const TYP: &str = "carnet-freshness+jwt";
 
 /// Member of the key-binding JWT that contains a stapled statement.
-pub const MEMBER: &str = "carnet_freshness";
+pub const KEY_BINDING_MEMBER: &str = "carnet_freshness";
 
-/// Member of the request's `carnet` object with the maximum age of a statement, in seconds (within [`SECONDS`]). Its
+/// Member of the request's `carnet` object with the maximum age of a statement, in seconds (within [`LIFETIME_RANGE`]). Its
 /// presence requests a statement.
 pub const MAX_AGE_MEMBER: &str = "freshness_seconds_max";
 
@@ -38,20 +38,20 @@ pub const EPOCH_SECONDS: u32 = 21_600;
 
 /// Permitted lifetimes of a statement and maximum ages in a request: twelve hours to seven days, in seconds, both
 /// included.
-pub const SECONDS: std::ops::RangeInclusive<u32> = 43_200..=604_800;
+pub const LIFETIME_RANGE: std::ops::RangeInclusive<u32> = 43_200..=604_800;
 
 /// Prefix of the hash input of handles, for domain separation.
 const HANDLE_TAG: &[u8] = b"carnet-freshness-handle/1\0";
 
 /// Permitted members of a statement: those of its header, and those of its payload.
-const FORM: ([&str; 3], [&str; 3]) = (["alg", "kid", "typ"], ["copy", "exp", "iat"]);
+const PERMITTED_MEMBERS: ([&str; 3], [&str; 3]) = (["alg", "kid", "typ"], ["copy", "exp", "iat"]);
 
 /// Default lifetime of a freshness statement: one day, in seconds.
-pub const DEFAULT_SECONDS: i64 = crate::day::SECONDS;
+pub const DEFAULT_LIFETIME: i64 = crate::day::SECONDS;
 
 /// Minimum remaining lifetime of a statement when it is stapled, in seconds, to allow for clock differences and
 /// transmission.
-pub const MARGIN_SECONDS: i64 = 120;
+pub const MIN_REMAINING_SECONDS: i64 = 120;
 
 /// Maximum number of statements about one copy that an issuer signs at once: for the current epoch and the three before
 /// it.
@@ -108,11 +108,11 @@ pub fn choose_statement(
     max_age: u32,
     now: Timestamp,
 ) -> Option<usize> {
-    let latest = now.plus(MARGIN_SECONDS);
+    let latest = now.plus(MIN_REMAINING_SECONDS);
     let is_within = |since: Timestamp, age: i64| latest <= since.plus(age);
     let rank = |since: Timestamp| match since.unix() {
         // First the oldest of the last day, then the newest of midnight, then the newest.
-        at if is_within(since, DEFAULT_SECONDS) => (2, at.saturating_neg()),
+        at if is_within(since, DEFAULT_LIFETIME) => (2, at.saturating_neg()),
         at => (i32::from(since.start_of_day() == since), at),
     };
     let usable = statements.enumerate().filter(|(_, (since, until))| {
@@ -127,10 +127,16 @@ pub fn choose_statement(
 ///
 /// # Errors
 /// `malformed_value` or `invalid_encoding` if `digest` is malformed; `malformed_value` if `since` is not the start of
-/// an epoch, or `seconds` is not a multiple of the epoch within [`SECONDS`]; `algorithm_forbidden` for a P-384 key;
+/// an epoch, or `seconds` is not a multiple of the epoch within [`LIFETIME_RANGE`]; `algorithm_forbidden` for a P-384 key;
 /// `proof_generation`.
-pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
-    if digest.len() != 43 || jose::decode(digest, "digest")?.len() != 32 {
+pub fn issue_statement(
+    digest: &str,
+    kid: &str,
+    since: Timestamp,
+    seconds: i64,
+    signer: &dyn Signer,
+) -> Result<String, Problem> {
+    if digest.len() != 43 || jose::decode_base64url(digest, "digest")?.len() != 32 {
         return Err(Problem::new(Code::MalformedValue, "the copy's digest is not a base64url SHA-256"));
     }
     let until = since.plus(seconds);
@@ -151,9 +157,9 @@ pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &d
 /// `token_type`, `header_key_unanchored` (no `kid`); `status_list_issuer` (another issuer than the copy's);
 /// `key_invalid` (the issuer's key has expired); `status_list_mismatch` (another copy); `status_list_stale` (expired,
 /// or issued in the future); `claim_missing`; `malformed_value` (unknown members in header or payload, times that are
-/// not starts of epochs, or a lifetime outside [`SECONDS`]); those of [`Jws::parse`], [`Jws::verify`] and of resolving
+/// not starts of epochs, or a lifetime outside [`LIFETIME_RANGE`]); those of [`Jws::parse`], [`Jws::verify`] and of resolving
 /// the issuer's key.
-pub fn verify(
+pub fn verify_statement(
     statement: &str,
     copy: &SdJwt,
     issuer: &str,
@@ -175,7 +181,7 @@ pub fn verify(
     }
     let document = resolver.resolve(&Did::parse(issuer)?)?;
     jws.verify(&document.current_key_for(&url, VerificationRelationship::AssertionMethod, now, skew)?)?;
-    jws.require_form(&FORM.0, &FORM.1)?;
+    jws.require_known_members(&PERMITTED_MEMBERS.0, &PERMITTED_MEMBERS.1)?;
     let payload = jws.payload();
     if payload.get("copy").and_then(Value::as_str) != Some(copy_digest(copy).as_str()) {
         return Err(Problem::new(Code::StatusListMismatch, "the freshness statement is for another copy"));
@@ -184,8 +190,8 @@ pub fn verify(
     let issued = whole_seconds(payload, "iat")?.ok_or_else(|| missing("iat"))?;
     let until = whole_seconds(payload, "exp")?.ok_or_else(|| missing("exp"))?;
     require_times(issued, until)?;
-    let freshness = ListValidity { issued, until: Some(until), ttl: None };
-    freshness.check(now, now, skew)?;
+    let freshness = ListValidity { issued_at: issued, expires_at: Some(until), ttl: None };
+    freshness.require_usable(now, now, skew)?;
     Ok(freshness)
 }
 
@@ -200,7 +206,7 @@ fn whole_seconds(payload: &Map<String, Value>, name: &str) -> Result<Option<Time
 fn require_times(issued: Timestamp, until: Timestamp) -> Result<(), Problem> {
     let whole = [issued, until].iter().all(|time| epoch_start(*time) == *time);
     let seconds = u32::try_from(until.unix().saturating_sub(issued.unix()));
-    if whole && seconds.is_ok_and(|seconds| SECONDS.contains(&seconds)) {
+    if whole && seconds.is_ok_and(|seconds| LIFETIME_RANGE.contains(&seconds)) {
         return Ok(());
     }
     let why = "a freshness statement's times are 00:00, 06:00, 12:00 or 18:00 UTC, twelve hours to seven days apart";
@@ -216,8 +222,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        did::SelfContained,
-        keys::{Algorithm, SecretKey},
+        did::SelfContainedResolver,
+        keys::{SecretKey, SignatureAlgorithm},
         secure::sd_jwt::{self, IssueOptions},
     };
 
@@ -230,10 +236,10 @@ mod tests {
             typ: "vc+sd-jwt",
             kid: "k",
             disclosable: &[],
-            ordered: &[],
-            holder: None,
+            ordered_claims: &[],
+            holder_key: None,
             decoys_to_multiple_of: 0,
-            padded: &[],
+            padded_arrays: &[],
         };
         // Each copy has something of its own; here it is enough that it says so.
         let mut id = [0; 8];
@@ -243,7 +249,7 @@ mod tests {
     }
 
     fn kid(key: &SecretKey) -> String {
-        format!("{}#0", Did::jwk(&key.public_key()))
+        format!("{}#0", Did::did_jwk(&key.public_key()))
     }
 
     #[track_caller]
@@ -253,14 +259,14 @@ mod tests {
 
     #[test]
     fn a_statement_holds_for_its_copy_its_issuer_and_its_time() {
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
         let (mine, other) = (copy(&key), copy(&key));
-        let issuer = Did::jwk(&key.public_key()).to_string();
-        let statement = issue(&copy_digest(&mine), &kid(&key), now(), DEFAULT_SECONDS, &key).unwrap();
+        let issuer = Did::did_jwk(&key.public_key()).to_string();
+        let statement = issue_statement(&copy_digest(&mine), &kid(&key), now(), DEFAULT_LIFETIME, &key).unwrap();
         let at = |copy: &SdJwt, issuer: &str, seconds: i64| {
-            verify(&statement, copy, issuer, now().plus(seconds), 60, &SelfContained)
+            verify_statement(&statement, copy, issuer, now().plus(seconds), 60, &SelfContainedResolver)
         };
-        assert_eq!(at(&mine, &issuer, 0).unwrap().issued, now());
+        assert_eq!(at(&mine, &issuer, 0).unwrap().issued_at, now());
         refused(at(&other, &issuer, 0), Code::StatusListMismatch);
         refused(at(&mine, "did:web:other.example", 0), Code::StatusListIssuer);
         for (seconds, holds) in [(-61, false), (-60, true), (86_460, true), (86_461, false)] {
@@ -270,29 +276,36 @@ mod tests {
 
     #[test]
     fn a_statement_by_another_key_or_of_another_type_is_none() {
-        let (key, thief) =
-            (SecretKey::generate(Algorithm::EdDsa, &mut OsRng), SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
+        let (key, thief) = (
+            SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng),
+            SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng),
+        );
         let mine = copy(&key);
-        let issuer = Did::jwk(&key.public_key()).to_string();
-        let check = |statement: &str| verify(statement, &mine, &issuer, now(), 60, &SelfContained);
-        let by = |signer: &SecretKey| issue(&copy_digest(&mine), &kid(&key), now(), DEFAULT_SECONDS, signer).unwrap();
+        let issuer = Did::did_jwk(&key.public_key()).to_string();
+        let check = |statement: &str| verify_statement(statement, &mine, &issuer, now(), 60, &SelfContainedResolver);
+        let by = |signer: &SecretKey| {
+            issue_statement(&copy_digest(&mine), &kid(&key), now(), DEFAULT_LIFETIME, signer).unwrap()
+        };
         assert!(check(&by(&key)).is_ok());
         refused(check(&by(&thief)), Code::SignatureInvalid);
         refused(check(mine.jws().as_str()), Code::TokenType);
-        assert_eq!(issue("x", &kid(&key), now(), DEFAULT_SECONDS, &key).unwrap_err().code, Code::MalformedValue);
+        assert_eq!(
+            issue_statement("x", &kid(&key), now(), DEFAULT_LIFETIME, &key).unwrap_err().code,
+            Code::MalformedValue
+        );
     }
 
     /// Freshness statement of a copy for a day, with header and payload changed before they are signed.
     fn changed(change: impl FnOnce(&mut Map<String, Value>, &mut Map<String, Value>)) -> Result<ListValidity, Problem> {
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
         let (mine, at) = (copy(&key), now().unix());
         let object = |value: Value| value.as_object().unwrap().clone();
         let mut header = object(json!({"typ": TYP, "kid": kid(&key)}));
         let mut payload =
-            object(json!({"copy": copy_digest(&mine), "iat": at, "exp": at.saturating_add(DEFAULT_SECONDS)}));
+            object(json!({"copy": copy_digest(&mine), "iat": at, "exp": at.saturating_add(DEFAULT_LIFETIME)}));
         change(&mut header, &mut payload);
         let statement = jose::sign(header, &payload, &key).unwrap();
-        verify(&statement, &mine, Did::jwk(&key.public_key()).as_str(), now(), 60, &SelfContained)
+        verify_statement(&statement, &mine, Did::did_jwk(&key.public_key()).as_str(), now(), 60, &SelfContainedResolver)
     }
 
     #[test]
@@ -333,8 +346,8 @@ mod tests {
             (3_600, 90_000),
         ] {
             refused(times(from, until), Code::MalformedValue);
-            let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-            let made = issue(&copy_digest(&copy(&key)), &kid(&key), now().plus(from), until - from, &key);
+            let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
+            let made = issue_statement(&copy_digest(&copy(&key)), &kid(&key), now().plus(from), until - from, &key);
             assert_eq!(made.unwrap_err().code, Code::MalformedValue);
         }
         // A fraction, which other NumericDates may have, could tell statements apart.
@@ -439,8 +452,8 @@ mod tests {
 
     #[test]
     fn a_statement_names_nobody() {
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        let statement = issue(&copy_digest(&copy(&key)), &kid(&key), now(), DEFAULT_SECONDS, &key).unwrap();
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
+        let statement = issue_statement(&copy_digest(&copy(&key)), &kid(&key), now(), DEFAULT_LIFETIME, &key).unwrap();
         let payload = Jws::parse(&statement).unwrap();
         let mut members: Vec<&str> = payload.payload().keys().map(String::as_str).collect();
         members.sort_unstable();

@@ -7,17 +7,17 @@ use serde_json::Value;
 use super::{ListProfile, ListValidity, StatusList, StatusPurpose, bitstring, cwt, token};
 use crate::{
     Code, Problem,
-    credential::{Credential, TopLevel},
+    credential::{Credential, TopLevelMembers},
     did::{Did, DidDocument, DidUrl, Resolve, VerificationRelationship as KeyPurpose},
     json::{self, Limits},
     keys::PublicKey,
-    secure::data_integrity::{self, ProofRequirements, Suites},
+    secure::data_integrity::{self, Cryptosuites, ProofRequirements},
     time::Timestamp,
 };
 
 /// Meaning of a list's entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum About {
+enum EntryMeaning {
     /// `BitstringStatusListCredential` with these purposes. `sized`: the list itself states the entry size, in addition
     /// to the credentials that refer to it.
     Purposes { purposes: Vec<StatusPurpose>, sized: bool },
@@ -30,17 +30,17 @@ enum About {
 #[derive(Debug, Clone)]
 pub struct VerifiedStatusList {
     /// Issuer of the listed credentials.
-    on_behalf_of: Did,
+    credential_issuer: Did,
     /// Signer of the list.
-    issuer: Did,
-    about: About,
+    signer: Did,
+    about: EntryMeaning,
     /// Requirements that the list meets.
     profile: ListProfile,
-    freshness: ListValidity,
-    fetched: Timestamp,
+    validity: ListValidity,
+    fetched_at: Timestamp,
     /// Keys that signed it.
     keys: Vec<(DidUrl, PublicKey)>,
-    /// Entries; clones and [`Self::confirmed`] share them.
+    /// Entries; clones and [`Self::confirmed_at`] share them.
     list: Arc<StatusList>,
 }
 
@@ -56,14 +56,14 @@ impl VerifiedStatusList {
     /// `status_list_issuer` (another signer); `status_list_stale`; `status_list_mismatch` (the list of another URL);
     /// `status_list_length` (fewer entries than the [`ListProfile`] requires); `key_invalid` (the signer's key has
     /// expired); `invalid_unicode`; `header_key_unanchored`, `method_of_other`; `claim_forbidden`; those of
-    /// [`data_integrity::verify`], [`token::StatusListToken::verify`], [`bitstring::BitstringListParameters::read`] and
+    /// [`data_integrity::verify`], [`token::StatusListToken::verify`], [`bitstring::BitstringListParameters::from_credential`] and
     /// of resolving the signer's key. Keys of earlier versions of the signer's document are not accepted.
     pub fn verify(
         bytes: &[u8],
         url: &str,
         on_behalf_of: &Did,
         (fetched, skew): (Timestamp, i64),
-        (resolver, suites): (&dyn Resolve, &Suites),
+        (resolver, suites): (&dyn Resolve, &Cryptosuites),
     ) -> Result<Self, Problem> {
         let listed = if cwt::CwtStatusList::is_cwt(bytes) {
             let token = cwt::CwtStatusList::parse(bytes)?;
@@ -80,7 +80,7 @@ impl VerifiedStatusList {
                 status_token(token.kid(), on_behalf_of, (fetched, skew), resolver, verify)?
             }
         };
-        listed.freshness.check(fetched, fetched, skew)?;
+        listed.validity.require_usable(fetched, fetched, skew)?;
         Ok(listed)
     }
 
@@ -96,7 +96,7 @@ impl VerifiedStatusList {
         let text = std::str::from_utf8(bytes).map(str::trim);
         let text = text.map_err(|_| Problem::new(Code::InvalidUnicode, "the list is not UTF-8"))?;
         if text.starts_with('{') {
-            let document = json::parse_object(text.as_bytes(), Limits::LIST)?;
+            let document = json::parse_object(text.as_bytes(), Limits::STATUS_LIST)?;
             return Did::parse(&crate::credential::id_of(document.get("issuer"), "issuer")?);
         }
         Ok(DidUrl::parse(token::StatusListToken::parse(text)?.kid())?.did().clone())
@@ -104,40 +104,40 @@ impl VerifiedStatusList {
 
     /// Returns the issuer of the listed credentials. The list says nothing about those of any other issuer.
     #[must_use]
-    pub fn on_behalf_of(&self) -> &Did {
-        &self.on_behalf_of
+    pub fn credential_issuer(&self) -> &Did {
+        &self.credential_issuer
     }
 
     /// Returns the DID of the signer of the list: the issuer of the listed credentials, or the status list issuer in
     /// its DID document.
     #[must_use]
-    pub fn issuer(&self) -> &Did {
-        &self.issuer
+    pub fn signer(&self) -> &Did {
+        &self.signer
     }
 
     /// Returns the times of issue and expiry, and the time to live.
     #[must_use]
-    pub fn freshness(&self) -> ListValidity {
-        self.freshness
+    pub fn validity(&self) -> ListValidity {
+        self.validity
     }
 
     /// Returns the time of the fetch, or of the last check that found the list unchanged.
     #[must_use]
-    pub fn fetched(&self) -> Timestamp {
-        self.fetched
+    pub fn fetched_at(&self) -> Timestamp {
+        self.fetched_at
     }
 
     /// Returns the entries.
     #[must_use]
-    pub fn list(&self) -> &StatusList {
+    pub fn entries(&self) -> &StatusList {
         &self.list
     }
 
     /// Returns a copy of the list that was found unchanged at `fetched`: its time to live starts again, its expiry
     /// stays.
     #[must_use]
-    pub fn confirmed(&self, fetched: Timestamp) -> Self {
-        Self { fetched, ..self.clone() }
+    pub fn confirmed_at(&self, fetched: Timestamp) -> Self {
+        Self { fetched_at: fetched, ..self.clone() }
     }
 
     /// Checks with the current DID documents that the issuer still authorises the signer and that its signing keys are
@@ -147,9 +147,9 @@ impl VerifiedStatusList {
     /// `status_list_issuer`: the issuer's document no longer authorises the signer; `key_invalid`: a key has expired or
     /// was replaced; those of [`DidDocument::key_for`] and of resolving the two documents.
     pub fn check_signer(&self, resolver: &dyn Resolve, (now, skew): (Timestamp, i64)) -> Result<(), Problem> {
-        let document = signer(&self.issuer, &self.on_behalf_of, resolver)?;
+        let document = signer_document(&self.signer, &self.credential_issuer, resolver)?;
         for (kid, key) in &self.keys {
-            if key_of_list(&document, kid, (now, skew))? != *key {
+            if signing_key(&document, kid, (now, skew))? != *key {
                 return Err(Problem::new(Code::KeyInvalid, "the list's key has changed"));
             }
         }
@@ -159,9 +159,9 @@ impl VerifiedStatusList {
     /// Returns whether an entry of a `BitstringStatusListCredential` is not 0.
     ///
     /// # Errors
-    /// Those of [`Self::entry`].
+    /// Those of [`Self::bitstring_value`].
     pub fn is_set(&self, reference: &bitstring::BitstringStatusListEntry) -> Result<bool, Problem> {
-        Ok(self.entry(reference)? != 0)
+        Ok(self.bitstring_value(reference)? != 0)
     }
 
     /// Returns the value of an entry of a `BitstringStatusListCredential`, such as a message number.
@@ -169,29 +169,29 @@ impl VerifiedStatusList {
     /// # Errors
     /// `status_purpose`: the list has another purpose; `status_index`; `status_list_invalid`: another entry size;
     /// `status_list_length`: too few entries of that size.
-    pub fn entry(&self, reference: &bitstring::BitstringStatusListEntry) -> Result<u8, Problem> {
+    pub fn bitstring_value(&self, reference: &bitstring::BitstringStatusListEntry) -> Result<u8, Problem> {
         let sized = match &self.about {
-            About::Purposes { purposes, sized } if purposes.contains(&reference.purpose) => *sized,
+            EntryMeaning::Purposes { purposes, sized } if purposes.contains(&reference.purpose) => *sized,
             _ => return Err(Code::StatusPurpose.into()),
         };
-        if sized && self.list.bits() != reference.bits {
+        if sized && self.list.entry_bits() != reference.size_in_bits {
             return Err(Problem::new(
                 Code::StatusListInvalid,
                 "the size of the list's entries differs from the credential's",
             ));
         }
-        self.profile.require_length(self.list.entries_with_bits(reference.bits))?;
-        self.list.value_with_bits(reference.index, reference.bits)
+        self.profile.require_length(self.list.entry_count_with_bits(reference.size_in_bits))?;
+        self.list.value_with_bits(reference.index, reference.size_in_bits)
     }
 
     /// Returns the value of an entry of a status list token.
     ///
     /// # Errors
     /// `status_purpose`: the list is not a status list token; `status_index`.
-    pub fn value(&self, reference: &token::TokenStatusReference) -> Result<u8, Problem> {
+    pub fn token_value(&self, reference: &token::TokenStatusReference) -> Result<u8, Problem> {
         match self.about {
-            About::Values => self.list.value(reference.index),
-            About::Purposes { .. } => Err(Code::StatusPurpose.into()),
+            EntryMeaning::Values => self.list.value(reference.index),
+            EntryMeaning::Purposes { .. } => Err(Code::StatusPurpose.into()),
         }
     }
 }
@@ -201,15 +201,15 @@ fn credential(
     url: &str,
     on_behalf_of: &Did,
     (now, skew): (Timestamp, i64),
-    (resolver, suites): (&dyn Resolve, &Suites),
+    (resolver, suites): (&dyn Resolve, &Cryptosuites),
 ) -> Result<VerifiedStatusList, Problem> {
     let invalid = |what: &str| Problem::new(Code::StatusListInvalid, what.to_owned());
-    let Value::Object(document) = json::parse(text.as_bytes(), Limits::LIST)? else {
+    let Value::Object(document) = json::parse(text.as_bytes(), Limits::STATUS_LIST)? else {
         return Err(invalid("the list is not an object"));
     };
     let issuer = Did::parse(&crate::credential::id_of(document.get("issuer"), "issuer")?);
     let issuer = issuer.map_err(|_| Problem::from(Code::StatusListIssuer))?;
-    let current = signer(&issuer, on_behalf_of, resolver)?;
+    let current = signer_document(&issuer, on_behalf_of, resolver)?;
     let expected = ProofRequirements {
         purpose: KeyPurpose::AssertionMethod,
         controller: issuer.as_str(),
@@ -218,7 +218,7 @@ fn credential(
         skew,
     };
     let verified = data_integrity::verify(&document, suites, resolver, &expected)?;
-    TopLevel::DataIntegrity.check(&verified)?;
+    TopLevelMembers::DataIntegrity.require_permitted(&verified)?;
     let verified = Credential::parse(verified)?;
     let proofs = match document.get("proof") {
         Some(Value::Array(several)) => several.as_slice(),
@@ -227,7 +227,7 @@ fn credential(
     };
     let key = |proof: &Value| -> Result<(DidUrl, PublicKey), Problem> {
         let kid = DidUrl::parse(proof.get("verificationMethod").and_then(Value::as_str).unwrap_or_default())?;
-        let key = key_of_list(&current, &kid, (now, skew))?;
+        let key = signing_key(&current, &kid, (now, skew))?;
         Ok((kid, key))
     };
     let keys = proofs.iter().map(key).collect::<Result<_, _>>()?;
@@ -242,17 +242,17 @@ fn credential(
     let purposes: Vec<StatusPurpose> =
         named.iter().filter_map(Value::as_str).filter_map(StatusPurpose::parse).collect();
     let purpose = *purposes.first().ok_or(Code::StatusPurpose)?;
-    let bits = subject.get("statusSize").map_or(Some(1), json::integer).and_then(|bits| u8::try_from(bits).ok());
+    let bits = subject.get("statusSize").map_or(Some(1), json::as_integer).and_then(|bits| u8::try_from(bits).ok());
     let bits = bits.ok_or_else(|| invalid("its entries have no size"))?;
-    let reference = bitstring::BitstringStatusListEntry { purpose, url: url.to_owned(), index: 0, bits };
-    let (published, list) = bitstring::BitstringListParameters::read(&verified, &reference)?;
+    let reference = bitstring::BitstringStatusListEntry { purpose, url: url.to_owned(), index: 0, size_in_bits: bits };
+    let (published, list) = bitstring::BitstringListParameters::from_credential(&verified, &reference)?;
     Ok(VerifiedStatusList {
-        on_behalf_of: on_behalf_of.clone(),
-        issuer,
-        about: About::Purposes { purposes, sized: subject.contains_key("statusSize") },
+        credential_issuer: on_behalf_of.clone(),
+        signer: issuer,
+        about: EntryMeaning::Purposes { purposes, sized: subject.contains_key("statusSize") },
         profile: ListProfile::DEFAULT,
-        freshness: published.freshness,
-        fetched: now,
+        validity: published.validity,
+        fetched_at: now,
         keys,
         list: Arc::new(list),
     })
@@ -267,22 +267,31 @@ fn status_token(
 ) -> Result<VerifiedStatusList, Problem> {
     let kid = DidUrl::parse(kid)?;
     let issuer = kid.did().clone();
-    let key = key_of_list(&*signer(&issuer, on_behalf_of, resolver)?, &kid, (now, skew))?;
+    let key = signing_key(&*signer_document(&issuer, on_behalf_of, resolver)?, &kid, (now, skew))?;
     let (list, freshness) = verify(&key)?;
     let profile = ListProfile::DEFAULT;
-    profile.require_length(list.entries())?;
+    profile.require_length(list.entry_count())?;
     let (on_behalf_of, list, keys) = (on_behalf_of.clone(), Arc::new(list), vec![(kid, key)]);
-    Ok(VerifiedStatusList { on_behalf_of, issuer, about: About::Values, profile, freshness, fetched: now, keys, list })
+    Ok(VerifiedStatusList {
+        credential_issuer: on_behalf_of,
+        signer: issuer,
+        about: EntryMeaning::Values,
+        profile,
+        validity: freshness,
+        fetched_at: now,
+        keys,
+        list,
+    })
 }
 
 /// Returns a key of the signer's document for signing lists; `key_invalid` if it has expired.
-fn key_of_list(document: &DidDocument, kid: &DidUrl, (now, skew): (Timestamp, i64)) -> Result<PublicKey, Problem> {
+fn signing_key(document: &DidDocument, kid: &DidUrl, (now, skew): (Timestamp, i64)) -> Result<PublicKey, Problem> {
     document.current_key_for(kid, KeyPurpose::AssertionMethod, now, skew)
 }
 
 /// Returns the DID document of a list's signer, which must be the issuer of the listed credentials or the DID that the
 /// issuer's document names. That DID cannot name another one.
-fn signer(made_by: &Did, on_behalf_of: &Did, resolver: &dyn Resolve) -> Result<Arc<DidDocument>, Problem> {
+fn signer_document(made_by: &Did, on_behalf_of: &Did, resolver: &dyn Resolve) -> Result<Arc<DidDocument>, Problem> {
     let document = resolver.resolve(on_behalf_of)?;
     if made_by == on_behalf_of {
         return Ok(document);

@@ -7,20 +7,20 @@ use super::{StatusPurpose, bitstring::BitstringStatusListEntry};
 use crate::{Code, Problem, text::invisible_characters};
 
 /// Entry size of the message lists that Carnet publishes, in bits.
-pub const BITS: u8 = 4;
+pub const ENTRY_BITS: u8 = 4;
 /// Greatest message number.
-pub const GREATEST: u8 = 15;
+pub const MAX_MESSAGE_NUMBER: u8 = 15;
 /// Maximum length of a message text, in characters.
-pub const MAX_CHARS: usize = 80;
+pub const MAX_MESSAGE_CHARS: usize = 80;
 /// Text of the number 0.
 const NOTHING: &str = "nothing to say";
 /// Text of a number without a message.
 const UNDEFINED: &str = "undefined";
 
-/// Message texts of one issuer, for the numbers 1 to [`GREATEST`]. 0 means no message.
+/// Message texts of one issuer, for the numbers 1 to [`MAX_MESSAGE_NUMBER`]. 0 means no message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusMessages {
-    /// Texts of the numbers 0 to [`GREATEST`].
+    /// Texts of the numbers 0 to [`MAX_MESSAGE_NUMBER`].
     texts: Vec<String>,
 }
 
@@ -28,17 +28,17 @@ impl StatusMessages {
     /// Creates the table from the texts of the numbers 1, 2, 3 and so on; the remaining numbers mean no message.
     ///
     /// # Errors
-    /// `malformed_value`: more than [`GREATEST`] texts, or a text that is empty, longer than [`MAX_CHARS`], begins or
+    /// `malformed_value`: more than [`MAX_MESSAGE_NUMBER`] texts, or a text that is empty, longer than [`MAX_MESSAGE_CHARS`], begins or
     /// ends with a space, or has invisible or control characters.
     pub fn new(texts: &[String]) -> Result<Self, Problem> {
-        if texts.len() > usize::from(GREATEST) {
-            return Err(malformed(format!("there are more than {GREATEST} texts")));
+        if texts.len() > usize::from(MAX_MESSAGE_NUMBER) {
+            return Err(malformed(format!("there are more than {MAX_MESSAGE_NUMBER} texts")));
         }
         if let Some(wrong) = texts.iter().find(|text| !is_plain(text)) {
-            return Err(malformed(format!("{wrong:?} is not 1 to {MAX_CHARS} plain characters of one line")));
+            return Err(malformed(format!("{wrong:?} is not 1 to {MAX_MESSAGE_CHARS} plain characters of one line")));
         }
         let given = std::iter::once(NOTHING).chain(texts.iter().map(String::as_str));
-        let all = given.chain(std::iter::repeat(UNDEFINED)).take(usize::from(GREATEST).saturating_add(1));
+        let all = given.chain(std::iter::repeat(UNDEFINED)).take(usize::from(MAX_MESSAGE_NUMBER).saturating_add(1));
         Ok(Self { texts: all.map(str::to_owned).collect() })
     }
 
@@ -70,8 +70,10 @@ impl StatusMessages {
 
     /// Returns the `credentialStatus` entry for an index of the list at `url`.
     #[must_use]
-    pub fn entry(&self, url: String, index: u64) -> Value {
-        let mut entry = BitstringStatusListEntry { purpose: StatusPurpose::Message, url, index, bits: BITS }.to_json();
+    pub fn status_entry(&self, url: String, index: u64) -> Value {
+        let mut entry =
+            BitstringStatusListEntry { purpose: StatusPurpose::Message, url, index, size_in_bits: ENTRY_BITS }
+                .to_json();
         if let Some(members) = entry.as_object_mut() {
             members.insert("statusMessage".to_owned(), self.to_json());
         }
@@ -85,17 +87,17 @@ impl StatusMessages {
 /// # Errors
 /// `malformed_value` if `statusMessage` is missing, has not one element for each possible value, or does not define
 /// this value exactly once (section 2.1).
-pub fn text_of(entry: &Value, reference: &BitstringStatusListEntry, value: u8) -> Result<String, Problem> {
+pub fn message_text(entry: &Value, reference: &BitstringStatusListEntry, value: u8) -> Result<String, Problem> {
     let Some(all) = entry.get("statusMessage") else {
         // It may be omitted only for entries of one bit.
-        return match (reference.bits, value) {
+        return match (reference.size_in_bits, value) {
             (1, 0) => Ok("unset".to_owned()),
             (1, _) => Ok("set".to_owned()),
             _ => Err(malformed("credentialStatus has no statusMessage")),
         };
     };
     let all = all.as_array().map(Vec::as_slice).unwrap_or_default();
-    if 1_usize.checked_shl(reference.bits.into()) != Some(all.len()) {
+    if 1_usize.checked_shl(reference.size_in_bits.into()) != Some(all.len()) {
         return Err(malformed("statusMessage does not have an element for each value"));
     }
     let status = |element: &Value| {
@@ -110,11 +112,11 @@ pub fn text_of(entry: &Value, reference: &BitstringStatusListEntry, value: u8) -
     text.map(str::to_owned).ok_or_else(|| malformed("statusMessage does not define the value exactly once"))
 }
 
-/// Returns whether the text has 1 to [`MAX_CHARS`] characters, does not begin or end with a space, and contains no
+/// Returns whether the text has 1 to [`MAX_MESSAGE_CHARS`] characters, does not begin or end with a space, and contains no
 /// invisible character and no white space except U+0020.
 fn is_plain(text: &str) -> bool {
     let is_other_space = |c: char| c.is_whitespace() && c != ' ';
-    let is_short = !text.is_empty() && text.chars().count() <= MAX_CHARS;
+    let is_short = !text.is_empty() && text.chars().count() <= MAX_MESSAGE_CHARS;
     is_short && text.trim() == text && !text.contains(is_other_space) && invisible_characters(text).next().is_none()
 }
 
@@ -133,9 +135,9 @@ mod tests {
     #[test]
     fn every_number_is_explained_and_what_says_nothing_is_undefined() {
         let messages = StatusMessages::new(&texts(&["the card was lost", "undefined", "a newer one exists"])).unwrap();
-        let entry = messages.entry("https://university.example/status/message/0".to_owned(), 7);
+        let entry = messages.status_entry("https://university.example/status/message/0".to_owned(), 7);
         let reference = BitstringStatusListEntry::parse(&entry).unwrap();
-        assert_eq!((reference.purpose, reference.index, reference.bits), (StatusPurpose::Message, 7, 4));
+        assert_eq!((reference.purpose, reference.index, reference.size_in_bits), (StatusPurpose::Message, 7, 4));
         let all = entry["statusMessage"].as_array().unwrap();
         assert_eq!((all.len(), &all[1]), (16, &json!({"status": "0x1", "message": "the card was lost"})));
         assert_eq!(all[15], json!({"status": "0xf", "message": "undefined"}));
@@ -143,13 +145,13 @@ mod tests {
         let said: Vec<u8> = (0..=u8::MAX).filter(|number| messages.text(*number).is_some()).collect();
         assert_eq!(said, [1, 3]);
         for (number, text) in [(0, NOTHING), (1, "the card was lost"), (2, UNDEFINED), (15, UNDEFINED)] {
-            assert_eq!(text_of(&entry, &reference, number).unwrap(), text);
+            assert_eq!(message_text(&entry, &reference, number).unwrap(), text);
         }
     }
 
     #[test]
     fn texts_are_plain_short_and_at_most_fifteen() {
-        let longest = "ü".repeat(MAX_CHARS);
+        let longest = "ü".repeat(MAX_MESSAGE_CHARS);
         assert!(StatusMessages::new(&vec![longest.clone(); 15]).is_ok());
         assert!(StatusMessages::new(&vec![longest.clone(); 16]).is_err());
         for wrong in [
@@ -179,7 +181,7 @@ mod tests {
             StatusMessages::parse(&value).is_ok()
         };
         assert!(with(&|all| all[2]["message"] = "a newer one exists".into()));
-        assert!(!with(&|all| all[2]["message"] = "x".repeat(MAX_CHARS + 1).into()));
+        assert!(!with(&|all| all[2]["message"] = "x".repeat(MAX_MESSAGE_CHARS + 1).into()));
         assert!(!with(&|all| all[0]["message"] = "urn:uuid:6c3b".into()));
         assert!(!with(&|all| all[1]["owner"] = "urn:uuid:6c3b".into()));
         assert!(!with(&|all| all[1]["status"] = "0x01".into()));
@@ -207,13 +209,13 @@ mod tests {
             "statusReference": "https://example.org/status-dictionary/",
         });
         let reference = BitstringStatusListEntry::parse(&entry).unwrap();
-        assert_eq!((reference.index, reference.bits), (492_847, 2));
-        assert_eq!(text_of(&entry, &reference, 0).unwrap(), "pending_review");
-        assert_eq!(text_of(&entry, &reference, 2).unwrap(), "rejected");
+        assert_eq!((reference.index, reference.size_in_bits), (492_847, 2));
+        assert_eq!(message_text(&entry, &reference, 0).unwrap(), "pending_review");
+        assert_eq!(message_text(&entry, &reference, 2).unwrap(), "rejected");
         let with = |change: &dyn Fn(&mut Value)| {
             let mut entry = entry.clone();
             change(&mut entry);
-            text_of(&entry, &reference, 2).map_err(|problem| problem.code)
+            message_text(&entry, &reference, 2).map_err(|problem| problem.code)
         };
         assert_eq!(with(&|entry| entry["statusMessage"].as_array_mut().unwrap().reverse()), Ok("rejected".to_owned()));
         let refused = Err(Code::MalformedValue);
@@ -226,6 +228,6 @@ mod tests {
         let one = json!({"type": "BitstringStatusListEntry", "statusPurpose": "message", "statusListIndex": "1",
             "statusListCredential": "https://example.com/credentials/status/8"});
         let reference = BitstringStatusListEntry::parse(&one).unwrap();
-        assert_eq!([0, 1].map(|value| text_of(&one, &reference, value).unwrap()), ["unset", "set"]);
+        assert_eq!([0, 1].map(|value| message_text(&one, &reference, value).unwrap()), ["unset", "set"]);
     }
 }

@@ -50,7 +50,7 @@ impl ListProfile {
 }
 
 /// Parses an index from decimal digits without sign, leading zeros, fraction, exponent or space, the only permitted
-/// form of `statusListIndex`; `status_index` otherwise. (`idx` is a JSON number, which [`crate::json::integer`]
+/// form of `statusListIndex`; `status_index` otherwise. (`idx` is a JSON number, which [`crate::json::as_integer`]
 /// parses.)
 pub(crate) fn parse_index(text: &str) -> Result<u64, Problem> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
@@ -59,7 +59,7 @@ pub(crate) fn parse_index(text: &str) -> Result<u64, Problem> {
 }
 
 /// Maximum size of a decompressed list, in bytes: 16 MiB, more than ten million entries of eight bits.
-pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+pub const MAX_LIST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Status purpose of a list (Bitstring Status List 1.0 section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,9 +97,9 @@ impl StatusPurpose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListValidity {
     /// Time of issue.
-    pub issued: Timestamp,
+    pub issued_at: Timestamp,
     /// Expiry, inclusive: the list is stale after this instant. `None` if not stated.
-    pub until: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
     /// Time to live after the fetch, in seconds; the list is stale afterwards. `None` if not stated.
     pub ttl: Option<i64>,
 }
@@ -110,11 +110,11 @@ impl ListValidity {
     ///
     /// # Errors
     /// `status_list_stale`: past its expiry or its time to live, or issued more than `skew` seconds in the future.
-    pub fn check(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> Result<(), Problem> {
-        if self.issued > now.plus(skew) {
+    pub fn require_usable(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> Result<(), Problem> {
+        if self.issued_at > now.plus(skew) {
             return Err(Problem::new(Code::StatusListStale, "the list is from the future"));
         }
-        if self.until.is_some_and(|until| now > until.plus(skew)) {
+        if self.expires_at.is_some_and(|until| now > until.plus(skew)) {
             return Err(Problem::new(Code::StatusListStale, "the list has expired"));
         }
         if self.ttl.is_some_and(|ttl| now > fetched.plus(ttl)) {
@@ -127,7 +127,7 @@ impl ListValidity {
     /// `skew` is added to the expiry.
     #[must_use]
     pub fn seconds_stale(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> i64 {
-        let ends = [self.until.map(|until| until.plus(skew)), self.ttl.map(|ttl| fetched.plus(ttl))];
+        let ends = [self.expires_at.map(|until| until.plus(skew)), self.ttl.map(|ttl| fetched.plus(ttl))];
         let late = ends.into_iter().flatten().map(|end| now.unix().saturating_sub(end.unix()));
         late.max().unwrap_or_default().max(0)
     }

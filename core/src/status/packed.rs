@@ -8,7 +8,7 @@ use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 use super::{
     StatusList,
-    list::{LEVEL, Packing},
+    list::{COMPRESSION_LEVEL, CompressionFormat},
 };
 use crate::{Code, Problem};
 
@@ -34,15 +34,15 @@ struct Piece {
 
 /// Status list with its compressed form.
 #[derive(Debug)]
-pub(super) struct Packed {
+pub(super) struct CompressedStatusList {
     list: StatusList,
-    packing: Packing,
+    packing: CompressionFormat,
     /// Compressed pieces; `None` for a piece to be compressed again.
     pieces: Vec<Option<Piece>>,
 }
 
-impl Packed {
-    pub(super) fn new(list: StatusList, packing: Packing) -> Self {
+impl CompressedStatusList {
+    pub(super) fn new(list: StatusList, packing: CompressionFormat) -> Self {
         let pieces = list.as_bytes().chunks(PIECE).map(|_| None).collect();
         Self { list, packing, pieces }
     }
@@ -54,13 +54,13 @@ impl Packed {
     /// Sets an entry; returns whether its value changed.
     ///
     /// # Errors
-    /// Those of [`StatusList::set`].
-    pub(super) fn set(&mut self, index: u64, value: u8) -> Result<bool, Problem> {
+    /// Those of [`StatusList::set_value`].
+    pub(super) fn set_value(&mut self, index: u64, value: u8) -> Result<bool, Problem> {
         if self.list.value(index)? == value {
             return Ok(false);
         }
-        self.list.set(index, value)?;
-        let byte = index.saturating_mul(u64::from(self.list.bits())) / 8;
+        self.list.set_value(index, value)?;
+        let byte = index.saturating_mul(u64::from(self.list.entry_bits())) / 8;
         let piece = usize::try_from(byte).ok().and_then(|byte| self.pieces.get_mut(byte / PIECE));
         *piece.ok_or(Code::StatusIndex)? = None;
         Ok(true)
@@ -70,11 +70,11 @@ impl Packed {
     ///
     /// # Errors
     /// `proof_generation` if the list cannot be compressed.
-    pub(super) fn bytes(&mut self) -> Result<Vec<u8>, Problem> {
+    pub(super) fn compress(&mut self) -> Result<Vec<u8>, Problem> {
         let (mut crc, mut adler) = (Crc::new(), 1);
         let mut packed = match self.packing {
-            Packing::Gzip => GZIP_HEADER.to_vec(),
-            Packing::Zlib => ZLIB_HEADER.to_vec(),
+            CompressionFormat::Gzip => GZIP_HEADER.to_vec(),
+            CompressionFormat::Zlib => ZLIB_HEADER.to_vec(),
         };
         for (bytes, piece) in self.list.as_bytes().chunks(PIECE).zip(&mut self.pieces) {
             let piece = match piece {
@@ -83,15 +83,15 @@ impl Packed {
             };
             packed.extend_from_slice(&piece.blocks);
             crc.combine(&piece.crc);
-            adler = put_together(adler, piece.adler, bytes.len());
+            adler = combine_adler(adler, piece.adler, bytes.len());
         }
         packed.extend_from_slice(&END);
         match self.packing {
-            Packing::Gzip => {
+            CompressionFormat::Gzip => {
                 packed.extend_from_slice(&crc.sum().to_le_bytes());
                 packed.extend_from_slice(&crc.amount().to_le_bytes());
             }
-            Packing::Zlib => packed.extend_from_slice(&adler.to_be_bytes()),
+            CompressionFormat::Zlib => packed.extend_from_slice(&adler.to_be_bytes()),
         }
         Ok(packed)
     }
@@ -100,7 +100,7 @@ impl Packed {
 impl Piece {
     fn pack(bytes: &[u8]) -> Result<Self, Problem> {
         let failed = || Problem::new(Code::ProofGeneration, "the list could not be packed");
-        let mut compress = Compress::new(Compression::new(LEVEL), false);
+        let mut compress = Compress::new(Compression::new(COMPRESSION_LEVEL), false);
         // Room for incompressible data, and for the empty block that ends the piece at a byte boundary.
         let mut blocks = Vec::with_capacity(bytes.len().saturating_add(256));
         let status = compress.compress_vec(bytes, &mut blocks, FlushCompress::Sync).map_err(|_| failed())?;
@@ -130,7 +130,7 @@ fn adler(bytes: &[u8]) -> u32 {
 }
 
 /// Combines the Adler-32 checksums of two consecutive byte sequences; `length` is that of the second.
-fn put_together(first: u32, second: u32, length: usize) -> u32 {
+fn combine_adler(first: u32, second: u32, length: usize) -> u32 {
     const MODULUS: u64 = ADLER as u64;
     let parts = |sum: u32| (u64::from(sum & 0xffff), u64::from(sum >> 16));
     let ((low_1, high_1), (low_2, high_2)) = (parts(first), parts(second));
@@ -147,37 +147,37 @@ mod tests {
     use super::*;
     use crate::status::BitOrder;
 
-    fn unpacked(packed: &mut Packed, bits: u8, order: BitOrder) -> StatusList {
-        StatusList::unpack(&packed.bytes().unwrap(), packed.packing, bits, order).unwrap()
+    fn unpacked(packed: &mut CompressedStatusList, bits: u8, order: BitOrder) -> StatusList {
+        StatusList::decompress(&packed.compress().unwrap(), packed.packing, bits, order).unwrap()
     }
 
     #[test]
     fn what_is_packed_in_pieces_unpacks_as_one_list_after_every_change() {
         for (entries, bits, order, packing) in [
-            (131_072, 1, BitOrder::MostSignificantFirst, Packing::Gzip),
-            (1_000_003, 1, BitOrder::MostSignificantFirst, Packing::Gzip),
-            (1_000_003, 2, BitOrder::LeastSignificantFirst, Packing::Zlib),
+            (131_072, 1, BitOrder::MostSignificantFirst, CompressionFormat::Gzip),
+            (1_000_003, 1, BitOrder::MostSignificantFirst, CompressionFormat::Gzip),
+            (1_000_003, 2, BitOrder::LeastSignificantFirst, CompressionFormat::Zlib),
         ] {
             let mut list = StatusList::new(entries, bits, order).unwrap();
-            let mut packed = Packed::new(list.clone(), packing);
+            let mut packed = CompressedStatusList::new(list.clone(), packing);
             assert_eq!(unpacked(&mut packed, bits, order), list);
             // A sequence without a pattern, in which entries come twice.
             let mut index = 1_u64;
             for step in 0_u64..2_000 {
                 index = (index * 6_364_136_223 + 1_442_695_041) % entries;
                 let value = u8::from(step % 3 > 0);
-                assert_eq!(packed.set(index, value).unwrap(), list.value(index).unwrap() != value);
-                list.set(index, value).unwrap();
+                assert_eq!(packed.set_value(index, value).unwrap(), list.value(index).unwrap() != value);
+                list.set_value(index, value).unwrap();
                 if step % 400 == 0 {
                     assert_eq!(unpacked(&mut packed, bits, order), list);
                 }
             }
             for edge in [0, entries - 1] {
-                packed.set(edge, 1).unwrap();
-                list.set(edge, 1).unwrap();
+                packed.set_value(edge, 1).unwrap();
+                list.set_value(edge, 1).unwrap();
             }
             assert_eq!(unpacked(&mut packed, bits, order), list);
-            assert_eq!(packed.set(packed.list().entries(), 1).unwrap_err().code, Code::StatusIndex);
+            assert_eq!(packed.set_value(packed.list().entry_count(), 1).unwrap_err().code, Code::StatusIndex);
         }
     }
 
@@ -192,17 +192,22 @@ mod tests {
         };
         let bytes: Vec<u8> = (0..50_000).map(|_| noise()).collect();
         let list = StatusList::from_bytes(bytes, 1, BitOrder::MostSignificantFirst).unwrap();
-        for packing in [Packing::Gzip, Packing::Zlib] {
-            assert_eq!(unpacked(&mut Packed::new(list.clone(), packing), 1, BitOrder::MostSignificantFirst), list);
+        for packing in [CompressionFormat::Gzip, CompressionFormat::Zlib] {
+            assert_eq!(
+                unpacked(&mut CompressedStatusList::new(list.clone(), packing), 1, BitOrder::MostSignificantFirst),
+                list
+            );
         }
     }
 
     #[test]
     fn only_what_was_touched_is_packed_again() {
-        let mut packed =
-            Packed::new(StatusList::new(1_000_000, 1, BitOrder::MostSignificantFirst).unwrap(), Packing::Gzip);
-        packed.bytes().unwrap();
-        packed.set(500_000, 1).unwrap();
+        let mut packed = CompressedStatusList::new(
+            StatusList::new(1_000_000, 1, BitOrder::MostSignificantFirst).unwrap(),
+            CompressionFormat::Gzip,
+        );
+        packed.compress().unwrap();
+        packed.set_value(500_000, 1).unwrap();
         assert_eq!(packed.pieces.iter().filter(|piece| piece.is_none()).count(), 1);
     }
 }

@@ -45,7 +45,8 @@ pub enum CopyState {
     /// The issuer does not know the copy.
     Unknown,
     /// Past the end of its validity period.
-    Ended,
+    #[serde(rename = "ended")]
+    Expired,
     /// Suspended temporarily.
     Suspended,
     /// Revoked permanently.
@@ -59,7 +60,7 @@ impl CopyState {
         match self {
             Self::Valid => StatusState::Valid.as_str(),
             Self::Unknown => "unknown",
-            Self::Ended => "ended",
+            Self::Expired => "ended",
             Self::Suspended => StatusState::Suspended.as_str(),
             Self::Revoked => StatusState::Revoked.as_str(),
         }
@@ -100,7 +101,7 @@ mod tests {
         for other in ["", "Valid", "unknown", "ended"] {
             assert_eq!(StatusState::parse(other), None, "{other}");
         }
-        for state in [CopyState::Unknown, CopyState::Ended] {
+        for state in [CopyState::Unknown, CopyState::Expired] {
             assert!(!state.is_withdrawn() && json!(state) == json!(state.as_str()));
         }
     }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::{
     credential::Credential,
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
 };
 
 const URI: &str = "https://university.example/status/7";
@@ -21,7 +21,7 @@ fn now() -> Timestamp {
 }
 
 fn fresh() -> ListValidity {
-    ListValidity { issued: now(), until: Some(now().plus(86_400)), ttl: Some(3_600) }
+    ListValidity { issued_at: now(), expires_at: Some(now().plus(86_400)), ttl: Some(3_600) }
 }
 
 fn list(bits: u8, order: BitOrder) -> StatusList {
@@ -38,21 +38,26 @@ fn published() -> bitstring::BitstringListParameters {
         issuer: "did:web:university.example".into(),
         url: URI.into(),
         purpose: StatusPurpose::Revocation,
-        freshness: fresh(),
+        validity: fresh(),
     }
 }
 
 fn reference() -> bitstring::BitstringStatusListEntry {
-    bitstring::BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url: URI.into(), index: 94_567, bits: 1 }
+    bitstring::BitstringStatusListEntry {
+        purpose: StatusPurpose::Revocation,
+        url: URI.into(),
+        index: 94_567,
+        size_in_bits: 1,
+    }
 }
 
 fn read(document: Map<String, Value>) -> Result<(bitstring::BitstringListParameters, StatusList), Problem> {
-    bitstring::BitstringListParameters::read(&Credential::parse(document).unwrap(), &reference())
+    bitstring::BitstringListParameters::from_credential(&Credential::parse(document).unwrap(), &reference())
 }
 
 /// The list's credential with a member of its subject changed; `None` removes it.
 fn changed(member: &str, value: Option<Value>) -> Map<String, Value> {
-    let mut document = published().document(&list(1, BitOrder::MostSignificantFirst)).unwrap();
+    let mut document = published().to_document(&list(1, BitOrder::MostSignificantFirst)).unwrap();
     let subject = document["credentialSubject"].as_object_mut().unwrap();
     match value {
         Some(value) => subject.insert(member.into(), value),
@@ -64,8 +69,8 @@ fn changed(member: &str, value: Option<Value>) -> Map<String, Value> {
 #[test]
 fn a_bitstring_list_is_written_and_read() {
     let mut list = list(1, BitOrder::MostSignificantFirst);
-    list.set(94_567, 1).unwrap();
-    let (seen, read) = read(published().document(&list).unwrap()).unwrap();
+    list.set_value(94_567, 1).unwrap();
+    let (seen, read) = read(published().to_document(&list).unwrap()).unwrap();
     assert_eq!((seen, &read), (published(), &list));
     assert_eq!((read.value(94_567).unwrap(), read.value(94_566).unwrap()), (1, 0));
     let entry = reference().to_json();
@@ -120,24 +125,26 @@ fn row_61_index_out_of_range_or_negative() {
 #[test]
 fn row_62_a_list_that_is_too_short() {
     let short = StatusList::new(MIN_ENTRIES - 8, 1, BitOrder::MostSignificantFirst).unwrap();
-    refused(bitstring::decode(&bitstring::encode(&short).unwrap(), 1), Code::StatusListLength);
+    refused(bitstring::decode_list(&bitstring::encode_list(&short).unwrap(), 1), Code::StatusListLength);
     let long_enough = list(1, BitOrder::MostSignificantFirst);
-    assert_eq!(bitstring::decode(&bitstring::encode(&long_enough).unwrap(), 1).unwrap(), long_enough);
+    assert_eq!(bitstring::decode_list(&bitstring::encode_list(&long_enough).unwrap(), 1).unwrap(), long_enough);
     // Of messages it is so many entries as well, each of four bits.
-    assert!(bitstring::decode(&bitstring::encode(&list(4, BitOrder::MostSignificantFirst)).unwrap(), 4).is_ok());
-    refused(bitstring::decode(&bitstring::encode(&long_enough).unwrap(), 4), Code::StatusListLength);
+    assert!(
+        bitstring::decode_list(&bitstring::encode_list(&list(4, BitOrder::MostSignificantFirst)).unwrap(), 4).is_ok()
+    );
+    refused(bitstring::decode_list(&bitstring::encode_list(&long_enough).unwrap(), 4), Code::StatusListLength);
 }
 
 #[test]
 fn row_63_bit_order_swapped() {
     let mut left = list(1, BitOrder::MostSignificantFirst);
-    left.set(0, 1).unwrap();
+    left.set_value(0, 1).unwrap();
     assert_eq!(left.as_bytes().first(), Some(&0b1000_0000));
     let mut right = list(1, BitOrder::LeastSignificantFirst);
-    right.set(0, 1).unwrap();
+    right.set_value(0, 1).unwrap();
     assert_eq!(right.as_bytes().first(), Some(&0b0000_0001));
     // Each form is read in its own order, so that the other one's bit is another entry's.
-    let read = bitstring::decode(&bitstring::encode(&right).unwrap(), 1).unwrap();
+    let read = bitstring::decode_list(&bitstring::encode_list(&right).unwrap(), 1).unwrap();
     assert_eq!((read.value(0).unwrap(), read.value(7).unwrap()), (0, 1));
     let read = token::parse_list(&token::list_to_json(&left).unwrap()).unwrap();
     assert_eq!((read.value(0).unwrap(), read.value(7).unwrap()), (0, 1));
@@ -146,13 +153,13 @@ fn row_63_bit_order_swapped() {
 #[test]
 fn row_64_a_stale_list() {
     let freshness = fresh();
-    assert!(freshness.check(now(), now().plus(3_600), 60).is_ok());
-    refused(freshness.check(now(), now().plus(3_601), 60), Code::StatusListStale);
+    assert!(freshness.require_usable(now(), now().plus(3_600), 60).is_ok());
+    refused(freshness.require_usable(now(), now().plus(3_601), 60), Code::StatusListStale);
     // Fetched again since then, until the list's own end, with the clocks' difference.
-    assert!(freshness.check(now().plus(86_000), now().plus(86_460), 60).is_ok());
-    refused(freshness.check(now().plus(86_000), now().plus(86_461), 60), Code::StatusListStale);
-    assert!(freshness.check(now(), now().plus(-60), 60).is_ok());
-    refused(freshness.check(now(), now().plus(-61), 60), Code::StatusListStale);
+    assert!(freshness.require_usable(now().plus(86_000), now().plus(86_460), 60).is_ok());
+    refused(freshness.require_usable(now().plus(86_000), now().plus(86_461), 60), Code::StatusListStale);
+    assert!(freshness.require_usable(now(), now().plus(-60), 60).is_ok());
+    refused(freshness.require_usable(now(), now().plus(-61), 60), Code::StatusListStale);
 }
 
 #[test]
@@ -169,27 +176,30 @@ fn row_65_a_gzip_bomb() {
         zlib.write_all(bytes).unwrap();
         [gzip.finish().unwrap(), zlib.finish().unwrap()].map(|packed| URL_SAFE_NO_PAD.encode(packed))
     };
-    let most = vec![0; MAX_BYTES];
+    let most = vec![0; MAX_LIST_BYTES];
     let [gzip, zlib] = pack(&most);
-    assert!(bitstring::decode(&format!("u{gzip}"), 1).is_ok());
+    assert!(bitstring::decode_list(&format!("u{gzip}"), 1).is_ok());
     assert!(token::parse_list(&json!({"bits": 1, "lst": zlib})).is_ok());
     // One byte more is an error and no truncation; a gigabyte is one too, and is never unpacked.
-    for size in [MAX_BYTES + 1, MAX_BYTES * 8] {
+    for size in [MAX_LIST_BYTES + 1, MAX_LIST_BYTES * 8] {
         let [gzip, zlib] = pack(&vec![0; size]);
-        refused(bitstring::decode(&format!("u{gzip}"), 1), Code::StatusListInvalid);
+        refused(bitstring::decode_list(&format!("u{gzip}"), 1), Code::StatusListInvalid);
         refused(token::parse_list(&json!({"bits": 1, "lst": zlib})), Code::StatusListInvalid);
     }
     // A second member behind the first one counts.
     let [head, _] = pack(&most);
     let [tail, _] = pack(&[0]);
     let both = [head, tail].map(|part| URL_SAFE_NO_PAD.decode(part).unwrap()).concat();
-    refused(bitstring::decode(&format!("u{}", URL_SAFE_NO_PAD.encode(both)), 1), Code::StatusListInvalid);
+    refused(bitstring::decode_list(&format!("u{}", URL_SAFE_NO_PAD.encode(both)), 1), Code::StatusListInvalid);
 }
 
 fn issued(key: &SecretKey, uri: &str, freshness: ListValidity) -> String {
-    let published =
-        token::TokenListParameters { kid: "did:web:university.example#k1".into(), uri: uri.into(), freshness };
-    token::issue(&list(2, BitOrder::LeastSignificantFirst), &published, key).unwrap()
+    let published = token::TokenListParameters {
+        kid: "did:web:university.example#k1".into(),
+        uri: uri.into(),
+        validity: freshness,
+    };
+    token::issue_token(&list(2, BitOrder::LeastSignificantFirst), &published, key).unwrap()
 }
 
 fn verify(compact: &str, key: &SecretKey) -> Result<(StatusList, ListValidity), Problem> {
@@ -198,8 +208,10 @@ fn verify(compact: &str, key: &SecretKey) -> Result<(StatusList, ListValidity), 
 
 #[test]
 fn row_58_bad_signature_on_the_list() {
-    let (key, other) =
-        (SecretKey::generate(Algorithm::EdDsa, &mut OsRng), SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
+    let (key, other) = (
+        SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng),
+        SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng),
+    );
     let token = issued(&key, URI, fresh());
     let (read, freshness) = verify(&token, &key).unwrap();
     assert_eq!((read, freshness), (list(2, BitOrder::LeastSignificantFirst), fresh()));
@@ -208,15 +220,15 @@ fn row_58_bad_signature_on_the_list() {
 
 #[test]
 fn row_66_the_tokens_sub_is_not_the_uri() {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     assert!(verify(&issued(&key, URI, fresh()), &key).is_ok());
     refused(verify(&issued(&key, "https://university.example/status/8", fresh()), &key), Code::StatusListMismatch);
 }
 
 #[test]
 fn a_token_of_another_type_or_past_its_end_is_no_list() {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-    let stale = ListValidity { until: Some(now().plus(-61)), ..fresh() };
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
+    let stale = ListValidity { expires_at: Some(now().plus(-61)), ..fresh() };
     refused(verify(&issued(&key, URI, stale), &key), Code::StatusListStale);
     let header = json!({"typ": "JWT", "kid": "did:web:university.example#k1"});
     let other_typ = crate::secure::jose::sign(header.as_object().unwrap().clone(), &Map::new(), &key).unwrap();
@@ -225,7 +237,7 @@ fn a_token_of_another_type_or_past_its_end_is_no_list() {
 
 #[test]
 fn a_token_whose_time_has_not_come_is_no_list() {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     let issued = crate::secure::jose::Jws::parse(&issued(&key, URI, fresh())).unwrap();
     let begins = |nbf: Value| {
         let mut payload = issued.payload().clone();
@@ -241,11 +253,11 @@ fn a_token_whose_time_has_not_come_is_no_list() {
 
 #[test]
 fn a_token_that_says_no_end_of_any_kind_does_not_count_for_ever() {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     let ttl = |freshness: ListValidity| verify(&issued(&key, URI, freshness), &key).unwrap().1.ttl;
-    assert_eq!(ttl(ListValidity { until: None, ttl: None, ..fresh() }), Some(300));
+    assert_eq!(ttl(ListValidity { expires_at: None, ttl: None, ..fresh() }), Some(300));
     assert_eq!(ttl(ListValidity { ttl: None, ..fresh() }), None);
-    assert_eq!(ttl(ListValidity { until: None, ttl: Some(7_200), ..fresh() }), Some(7_200));
+    assert_eq!(ttl(ListValidity { expires_at: None, ttl: Some(7_200), ..fresh() }), Some(7_200));
 }
 
 #[test]
@@ -270,11 +282,11 @@ fn another_url_or_size_is_another_list() {
 fn ten_million_entries_are_published_and_read() {
     let mut list = StatusList::new(10_000_000, 1, BitOrder::MostSignificantFirst).unwrap();
     for index in (0..10_000_000).step_by(1_009) {
-        list.set(index, 1).unwrap();
+        list.set_value(index, 1).unwrap();
     }
     assert_eq!(list.as_bytes().len(), 1_250_000);
-    let document = Value::Object(published().document(&list).unwrap()).to_string();
-    let parsed = crate::json::parse(document.as_bytes(), crate::json::Limits::LIST).unwrap();
+    let document = Value::Object(published().to_document(&list).unwrap()).to_string();
+    let parsed = crate::json::parse(document.as_bytes(), crate::json::Limits::STATUS_LIST).unwrap();
     let (_, read) = read(parsed.as_object().unwrap().clone()).unwrap();
     assert_eq!(read, list);
 }
@@ -289,9 +301,9 @@ proptest! {
         let mut list = StatusList::new(4_096, bits, order).unwrap();
         let most = (0..bits).fold(0_u8, |most, _| (most << 1) | 1);
         for (index, value) in &entries {
-            list.set(*index, value & most).unwrap();
+            list.set_value(*index, value & most).unwrap();
             if value & !most != 0 {
-                prop_assert!(list.set(*index, *value).is_err());
+                prop_assert!(list.set_value(*index, *value).is_err());
             }
         }
         for index in 0..4_096 {
@@ -315,7 +327,7 @@ fn official_token_status_list_encodings() {
         let list = token::parse_list(&example(name)).unwrap();
         let again = token::parse_list(&token::list_to_json(&list).unwrap()).unwrap();
         assert_eq!(list, again);
-        (0..list.entries().min(16)).map(|index| list.value(index).unwrap()).collect::<Vec<_>>()
+        (0..list.entry_count().min(16)).map(|index| list.value(index).unwrap()).collect::<Vec<_>>()
     };
     // Section 4.1: 0xb9a3 for one bit, 0xc944f9 for two.
     assert_eq!(values("status_list_encoding_json"), [1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 1]);
@@ -323,12 +335,12 @@ fn official_token_status_list_encodings() {
     // Appendix C: a million entries, of which these are set.
     let set = [0, 1993, 25460, 159495, 495669, 554353, 645645, 723232, 854545, 934534, 1000345];
     let long = token::parse_list(&example("status_list_encoding1_long_json")).unwrap();
-    assert_eq!(long.entries(), 1_048_576);
-    let found: Vec<u64> = (0..long.entries()).filter(|index| long.value(*index).unwrap() == 1).collect();
+    assert_eq!(long.entry_count(), 1_048_576);
+    let found: Vec<u64> = (0..long.entry_count()).filter(|index| long.value(*index).unwrap() == 1).collect();
     assert_eq!(found, set);
     for (name, bits) in [("2", 2), ("4", 4), ("8", 8)] {
         let long = example(&format!("status_list_encoding{name}{}_json", if bits == 2 { "_long" } else { "" }));
-        assert_eq!(token::parse_list(&long).unwrap().bits(), bits);
+        assert_eq!(token::parse_list(&long).unwrap().entry_bits(), bits);
     }
 }
 
@@ -339,9 +351,9 @@ fn bitstring_lists_of_another_implementation() {
     let text = std::fs::read_to_string(format!("{folder}/generated-npm/bitstring-status-lists.json")).unwrap();
     let vectors: Value = serde_json::from_str(&text).unwrap();
     for vector in vectors["lists"].as_array().unwrap() {
-        let list = bitstring::decode(vector["encodedList"].as_str().unwrap(), 1).unwrap();
-        assert_eq!(list.entries(), vector["length"].as_u64().unwrap());
-        let set: Vec<u64> = (0..list.entries()).filter(|index| list.value(*index).unwrap() == 1).collect();
+        let list = bitstring::decode_list(vector["encodedList"].as_str().unwrap(), 1).unwrap();
+        assert_eq!(list.entry_count(), vector["length"].as_u64().unwrap());
+        let set: Vec<u64> = (0..list.entry_count()).filter(|index| list.value(*index).unwrap() == 1).collect();
         let expected: Vec<u64> = vector["setIndexes"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap()).collect();
         assert_eq!(set, expected);
     }

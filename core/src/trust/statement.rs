@@ -13,7 +13,7 @@ use crate::{
     endpoint::parse_endpoint,
     json,
     keys::Signer,
-    secure::data_integrity::{self, ProofOptions, ProofRequirements, Suites, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{self, Cryptosuites, ProofOptions, ProofRequirements, eddsa_jcs::EddsaJcs2022},
     text::invisible_characters,
     time::Timestamp,
 };
@@ -34,22 +34,22 @@ pub(crate) struct StatementKind {
     /// Value in `type` besides `VerifiableCredential`.
     pub(crate) type_name: &'static str,
     /// Error code for malformed statements.
-    pub(crate) invalid: Code,
+    pub(crate) invalid_code: Code,
 }
 
 /// Statement whose structure, proof and validity period were verified.
 pub(crate) struct VerifiedStatement<T> {
     pub(crate) issuer: String,
     pub(crate) subject: T,
-    pub(crate) from: Timestamp,
-    pub(crate) until: Option<Timestamp>,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Option<Timestamp>,
 }
 
 /// Issuer and validity period of a statement.
 pub(crate) struct IssuerAndValidity {
     pub(crate) issuer: String,
-    pub(crate) from: Timestamp,
-    pub(crate) until: Option<Timestamp>,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Option<Timestamp>,
 }
 
 /// Time of verification, and tolerated clock skew in seconds.
@@ -98,7 +98,7 @@ impl StatementKind {
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem> {
         let subject = serde_json::to_value(subject).map_err(|_| Problem::from(Code::ProofGeneration))?;
-        let document = self.unsigned(kid.did(), (from, until), subject)?;
+        let document = self.unsigned_document(kid.did(), (from, until), subject)?;
         let options = ProofOptions {
             verification_method: &kid.to_string(),
             purpose: VerificationRelationship::AssertionMethod,
@@ -123,7 +123,7 @@ impl StatementKind {
         clock: VerificationTime,
         resolver: &dyn Resolve,
     ) -> Result<VerifiedStatement<T>, Problem> {
-        let IssuerAndValidity { issuer, from, until } = self.form(document)?;
+        let IssuerAndValidity { issuer, valid_from: from, valid_until: until } = self.check_common_members(document)?;
         accept(&issuer)?;
         if document.get("proof").is_some_and(|proof| !proof.is_object()) {
             return Err(self.problem("it must have exactly one proof"));
@@ -131,13 +131,13 @@ impl StatementKind {
         let purpose = VerificationRelationship::AssertionMethod;
         let VerificationTime { now, skew } = clock;
         let expected = ProofRequirements { purpose, controller: &issuer, binding: None, now, skew };
-        let mut verified = data_integrity::verify(document, &Suites::only(EddsaJcs2022), resolver, &expected)?;
+        let mut verified = data_integrity::verify(document, &Cryptosuites::only(EddsaJcs2022), resolver, &expected)?;
         clock.require_past(from, "its validFrom")?;
         if let Some(until) = until {
             clock.require_not_expired(until, "its validUntil")?;
         }
-        let subject = self.subject(verified.remove("credentialSubject").unwrap_or_default())?;
-        Ok(VerifiedStatement { issuer, subject, from, until })
+        let subject = self.parse_subject(verified.remove("credentialSubject").unwrap_or_default())?;
+        Ok(VerifiedStatement { issuer, subject, valid_from: from, valid_until: until })
     }
 
     /// Checks the members that all statements and trust lists have in common, and returns issuer and validity period.
@@ -145,7 +145,7 @@ impl StatementKind {
     ///
     /// # Errors
     /// The error code of the kind; those of [`Credential::parse`].
-    pub(crate) fn form(&self, document: &Map<String, Value>) -> Result<IssuerAndValidity, Problem> {
+    pub(crate) fn check_common_members(&self, document: &Map<String, Value>) -> Result<IssuerAndValidity, Problem> {
         let credential = Credential::parse(document.clone())?;
         let member = |name: &str| document.get(name);
         if member("type") != Some(&json!(["VerifiableCredential", self.type_name])) {
@@ -164,14 +164,18 @@ impl StatementKind {
             return Err(self.problem("its issuer is not a DID"));
         }
         let from = credential.valid_from().ok_or_else(|| self.problem("it has no validFrom"))?;
-        Ok(IssuerAndValidity { issuer: credential.issuer().to_owned(), from, until: credential.valid_until() })
+        Ok(IssuerAndValidity {
+            issuer: credential.issuer().to_owned(),
+            valid_from: from,
+            valid_until: credential.valid_until(),
+        })
     }
 
     /// Deserialises the subject, which must not have unknown members.
     ///
     /// # Errors
     /// The error code of the kind.
-    pub(crate) fn subject<T: DeserializeOwned>(&self, subject: Value) -> Result<T, Problem> {
+    pub(crate) fn parse_subject<T: DeserializeOwned>(&self, subject: Value) -> Result<T, Problem> {
         // The error text of serde may quote a value, so it is not passed on.
         json::deserialize_typed(subject)
             .map_err(|_| self.problem(format!("its subject lacks the members of a {}", self.type_name)))
@@ -180,8 +184,8 @@ impl StatementKind {
     /// Creates an unsigned statement of this kind.
     ///
     /// # Errors
-    /// Those of [`Self::form`].
-    pub(crate) fn unsigned(
+    /// Those of [`Self::check_common_members`].
+    pub(crate) fn unsigned_document(
         &self,
         issuer: &Did,
         (from, until): (Timestamp, Option<Timestamp>),
@@ -197,12 +201,12 @@ impl StatementKind {
         if let Some(until) = until {
             document.insert("validUntil".to_owned(), until.to_string().into());
         }
-        self.form(&document)?;
+        self.check_common_members(&document)?;
         Ok(document)
     }
 
     pub(crate) fn problem(&self, detail: impl Into<String>) -> Problem {
-        Problem::new(self.invalid, detail)
+        Problem::new(self.invalid_code, detail)
     }
 
     pub(crate) fn require(&self, holds: bool, what: &str, must: &str) -> Result<(), Problem> {
@@ -210,34 +214,34 @@ impl StatementKind {
     }
 
     /// Checks a text for people: not blank, at most `max` characters, all of them visible (see [`crate::text`]).
-    pub(crate) fn text(&self, text: &str, what: &str, max: usize) -> Result<(), Problem> {
+    pub(crate) fn check_text(&self, text: &str, what: &str, max: usize) -> Result<(), Problem> {
         let is_visible = invisible_characters(text).next().is_none();
         let holds = !text.trim().is_empty() && text.chars().count() <= max && is_visible;
         self.require(holds, what, &format!("is not a text of 1 to {max} visible characters"))
     }
 
     /// Checks texts by language tag: at most 32 languages, English among them, each with at most 1,000 characters.
-    pub(crate) fn texts(&self, texts: &BTreeMap<String, String>, what: &str) -> Result<(), Problem> {
+    pub(crate) fn check_texts(&self, texts: &BTreeMap<String, String>, what: &str) -> Result<(), Problem> {
         self.require(texts.contains_key("en"), what, "has no English text")?;
         self.require(texts.len() <= MAX_LANGUAGES, what, "has too many languages")?;
         for (language, text) in texts {
             let tag = (2..=35).contains(&language.len())
                 && language.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             self.require(tag, what, "has an invalid language tag")?;
-            self.text(text, what, MAX_TEXT)?;
+            self.check_text(text, what, MAX_TEXT)?;
         }
         Ok(())
     }
 
     /// Checks an identifier: 1 to 128 ASCII letters, digits, `_` and `-`.
-    pub(crate) fn identifier(&self, id: &str, what: &str) -> Result<(), Problem> {
+    pub(crate) fn check_identifier(&self, id: &str, what: &str) -> Result<(), Problem> {
         let holds = (1..=128).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         self.require(holds, what, "is not 1 to 128 letters, digits, _ and -")
     }
 
     /// Checks the number of entries of a list.
-    pub(crate) fn count(
+    pub(crate) fn check_count(
         &self,
         count: usize,
         range: std::ops::RangeInclusive<usize>,
@@ -247,18 +251,18 @@ impl StatementKind {
         self.require(range.contains(&count), what, &must)
     }
 
-    pub(crate) fn did(&self, did: &str, what: &str) -> Result<(), Problem> {
+    pub(crate) fn check_did(&self, did: &str, what: &str) -> Result<(), Problem> {
         self.require(Did::parse(did).is_ok(), what, "is not a DID")
     }
 
     /// Checks an https URL: visible ASCII, at most 2,048 bytes, with a host and without user name and password.
-    pub(crate) fn https(&self, text: &str, what: &str) -> Result<(), Problem> {
+    pub(crate) fn check_https_url(&self, text: &str, what: &str) -> Result<(), Problem> {
         let holds = text.len() <= MAX_URI && parse_endpoint(text).is_ok_and(|url| url.scheme() == "https");
         self.require(holds, what, "is not an https URL")
     }
 
     /// Checks an email address: `local@domain`, at most 254 bytes, without header fields or other content.
-    pub(crate) fn email(&self, text: &str, what: &str) -> Result<(), Problem> {
+    pub(crate) fn check_email(&self, text: &str, what: &str) -> Result<(), Problem> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$'*+-/=^_`{|}~".contains(&byte);
         let holds = text.len() <= 254
             && text.split_once('@').is_some_and(|(local, domain)| {

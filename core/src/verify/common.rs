@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{CheckName, TypeRules, VerificationEnvironment, VerificationReport, VerifiedCredential, status};
+use super::{CheckName, TypeCatalogue, VerificationEnvironment, VerificationReport, VerifiedCredential, status};
 use crate::{
     Code, Problem,
     credential::{BASE_TYPE, id_of, types_of},
@@ -13,8 +13,8 @@ use crate::{
 
 /// Converts the error for a key that the issuer's DID document lacks to `issuer_key_unknown` if the document is
 /// published on the web: the copy at hand may be older than the key (spec/status.md 5.17).
-pub(super) fn not_yet_known(problem: Problem, issuer: &str) -> Problem {
-    let published = || Did::parse(issuer).is_ok_and(|did| did.is_published());
+pub(super) fn as_unknown_key(problem: Problem, issuer: &str) -> Problem {
+    let published = || Did::parse(issuer).is_ok_and(|did| did.has_published_document());
     if problem.code == Code::MethodUnknown && published() { Code::IssuerKeyUnknown.into() } else { problem }
 }
 
@@ -30,7 +30,7 @@ impl Drop for VerifiedDocument {
 /// Returns the issuer and the type that a document of VCDM 2.0 states.
 pub(super) fn stated_issuer_and_type(
     document: &Map<String, Value>,
-    types: &dyn TypeRules,
+    types: &dyn TypeCatalogue,
 ) -> Result<(String, String), Problem> {
     let issuer = id_of(document.get("issuer"), "issuer")?;
     let stated = types_of(document, BASE_TYPE)?;
@@ -40,7 +40,7 @@ pub(super) fn stated_issuer_and_type(
 
 /// Validity period of a credential, by all of its members that state one.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Times {
+pub(super) struct ValidityPeriod {
     pub(super) from: Option<Timestamp>,
     /// `None`: the profile of the type permits credentials without an end.
     pub(super) until: Option<Timestamp>,
@@ -48,22 +48,22 @@ pub(super) struct Times {
 
 /// Checks validity, status, schema and trust. They are independent of each other, so all of them are reported; `None`
 /// if one failed.
-pub(super) fn finish(
+pub(super) fn check_validity_and_trust(
     report: &mut VerificationReport,
     about: &str,
     held: &VerifiedCredential,
     payload: &Map<String, Value>,
-    (times, stapled): (Times, Option<Result<ListValidity, Problem>>),
+    (times, stapled): (ValidityPeriod, Option<Result<ListValidity, Problem>>),
     env: &VerificationEnvironment<'_>,
 ) -> Option<()> {
-    let valid = report.note(CheckName::Validity, about, validity(times, env));
-    let status = status::check(report, about, &held.credential, stapled, env);
-    let schema = report.note(CheckName::Schema, about, env.types.check(&held.type_name, payload));
-    let trust = report.note(CheckName::IssuerTrust, about, env.issuers.accepts(held));
+    let valid = report.record(CheckName::Validity, about, validity(times, env));
+    let status = status::check_status(report, about, &held.credential, stapled, env);
+    let schema = report.record(CheckName::Schema, about, env.types.check_schema(&held.type_name, payload));
+    let trust = report.record(CheckName::IssuerTrust, about, env.issuer_policy.check_issuer(held));
     valid.and(status).and(schema).and(trust)
 }
 
-fn validity(times: Times, env: &VerificationEnvironment<'_>) -> Result<(), Problem> {
+fn validity(times: ValidityPeriod, env: &VerificationEnvironment<'_>) -> Result<(), Problem> {
     if times.from.is_some_and(|from| env.now.plus(env.skew) < from) {
         return Err(Problem::new(Code::NotYetValid, "the credential is not valid yet"));
     }

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{
     Code, Problem,
-    credential::{Credential, TopLevel},
-    did::{DidUrl, VerificationRelationship, WithHistory},
+    credential::{Credential, TopLevelMembers},
+    did::{DidUrl, HistoryResolver, VerificationRelationship},
     format::CredentialFormat,
     json::{self, Limits},
     keys::PublicKey,
     presentation::Presentation,
-    secure::data_integrity::{ProofRequirements, Suites, verify as verify_proofs},
-    shown,
+    readable,
+    secure::data_integrity::{Cryptosuites, ProofRequirements, verify as verify_proofs},
     time::Timestamp,
 };
 
@@ -36,7 +36,7 @@ pub(super) fn verify_text(
     text: &[u8],
     env: &VerificationEnvironment<'_>,
 ) -> Option<CheckedCredential> {
-    let document = report.note(CheckName::Format, about, object(text))?;
+    let document = report.record(CheckName::Format, about, object(text))?;
     verify(report, about, &document, None, env)
 }
 
@@ -49,7 +49,7 @@ pub(super) fn verify_presented(
     env: &VerificationEnvironment<'_>,
 ) -> Option<CheckedCredential> {
     let parsed = object(text).and_then(|document| Presentation::parse(&document).map(|form| (document, form)));
-    let (document, form) = report.note(CheckName::Format, about, parsed)?;
+    let (document, form) = report.record(CheckName::Format, about, parsed)?;
     let expected = ProofRequirements {
         purpose: VerificationRelationship::Authentication,
         controller: form.holder(),
@@ -58,13 +58,13 @@ pub(super) fn verify_presented(
         skew: env.skew,
     };
     let bound = verify_proofs(&document, env.suites, env.resolver, &expected)
-        .and_then(|_| fresh(&document, asked, env))
+        .and_then(|_| check_age(&document, asked, env))
         .and_then(|()| match form.credentials() {
             [one] => Ok(one),
             _ => Err(Problem::new(Code::QueryUnmet, "a presentation holds exactly one credential")),
         });
-    let credential = report.note(CheckName::HolderBinding, about, bound)?;
-    let key = proofs(&document).find_map(|proof| key_of(proof, env));
+    let credential = report.record(CheckName::HolderBinding, about, bound)?;
+    let key = proofs(&document).find_map(|proof| proof_key(proof, env));
     verify(report, about, credential, Some(Holder { did: form.holder(), key }), env)
 }
 
@@ -75,13 +75,13 @@ struct Holder<'a> {
 }
 
 /// Returns the key of a verified proof of a presentation.
-fn key_of(proof: &Value, env: &VerificationEnvironment<'_>) -> Option<PublicKey> {
+fn proof_key(proof: &Value, env: &VerificationEnvironment<'_>) -> Option<PublicKey> {
     let url = DidUrl::parse(proof.get("verificationMethod")?.as_str()?).ok()?;
     env.resolver.resolve(url.did()).ok()?.key_for(&url, VerificationRelationship::Authentication).ok()
 }
 
 /// Checks that every proof of a presentation has a `created` that is not too old and not in the future.
-fn fresh(
+fn check_age(
     document: &Map<String, Value>,
     asked: &PresentationContext<'_>,
     env: &VerificationEnvironment<'_>,
@@ -109,11 +109,11 @@ fn proofs(document: &Map<String, Value>) -> impl Iterator<Item = &Value> {
 }
 
 /// Returns the format of a credential, determined by the cryptosuites of its proofs.
-fn format_of(document: &Map<String, Value>, suites: &Suites) -> Result<CredentialFormat, Problem> {
+fn format_by_proofs(document: &Map<String, Value>, suites: &Cryptosuites) -> Result<CredentialFormat, Problem> {
     let mut found = None;
     for proof in proofs(document) {
         let name = proof.get("cryptosuite").and_then(Value::as_str).unwrap_or_default();
-        let format = suites.named(name)?.format();
+        let format = suites.by_name(name)?.format();
         if found.is_some_and(|other| other != format) {
             return Err(Problem::new(Code::UnknownFormat, "the credential mixes proofs of different formats"));
         }
@@ -129,7 +129,7 @@ fn verify(
     holder: Option<Holder<'_>>,
     env: &VerificationEnvironment<'_>,
 ) -> Option<CheckedCredential> {
-    let proved = format_of(document, env.suites).and_then(|format| {
+    let proved = format_by_proofs(document, env.suites).and_then(|format| {
         let issuer = crate::credential::id_of(document.get("issuer"), "issuer")?;
         let expected = ProofRequirements {
             purpose: VerificationRelationship::AssertionMethod,
@@ -139,14 +139,14 @@ fn verify(
             skew: env.skew,
         };
         // Credentials outlive the key that signed them.
-        let resolver = WithHistory(env.resolver);
+        let resolver = HistoryResolver(env.resolver);
         verify_proofs(document, env.suites, &resolver, &expected)
             .map(|verified| (format, verified))
-            .map_err(|problem| common::not_yet_known(problem, &issuer))
+            .map_err(|problem| common::as_unknown_key(problem, &issuer))
     });
-    let (format, payload) = report.note(CheckName::Proof, about, proved)?;
+    let (format, payload) = report.record(CheckName::Proof, about, proved)?;
     let payload = VerifiedDocument(payload);
-    let model = report.note(CheckName::Model, about, model(&payload.0, env))?;
+    let model = report.record(CheckName::Model, about, model(&payload.0, env))?;
     let (credential, type_name, until) = model;
     match &holder {
         Some(holder) => {
@@ -156,36 +156,37 @@ fn verify(
             } else {
                 Err(Problem::new(Code::HolderMismatch, "the holder is not the credential's subject"))
             };
-            report.note(CheckName::HolderSubject, about, same);
+            report.record(CheckName::HolderSubject, about, same);
         }
-        None => report.skip(CheckName::HolderSubject, about, "it was submitted without its holder"),
+        None => report.record_not_applicable(CheckName::HolderSubject, about, "it was submitted without its holder"),
     }
-    let times = common::Times { from: credential.valid_from(), until };
-    let disclosed = shown::claims_disclosed_as_whole(format, &payload.0);
+    let times = common::ValidityPeriod { from: credential.valid_from(), until };
+    let disclosed = readable::paths_without_selective_disclosure(format, &payload.0);
     let key = holder.and_then(|holder| holder.key);
     if let Some(holder) = key.clone() {
-        report.see(PresentedCredential {
+        report.add_presented(PresentedCredential {
             query_id: about.to_owned(),
             type_name: type_name.clone(),
             issuer: credential.issuer().to_owned(),
             format,
-            disclosed: disclosed.clone(),
-            proved: Vec::new(),
-            holder,
+            disclosed_paths: disclosed.clone(),
+            proved_thresholds: Vec::new(),
+            holder_key: holder,
         });
     }
-    let held = VerifiedCredential { credential, type_name, disclosed, proved: Vec::new(), format };
-    common::finish(report, about, &held, &payload.0, (times, None), env)?;
-    Some(CheckedCredential { held, payload, clear: Vec::new(), holder: key })
+    let held =
+        VerifiedCredential { credential, type_name, disclosed_paths: disclosed, proved_thresholds: Vec::new(), format };
+    common::check_validity_and_trust(report, about, &held, &payload.0, (times, None), env)?;
+    Some(CheckedCredential { held, payload, clear_paths: Vec::new(), holder_key: key })
 }
 
 fn model(
     payload: &Map<String, Value>,
     env: &VerificationEnvironment<'_>,
 ) -> Result<(Credential, String, Option<Timestamp>), Problem> {
-    TopLevel::DataIntegrity.check(payload)?;
+    TopLevelMembers::DataIntegrity.require_permitted(payload)?;
     let credential = Credential::parse(payload.clone())?;
-    let types: Vec<&str> = credential.types().collect();
+    let types: Vec<&str> = credential.specific_types().collect();
     let type_name = env.types.type_name(&types, None);
     let profile = type_name.as_ref().map(|name| env.types.profile(name, credential.issuer()));
     let until = credential.valid_until();

@@ -12,9 +12,9 @@ use crate::{
     credential::Credential,
     did::Resolve,
     format::CredentialFormat,
-    query::{Candidate, CredentialQuery, Proved, Query},
+    query::{CredentialQuery, Query, QueryCandidate, VerifiedThreshold},
     secure::{
-        data_integrity::Suites,
+        data_integrity::Cryptosuites,
         sd_jwt::{ClaimPath, Step},
     },
     time::Timestamp,
@@ -45,11 +45,11 @@ pub trait IssuerPolicy: Send + Sync {
     ///
     /// # Errors
     /// `issuer_untrusted` if it is not.
-    fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem>;
+    fn check_issuer(&self, held: &VerifiedCredential) -> Result<(), Problem>;
 }
 
 /// Catalogue of credential types: the functions that verification needs.
-pub trait TypeRules: Send + Sync {
+pub trait TypeCatalogue: Send + Sync {
     /// Returns the name of a credential's type in the catalogue, given its types and its `vct`.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ pub trait TypeRules: Send + Sync {
     ///
     /// # Errors
     /// `schema_violation`, `schema_indeterminate`, `context_unknown`
-    fn check(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem>;
+    fn check_schema(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem>;
 
     /// Returns whether the type declares the claim at this path of the secured payload as always disclosed, so that it
     /// may be in the clear although it was not requested. The default implementation returns `false`.
@@ -85,13 +85,13 @@ pub struct VerificationEnvironment<'a> {
     /// Resolver for the DIDs of issuers and holders.
     pub resolver: &'a dyn Resolve,
     /// Accepted Data Integrity cryptosuites.
-    pub suites: &'a Suites,
+    pub suites: &'a Cryptosuites,
     /// Policy for the acceptance of issuers.
-    pub issuers: &'a dyn IssuerPolicy,
+    pub issuer_policy: &'a dyn IssuerPolicy,
     /// Catalogue of credential types.
-    pub types: &'a dyn TypeRules,
+    pub types: &'a dyn TypeCatalogue,
     /// Source of credential statuses.
-    pub status: StatusPolicy<'a>,
+    pub status_policy: StatusPolicy<'a>,
 }
 
 /// Presentation request to which the presentation must be bound.
@@ -116,9 +116,9 @@ pub struct VerifiedCredential {
     pub type_name: String,
     /// Readable claims, by their paths in the secured payload: disclosed ones, and those that the issuer left in the
     /// clear.
-    pub disclosed: Vec<ClaimPath>,
+    pub disclosed_paths: Vec<ClaimPath>,
     /// Thresholds that the claims reach according to verified proofs; the values may be hidden.
-    pub proved: Vec<Proved>,
+    pub proved_thresholds: Vec<VerifiedThreshold>,
     /// Format in which the credential was secured.
     pub format: CredentialFormat,
 }
@@ -175,10 +175,10 @@ pub fn verify_credential(
     let mut report = VerificationReport::default();
     let held = match text(bytes) {
         Ok(text) if text.starts_with('{') => data_integrity::verify_text(&mut report, "", text.as_bytes(), env),
-        Ok(text) => sd_jwt::verify(&mut report, "", text, None, env),
-        Err(problem) => report.note(CheckName::Format, "", Err(problem)),
+        Ok(text) => sd_jwt::verify_sd_jwt(&mut report, "", text, None, env),
+        Err(problem) => report.record(CheckName::Format, "", Err(problem)),
     };
-    let verified = report.seal(held.map(|shown| shown.held));
+    let verified = report.to_verified(held.map(|shown| shown.held));
     (report, verified)
 }
 
@@ -197,8 +197,8 @@ pub fn verify_presentation(
     env: &VerificationEnvironment<'_>,
 ) -> (VerificationReport, Option<Verified<VerifiedCredentials>>) {
     let mut report = VerificationReport::default();
-    if let Err(problem) = admissible(vp_token, asked) {
-        report.note::<()>(CheckName::Query, "", Err(problem));
+    if let Err(problem) = check_admissible(vp_token, asked) {
+        report.record::<()>(CheckName::Query, "", Err(problem));
         return (report, None);
     }
     let mut presented_here = Vec::new();
@@ -207,31 +207,31 @@ pub fn verify_presentation(
             let shown = if presented.trim_start().starts_with('{') {
                 data_integrity::verify_presented(&mut report, id, presented.as_bytes(), asked, env)
             } else {
-                sd_jwt::verify(&mut report, id, presented, Some(asked), env)
+                sd_jwt::verify_sd_jwt(&mut report, id, presented, Some(asked), env)
             };
             let Some(shown) = shown else { continue };
             let matched = asked.query.credential(id).ok_or_else(|| Problem::from(Code::ClaimUnrequested));
-            report.note(CheckName::Query, id, matched.and_then(|query| answers(query, &shown, env.types)));
+            report.record(CheckName::Query, id, matched.and_then(|query| check_answer(query, &shown, env.types)));
             presented_here.push(Presented { query_id: id, text: presented, shown });
         }
     }
     // Rules across credentials are not checked if one of them is invalid.
     if presented_here.len() == vp_token.values().map(Vec::len).sum::<usize>() {
-        holders::check(&mut report, asked.query, &presented_here);
+        holders::check_holders(&mut report, asked.query, &presented_here);
     }
     let ids: Vec<&str> = vp_token.keys().map(String::as_str).collect();
-    report.note(CheckName::Query, "", asked.query.satisfied_by(&ids));
+    report.record(CheckName::Query, "", asked.query.check_presented_ids(&ids));
     let mut answer: VerifiedCredentials = BTreeMap::new();
     for one in presented_here {
         answer.entry(one.query_id.to_owned()).or_default().push(one.shown.held);
     }
-    let verified = report.seal(Some(answer));
+    let verified = report.to_verified(Some(answer));
     (report, verified)
 }
 
 /// Checks a response before any credential in it is examined: the nonce and the audience are not empty, and the number
 /// of presentations is permitted.
-fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &PresentationContext<'_>) -> Result<(), Problem> {
+fn check_admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &PresentationContext<'_>) -> Result<(), Problem> {
     if asked.nonce.is_empty() {
         return Err(Problem::new(Code::ChallengeMissing, "no nonce is given to bind to"));
     }
@@ -264,7 +264,11 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &PresentationCont
 
 /// Checks that the credential answers the query and, if its claims are disclosed one by one, that no unrequested claim
 /// is readable.
-fn answers(query: &CredentialQuery, shown: &sd_jwt::CheckedCredential, types: &dyn TypeRules) -> Result<(), Problem> {
+fn check_answer(
+    query: &CredentialQuery,
+    shown: &sd_jwt::CheckedCredential,
+    types: &dyn TypeCatalogue,
+) -> Result<(), Problem> {
     let format = shown.held.format;
     let selective = format.is_sd_jwt();
     // If elements are undisclosed, later ones move up, so that another element may be at the requested index.
@@ -278,18 +282,24 @@ fn answers(query: &CredentialQuery, shown: &sd_jwt::CheckedCredential, types: &d
         let is_sub = matches!(path.as_slice(), [Step::Name(name)] if name == "sub");
         is_sub || profile.is_visible(path) || types.is_always_disclosed(&shown.held.type_name, format, path)
     };
-    let is_wanted = |path: &ClaimPath| query.asks_for(path) || shown.clear.contains(path) && may_be_clear(path);
-    if selective && let Some(path) = shown.held.disclosed.iter().find(|path| !is_wanted(path)) {
-        let clear = if shown.clear.contains(path) { ", which the issuer left in the clear" } else { "" };
+    let is_wanted =
+        |path: &ClaimPath| query.requests_path(path) || shown.clear_paths.contains(path) && may_be_clear(path);
+    if selective && let Some(path) = shown.held.disclosed_paths.iter().find(|path| !is_wanted(path)) {
+        let clear = if shown.clear_paths.contains(path) { ", which the issuer left in the clear" } else { "" };
         let path = crate::query::path_to_text(path);
         return Err(Problem::new(Code::ClaimUnrequested, format!("{path}{clear} was not requested")));
     }
-    let asked = |proved: &Proved| query.claims.iter().any(|claim| claim.is_proved_by(std::slice::from_ref(proved)));
-    if let Some(proved) = shown.held.proved.iter().find(|proved| !asked(proved)) {
+    let asked =
+        |proved: &VerifiedThreshold| query.claims.iter().any(|claim| claim.is_proved_by(std::slice::from_ref(proved)));
+    if let Some(proved) = shown.held.proved_thresholds.iter().find(|proved| !asked(proved)) {
         let path = crate::query::path_to_text(&proved.path);
         return Err(Problem::new(Code::ClaimUnrequested, format!("this threshold of {path} was not requested")));
     }
-    match query.paths_in(Candidate { format, payload: &shown.payload.0, proved: &shown.held.proved }) {
+    match query.matching_paths(QueryCandidate {
+        format,
+        payload: &shown.payload.0,
+        thresholds: &shown.held.proved_thresholds,
+    }) {
         Some(_) => Ok(()),
         None => Err(Problem::new(Code::QueryUnmet, format!("the presentation does not answer {}", query.id))),
     }

@@ -1,7 +1,8 @@
 //! Checks of a verification, their outcomes, and [`Verified`], the result of a verification without failures.
 
 use crate::{
-    Code, Problem, format::CredentialFormat, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath, time::Timestamp,
+    Code, Problem, format::CredentialFormat, keys::PublicKey, query::VerifiedThreshold, secure::sd_jwt::ClaimPath,
+    time::Timestamp,
 };
 
 /// Check of a verification, with a stable name.
@@ -37,7 +38,7 @@ pub enum CheckName {
     /// Credentials for one credential query are distinct, and no copy is used twice.
     Distinct,
     /// The holders of the credentials satisfy the holder rule.
-    Holder,
+    HolderRule,
 }
 
 impl CheckName {
@@ -59,7 +60,7 @@ impl CheckName {
             Self::IssuerTrust => "issuer_trust",
             Self::Query => "query",
             Self::Distinct => "distinct",
-            Self::Holder => "holder",
+            Self::HolderRule => "holder",
         }
     }
 }
@@ -83,7 +84,7 @@ pub struct VerificationCheck {
     /// Name of the check.
     pub name: CheckName,
     /// Id of the credential query concerned; empty for the whole response, and for a credential without a presentation.
-    pub about: String,
+    pub query_id: String,
     /// Outcome of the check.
     pub outcome: VerificationOutcome,
 }
@@ -92,7 +93,7 @@ pub struct VerificationCheck {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VerificationReport {
     checks: Vec<VerificationCheck>,
-    seen: Vec<PresentedCredential>,
+    presented_credentials: Vec<PresentedCredential>,
     messages: Vec<IssuerMessage>,
     issuer_time: Option<Timestamp>,
 }
@@ -102,7 +103,7 @@ pub struct VerificationReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerMessage {
     /// Id of the credential query concerned.
-    pub about: String,
+    pub query_id: String,
     /// Message number in the list; never 0.
     pub number: u8,
     /// Text from the credential, of any length and with any characters.
@@ -121,11 +122,11 @@ pub struct PresentedCredential {
     /// Format in which the credential was secured.
     pub format: CredentialFormat,
     /// Paths of the readable claims, disclosed or in the clear; never their values.
-    pub disclosed: Vec<ClaimPath>,
+    pub disclosed_paths: Vec<ClaimPath>,
     /// Thresholds that were proved in place of values.
-    pub proved: Vec<Proved>,
+    pub proved_thresholds: Vec<VerifiedThreshold>,
     /// Holder's key with which the credential was presented.
-    pub holder: PublicKey,
+    pub holder_key: PublicKey,
 }
 
 impl VerificationReport {
@@ -138,8 +139,8 @@ impl VerificationReport {
     /// Returns the credentials whose proof, holder binding and data model are valid, even if the presentation was
     /// refused.
     #[must_use]
-    pub fn seen(&self) -> &[PresentedCredential] {
-        &self.seen
+    pub fn presented_credentials(&self) -> &[PresentedCredential] {
+        &self.presented_credentials
     }
 
     /// Returns the issuers' messages about the credentials.
@@ -151,28 +152,28 @@ impl VerificationReport {
     /// Returns the latest time of issue of the verified credentials (`iat`) and freshness statements: a lower bound for
     /// the current time. `None` if there is none.
     #[must_use]
-    pub fn issuer_time(&self) -> Option<Timestamp> {
+    pub fn latest_issue_time(&self) -> Option<Timestamp> {
         self.issuer_time
     }
 
     /// Records a time of issue that an issuer signed.
-    pub(super) fn note_issuer_time(&mut self, at: Timestamp) {
+    pub(super) fn record_issuer_time(&mut self, at: Timestamp) {
         self.issuer_time = self.issuer_time.max(Some(at));
     }
 
     /// Records an issuer's message.
-    pub(super) fn hear(&mut self, message: IssuerMessage) {
+    pub(super) fn add_message(&mut self, message: IssuerMessage) {
         self.messages.push(message);
     }
 
     /// Records a credential that was read.
-    pub(super) fn see(&mut self, seen: PresentedCredential) {
-        self.seen.push(seen);
+    pub(super) fn add_presented(&mut self, seen: PresentedCredential) {
+        self.presented_credentials.push(seen);
     }
 
     /// Returns the first failure; `None` if no check failed.
     #[must_use]
-    pub fn failure(&self) -> Option<&Problem> {
+    pub fn first_failure(&self) -> Option<&Problem> {
         self.checks.iter().find_map(|check| match &check.outcome {
             VerificationOutcome::Failed(problem) => Some(problem),
             _ => None,
@@ -191,36 +192,36 @@ impl VerificationReport {
     }
 
     /// Records the outcome of a check, and returns its value if it passed.
-    pub(super) fn note<T>(&mut self, name: CheckName, about: &str, result: Result<T, Problem>) -> Option<T> {
+    pub(super) fn record<T>(&mut self, name: CheckName, about: &str, result: Result<T, Problem>) -> Option<T> {
         let (outcome, value) = match result {
             Ok(value) => (VerificationOutcome::Passed, Some(value)),
             Err(problem) => (VerificationOutcome::Failed(problem), None),
         };
-        self.checks.push(VerificationCheck { name, about: about.to_owned(), outcome });
+        self.checks.push(VerificationCheck { name, query_id: about.to_owned(), outcome });
         value
     }
 
     /// Records that a check failed and that the failure is tolerated.
-    pub(super) fn tolerate(&mut self, name: CheckName, about: &str, problem: Problem) {
+    pub(super) fn record_tolerated(&mut self, name: CheckName, about: &str, problem: Problem) {
         self.checks.push(VerificationCheck {
             name,
-            about: about.to_owned(),
+            query_id: about.to_owned(),
             outcome: VerificationOutcome::Tolerated(problem),
         });
     }
 
     /// Records that a check does not apply.
-    pub(super) fn skip(&mut self, name: CheckName, about: &str, why: &'static str) {
+    pub(super) fn record_not_applicable(&mut self, name: CheckName, about: &str, why: &'static str) {
         self.checks.push(VerificationCheck {
             name,
-            about: about.to_owned(),
+            query_id: about.to_owned(),
             outcome: VerificationOutcome::NotApplicable(why),
         });
     }
 
     /// Returns the value as a verified one, if there was a check and none failed.
-    pub(super) fn seal<T>(&self, value: Option<T>) -> Option<Verified<T>> {
-        match (self.checks.is_empty(), self.failure()) {
+    pub(super) fn to_verified<T>(&self, value: Option<T>) -> Option<Verified<T>> {
+        match (self.checks.is_empty(), self.first_failure()) {
             (false, None) => value.map(Verified),
             _ => None,
         }

@@ -5,14 +5,14 @@ use std::cell::LazyCell;
 use serde_json::{Map, Value, json};
 
 use super::{
-    CheckName, PresentationContext, PresentedCredential, TypeRules, VerificationEnvironment, VerificationProfile,
+    CheckName, PresentationContext, PresentedCredential, TypeCatalogue, VerificationEnvironment, VerificationProfile,
     VerificationReport, VerifiedCredential,
     common::{self, VerifiedDocument},
     status::TOKEN_ENTRY,
 };
 use crate::{
     Code, Problem, at_least,
-    credential::{CONTEXT_V2, Credential, TopLevel},
+    credential::{CONTEXT_V2, Credential, TopLevelMembers},
     did::{self, Did, Resolve as _, VerificationRelationship},
     format::CredentialFormat,
     keys::PublicKey,
@@ -29,23 +29,26 @@ pub(super) struct CheckedCredential {
     pub(super) held: VerifiedCredential,
     pub(super) payload: VerifiedDocument,
     /// Claims that its issuer left in the clear.
-    pub(super) clear: Vec<ClaimPath>,
+    pub(super) clear_paths: Vec<ClaimPath>,
     /// Holder's key with which it was presented; `None` without a presentation.
-    pub(super) holder: Option<PublicKey>,
+    pub(super) holder_key: Option<PublicKey>,
 }
 
 /// Verifies one SD-JWT. With `asked`, it must have a key binding for that request; without, it must have none.
-pub(super) fn verify(
+pub(super) fn verify_sd_jwt(
     report: &mut VerificationReport,
     about: &str,
     compact: &str,
     asked: Option<&PresentationContext<'_>>,
     env: &VerificationEnvironment<'_>,
 ) -> Option<CheckedCredential> {
-    let (token, format) = report.note(CheckName::Format, about, parse(compact, asked.is_some()))?;
-    let key = report.note(CheckName::IssuerKey, about, issuer_key(&token, format, env))?;
-    let disclosed =
-        report.note(CheckName::Proof, about, token.verify_signature(&key).and_then(|()| token.disclosed()))?;
+    let (token, format) = report.record(CheckName::Format, about, parse(compact, asked.is_some()))?;
+    let key = report.record(CheckName::IssuerKey, about, issuer_key(&token, format, env))?;
+    let disclosed = report.record(
+        CheckName::Proof,
+        about,
+        token.verify_signature(&key).and_then(|()| token.resolve_disclosures()),
+    )?;
     let mut proved = Vec::new();
     let holder = match asked {
         Some(asked) => {
@@ -57,25 +60,25 @@ pub(super) fn verify(
                 skew: env.skew,
             };
             let bound = token.verify_key_binding(&binding).and_then(|said| Ok((said, token.holder_key()?)));
-            let (said, holder) = report.note(CheckName::HolderBinding, about, bound)?;
-            if said.contains_key(at_least::MEMBER) {
-                let holds = sd_jwt::proved(&said, &disclosed.payload);
-                proved = report.note(CheckName::Thresholds, about, holds)?;
+            let (said, holder) = report.record(CheckName::HolderBinding, about, bound)?;
+            if said.contains_key(at_least::WITNESSES_MEMBER) {
+                let holds = sd_jwt::verify_threshold_proofs(&said, &disclosed.payload);
+                proved = report.record(CheckName::Thresholds, about, holds)?;
             } else {
-                report.skip(CheckName::Thresholds, about, "there is no witness for any");
+                report.record_not_applicable(CheckName::Thresholds, about, "there is no witness for any");
             }
             holder
         }
         None => {
-            report.skip(CheckName::HolderBinding, about, "it was submitted without its holder");
+            report.record_not_applicable(CheckName::HolderBinding, about, "it was submitted without its holder");
             None
         }
     };
-    let ResolvedSdJwt { payload, mut paths, clear } = disclosed;
-    let clear: Vec<ClaimPath> = clear.into_iter().map(|claim| claim.path).collect();
+    let ResolvedSdJwt { payload, disclosure_paths: mut paths, clear_claims: clear } = disclosed;
+    let clear: Vec<ClaimPath> = clear.into_iter().map(|claim| claim.original_path).collect();
     paths.extend(clear.iter().cloned());
     let payload = VerifiedDocument(payload);
-    let model = report.note(CheckName::Model, about, model(&token, format, &payload.0, env))?;
+    let model = report.record(CheckName::Model, about, model(&token, format, &payload.0, env))?;
     // A `sub` that is not a text cannot identify the holder.
     let sub = payload.0.get("sub").map(|sub| sub.as_str().unwrap_or_default());
     let ids: Vec<&str> =
@@ -87,40 +90,44 @@ pub(super) fn verify(
         ids.into_iter().chain(sub).collect()
     };
     match &holder {
-        None => report.skip(CheckName::HolderSubject, about, "there is no holder here"),
+        None => report.record_not_applicable(CheckName::HolderSubject, about, "there is no holder here"),
         Some(_) if format == CredentialFormat::DcSdJwt && named.is_empty() => {
-            report.skip(CheckName::HolderSubject, about, "the holder's key is all that names the subject");
+            report.record_not_applicable(
+                CheckName::HolderSubject,
+                about,
+                "the holder's key is all that names the subject",
+            );
         }
         Some(key) => {
-            report.note(CheckName::HolderSubject, about, holder_is_subject(key, &named));
+            report.record(CheckName::HolderSubject, about, check_holder_is_subject(key, &named));
         }
     }
     if let Some(holder) = holder.clone() {
-        report.see(PresentedCredential {
+        report.add_presented(PresentedCredential {
             query_id: about.to_owned(),
             type_name: model.type_name.clone(),
             issuer: model.credential.issuer().to_owned(),
             format,
-            disclosed: paths.clone(),
-            proved: proved.clone(),
-            holder,
+            disclosed_paths: paths.clone(),
+            proved_thresholds: proved.clone(),
+            holder_key: holder,
         });
     }
     let held = VerifiedCredential {
         credential: model.credential,
         type_name: model.type_name,
-        disclosed: paths,
-        proved,
+        disclosed_paths: paths,
+        proved_thresholds: proved,
         format,
     };
-    let stapled = asked.and_then(|_| stapled(&token, held.credential.issuer(), env));
-    let stated = stapled.as_ref().and_then(|stapled| stapled.as_ref().ok()).map(|stapled| stapled.issued);
-    super::common::finish(report, about, &held, &payload.0, (model.times, stapled), env)?;
+    let stapled = asked.and_then(|_| stapled_statement(&token, held.credential.issuer(), env));
+    let stated = stapled.as_ref().and_then(|stapled| stapled.as_ref().ok()).map(|stapled| stapled.issued_at);
+    super::common::check_validity_and_trust(report, about, &held, &payload.0, (model.times, stapled), env)?;
     let made = numeric_date(&payload.0, "iat").ok().flatten();
     for at in [stated, made].into_iter().flatten().filter(|at| *at <= env.now.plus(env.skew)) {
-        report.note_issuer_time(at);
+        report.record_issuer_time(at);
     }
-    Some(CheckedCredential { held, payload, clear, holder })
+    Some(CheckedCredential { held, payload, clear_paths: clear, holder_key: holder })
 }
 
 fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, CredentialFormat), Problem> {
@@ -164,18 +171,18 @@ fn issuer_key(
         return Err(Problem::new(Code::MethodOfOther, "kid names a key of a party other than the issuer"));
     }
     // Credentials outlive the key that signed them.
-    let document = did::WithHistory(env.resolver).resolve(url.did())?;
+    let document = did::HistoryResolver(env.resolver).resolve(url.did())?;
     let made = numeric_date(payload, "iat")?;
-    if document.retired(&url).zip(made).is_some_and(|(retired, made)| made > retired.plus(env.skew)) {
+    if document.retired_at(&url).zip(made).is_some_and(|(retired, made)| made > retired.plus(env.skew)) {
         return Err(Problem::new(Code::KeyInvalid, "the issuer's key was retired before the credential was made"));
     }
     document.require_unexpired(&url, env.now, env.skew)?;
-    if document.revoked(&url).is_none() {
+    if document.revoked_at(&url).is_none() {
         let key = document.key_for(&url, VerificationRelationship::AssertionMethod);
-        return key.map_err(|problem| super::common::not_yet_known(problem, issuer));
+        return key.map_err(|problem| super::common::as_unknown_key(problem, issuer));
     }
-    let key = document.revoked_key_of_vouched_copy(&url)?;
-    vouched(token, issuer, &key, env).map(|()| key)
+    let key = document.revoked_assertion_key(&url)?;
+    check_vouched_copy(token, issuer, &key, env).map(|()| key)
 }
 
 /// Returns the requirements on the credential. Its type and its issuer are never selectively disclosable, so those of
@@ -183,7 +190,7 @@ fn issuer_key(
 pub(super) fn profile<'a>(
     payload: &Map<String, Value>,
     format: CredentialFormat,
-    types: &'a dyn TypeRules,
+    types: &'a dyn TypeCatalogue,
 ) -> &'a VerificationProfile {
     let stated = if format == CredentialFormat::DcSdJwt {
         crate::credential::id_of(payload.get("iss"), "iss")
@@ -201,12 +208,17 @@ fn vct(payload: &Map<String, Value>) -> Option<&str> {
 /// Checks, for a copy signed with a compromised key, that a freshness statement of the issuer, signed with another key,
 /// confirms the copy. Nothing else distinguishes the issuer's own signatures from those of a thief, who can write any
 /// date.
-fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &VerificationEnvironment<'_>) -> Result<(), Problem> {
+fn check_vouched_copy(
+    token: &SdJwt,
+    issuer: &str,
+    leaked: &PublicKey,
+    env: &VerificationEnvironment<'_>,
+) -> Result<(), Problem> {
     let refused = |what: String| Problem::new(Code::KeyInvalid, format!("the issuer's key is compromised, and {what}"));
     let statement = token.freshness_statement().map_err(|problem| refused(problem.to_string()))?;
     let statement = statement.ok_or_else(|| refused("no freshness statement vouches for this copy".to_owned()))?;
     let vouches = |said: ListValidity| super::status::require_usable(&said, issuer, env);
-    statement_of(statement, token, issuer, env).and_then(vouches).map_err(|problem| match problem.code {
+    verify_statement(statement, token, issuer, env).and_then(vouches).map_err(|problem| match problem.code {
         // A newer DID document may have the key, and the statement may then be valid.
         Code::IssuerKeyUnknown => problem,
         _ => refused(format!("the freshness statement for this copy is invalid ({problem})")),
@@ -219,26 +231,30 @@ fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &VerificationEn
 }
 
 /// Verifies the freshness statement stapled to a presentation; `None` if there is none.
-fn stapled(token: &SdJwt, issuer: &str, env: &VerificationEnvironment<'_>) -> Option<Result<ListValidity, Problem>> {
+fn stapled_statement(
+    token: &SdJwt,
+    issuer: &str,
+    env: &VerificationEnvironment<'_>,
+) -> Option<Result<ListValidity, Problem>> {
     let statement = token.freshness_statement().transpose()?;
-    Some(statement.and_then(|text| statement_of(text, token, issuer, env)))
+    Some(statement.and_then(|text| verify_statement(text, token, issuer, env)))
 }
 
 /// Verifies a freshness statement of the issuer about a copy.
-fn statement_of(
+fn verify_statement(
     text: &str,
     token: &SdJwt,
     issuer: &str,
     env: &VerificationEnvironment<'_>,
 ) -> Result<ListValidity, Problem> {
-    freshness::verify(text, token, issuer, env.now, env.skew, env.resolver)
-        .map_err(|problem| super::common::not_yet_known(problem, issuer))
+    freshness::verify_statement(text, token, issuer, env.now, env.skew, env.resolver)
+        .map_err(|problem| super::common::as_unknown_key(problem, issuer))
 }
 
 struct Model {
     credential: Credential,
     type_name: String,
-    times: super::common::Times,
+    times: super::common::ValidityPeriod,
 }
 
 fn model(
@@ -247,13 +263,13 @@ fn model(
     payload: &Map<String, Value>,
     env: &VerificationEnvironment<'_>,
 ) -> Result<Model, Problem> {
-    let table = if format == CredentialFormat::VcSdJwt { TopLevel::VcSdJwt } else { TopLevel::DcSdJwt };
-    table.check(payload)?;
+    let table = if format == CredentialFormat::VcSdJwt { TopLevelMembers::VcSdJwt } else { TopLevelMembers::DcSdJwt };
+    table.require_permitted(payload)?;
     let nbf = numeric_date(payload, "nbf")?;
     let exp = numeric_date(payload, "exp")?;
     let iat = numeric_date(payload, "iat")?;
     let credential = if format == CredentialFormat::VcSdJwt {
-        Credential::parse(document_of(payload))?
+        Credential::parse(vcdm_document(payload))?
     } else {
         sd_jwt_vc(token, payload, nbf, exp)?
     };
@@ -265,11 +281,11 @@ fn model(
     if credential.valid_until().is_none() && profile(payload, format, env.types).requires_end {
         return Err(Problem::new(Code::ClaimMissing, "the credential has no end (validUntil, or exp)"));
     }
-    let types: Vec<&str> = credential.types().collect();
+    let types: Vec<&str> = credential.specific_types().collect();
     // `vct` counts only in the format that defines it; in others it would be a second name for the type.
     let vct = if format == CredentialFormat::DcSdJwt { vct(payload) } else { None };
     let type_name = env.types.type_name(&types, vct)?;
-    let times = super::common::Times {
+    let times = super::common::ValidityPeriod {
         // A credential is not valid before it was issued (spec/protocol.md 1.6).
         from: credential.valid_from().into_iter().chain(nbf).chain(iat).max(),
         until: credential.valid_until().into_iter().chain(exp).min(),
@@ -278,7 +294,7 @@ fn model(
 }
 
 /// Returns the VCDM document in a `vc+sd-jwt` payload: the payload without the claims that JOSE adds.
-fn document_of(payload: &Map<String, Value>) -> Map<String, Value> {
+fn vcdm_document(payload: &Map<String, Value>) -> Map<String, Value> {
     let mut document = payload.clone();
     for claim in ["cnf", "iss", "iat", "nbf", "exp"] {
         document.remove(claim);
@@ -304,7 +320,7 @@ fn sd_jwt_vc(
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     if let Some(key) = token.holder_key()? {
-        subject.insert("id".to_owned(), Did::jwk(&key).as_str().into());
+        subject.insert("id".to_owned(), Did::did_jwk(&key).as_str().into());
     }
     if subject.is_empty() {
         // No claim is disclosed: VCDM requires at least one, and this one is always true.
@@ -329,9 +345,9 @@ fn sd_jwt_vc(
 }
 
 /// Checks that the key of the presentation is the subject's: each id of the subject is a did:jwk or did:key of it.
-fn holder_is_subject(key: &PublicKey, named: &[&str]) -> Result<(), Problem> {
+fn check_holder_is_subject(key: &PublicKey, named: &[&str]) -> Result<(), Problem> {
     // The did:key is computed only if the did:jwk does not match: it is slower, and wallets use did:jwk.
-    let (jwk, multikey) = (Did::jwk(key), LazyCell::new(|| Did::key(key)));
+    let (jwk, multikey) = (Did::did_jwk(key), LazyCell::new(|| Did::did_key(key)));
     if !named.is_empty() && named.iter().all(|id| *id == jwk.as_str() || *id == multikey.as_str()) {
         Ok(())
     } else {

@@ -25,7 +25,7 @@ pub trait StatusLists: Send + Sync {
 
     /// Returns the reason why there is no list at that URL, or no newer one: [`Code::StatusListUnavailable`] if nothing
     /// was fetched, another code if the fetched list is invalid. `None` if unknown, which is the default.
-    fn refusal(&self, _issuer: &str, _url: &str) -> Option<Problem> {
+    fn unavailable_reason(&self, _issuer: &str, _url: &str) -> Option<Problem> {
         None
     }
 
@@ -53,10 +53,10 @@ pub enum StatusPolicy<'a> {
         lists: &'a dyn StatusLists,
         /// Grace period, in seconds, during which a stale list is still used and the check is reported as tolerated. 0:
         /// none.
-        stale_by: i64,
+        max_staleness: i64,
         /// Maximum age of a freshness statement, from its `iat`, in seconds. Older statements are ignored in favour of
         /// the lists.
-        statement_age: i64,
+        max_statement_age: i64,
     },
     /// Not checked, with the reason: for an issuer that knows the status itself, or a holder that has just received the
     /// credential.
@@ -65,16 +65,16 @@ pub enum StatusPolicy<'a> {
 
 /// Checks every entry of `credentialStatus` and of a token's `status`, and the stapled freshness statement, if there is
 /// one.
-pub(super) fn check(
+pub(super) fn check_status(
     report: &mut VerificationReport,
     about: &str,
     credential: &Credential,
     stapled: Option<Result<ListValidity, Problem>>,
     env: &VerificationEnvironment<'_>,
 ) -> Option<()> {
-    let StatusPolicy::Lists { lists, stale_by, .. } = env.status else {
-        if let StatusPolicy::NotChecked(why) = env.status {
-            report.skip(CheckName::Status, about, why);
+    let StatusPolicy::Lists { lists, max_staleness: stale_by, .. } = env.status_policy else {
+        if let StatusPolicy::NotChecked(why) = env.status_policy {
+            report.record_not_applicable(CheckName::Status, about, why);
         }
         return Some(());
     };
@@ -86,7 +86,7 @@ pub(super) fn check(
         other => (other, None),
     };
     if !credential.has_status() && stapled.is_none() {
-        report.skip(CheckName::Status, about, "the credential has no status");
+        report.record_not_applicable(CheckName::Status, about, "the credential has no status");
         return Some(());
     }
     let vouched = stapled.is_some();
@@ -96,29 +96,29 @@ pub(super) fn check(
             let issuer = credential.issuer();
             tolerated = match &stapled {
                 Some(stapled) => entry.check_vouched(issuer, lists, stapled, env).map(|()| None)?,
-                None => tolerated.or(entry.check(issuer, lists, stale_by.max(0), env)?),
+                None => tolerated.or(entry.check_list(issuer, lists, stale_by.max(0), env)?),
             };
         }
         Ok(tolerated)
     });
     let holds = match judged {
         Ok(Some(problem)) => {
-            report.tolerate(CheckName::Status, about, problem);
+            report.record_tolerated(CheckName::Status, about, problem);
             Some(())
         }
-        Ok(None) => report.note(CheckName::Status, about, Ok(())),
-        Err(problem) => report.note(CheckName::Status, about, Err(beside(problem, passed_over))),
+        Ok(None) => report.record(CheckName::Status, about, Ok(())),
+        Err(problem) => report.record(CheckName::Status, about, Err(with_ignored_statement(problem, passed_over))),
     };
     for entry in entries_of(credential).iter().filter(|entry| is_message(entry)) {
         match message(entry, credential.issuer(), lists, env) {
             Ok((number, text)) => {
-                report.note(CheckName::StatusMessage, about, Ok(()));
+                report.record(CheckName::StatusMessage, about, Ok(()));
                 if number > 0 {
-                    report.hear(IssuerMessage { about: about.to_owned(), number, text });
+                    report.add_message(IssuerMessage { query_id: about.to_owned(), number, text });
                 }
             }
-            Err(_) if vouched => report.skip(CheckName::StatusMessage, about, NOT_LOOKED_AT),
-            Err(problem) => report.tolerate(CheckName::StatusMessage, about, problem),
+            Err(_) if vouched => report.record_not_applicable(CheckName::StatusMessage, about, NOT_LOOKED_AT),
+            Err(problem) => report.record_tolerated(CheckName::StatusMessage, about, problem),
         }
     }
     holds
@@ -131,15 +131,15 @@ pub(super) fn require_usable(
     issuer: &str,
     env: &VerificationEnvironment<'_>,
 ) -> Result<(), Problem> {
-    let StatusPolicy::Lists { lists, statement_age, .. } = env.status else { return Ok(()) };
-    if env.now > stapled.issued.plus(statement_age) {
+    let StatusPolicy::Lists { lists, max_statement_age: statement_age, .. } = env.status_policy else { return Ok(()) };
+    if env.now > stapled.issued_at.plus(statement_age) {
         let what = format!(
             "the freshness statement is from {}, older than the accepted {statement_age} seconds",
-            stapled.issued
+            stapled.issued_at
         );
         return Err(Problem::new(Code::StatusListStale, what));
     }
-    let holds = stapled.until.map(|until| until.unix().saturating_sub(stapled.issued.unix()));
+    let holds = stapled.expires_at.map(|until| until.unix().saturating_sub(stapled.issued_at.unix()));
     let stated = lists.freshness_seconds(issuer);
     if stated.is_some_and(|stated| holds != Some(stated.into())) {
         let what = "the freshness statement's validity period differs from the one that its issuer publishes";
@@ -149,7 +149,7 @@ pub(super) fn require_usable(
 }
 
 /// Adds the reason why a freshness statement was ignored to the detail of an error.
-fn beside(problem: Problem, passed_over: Option<Problem>) -> Problem {
+fn with_ignored_statement(problem: Problem, passed_over: Option<Problem>) -> Problem {
     match passed_over {
         Some(over) => Problem::new(problem.code, format!("{}; {}", problem.detail, over.detail)),
         None => problem,
@@ -208,17 +208,17 @@ fn message(
     env: &VerificationEnvironment<'_>,
 ) -> Result<(u8, String), Problem> {
     let reference = bitstring::BitstringStatusListEntry::parse(entry)?;
-    let listed = listed(&reference.url, issuer, lists)?;
-    listed.freshness().check(listed.fetched(), env.now, env.skew)?;
-    let number = listed.entry(&reference)?;
-    Ok((number, message::text_of(entry, &reference, number)?))
+    let listed = listed_status(&reference.url, issuer, lists)?;
+    listed.validity().require_usable(listed.fetched_at(), env.now, env.skew)?;
+    let number = listed.bitstring_value(&reference)?;
+    Ok((number, message::message_text(entry, &reference, number)?))
 }
 
 /// Returns the list in memory; it must be about the issuer's credentials.
-fn listed<'a>(url: &str, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a VerifiedStatusList, Problem> {
-    let missing = || lists.refusal(issuer, url).unwrap_or_else(|| Code::StatusListUnavailable.into());
+fn listed_status<'a>(url: &str, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a VerifiedStatusList, Problem> {
+    let missing = || lists.unavailable_reason(issuer, url).unwrap_or_else(|| Code::StatusListUnavailable.into());
     let listed = lists.list(issuer, url).ok_or_else(missing)?;
-    if listed.on_behalf_of().as_str() == issuer { Ok(listed) } else { Err(Code::StatusListIssuer.into()) }
+    if listed.credential_issuer().as_str() == issuer { Ok(listed) } else { Err(Code::StatusListIssuer.into()) }
 }
 
 impl StatusEntry {
@@ -230,21 +230,21 @@ impl StatusEntry {
     }
 
     /// Checks the entry in a status list. `Ok(Some)`: the list is stale within the grace period.
-    fn check(
+    fn check_list(
         &self,
         issuer: &str,
         lists: &dyn StatusLists,
         stale_by: i64,
         env: &VerificationEnvironment<'_>,
     ) -> Result<Option<Problem>, Problem> {
-        let listed = listed(self.url(), issuer, lists)?;
-        let stale = match listed.freshness().check(listed.fetched(), env.now, env.skew) {
+        let listed = listed_status(self.url(), issuer, lists)?;
+        let stale = match listed.validity().require_usable(listed.fetched_at(), env.now, env.skew) {
             Ok(()) => None,
             Err(problem) => {
-                let late = listed.freshness().seconds_stale(listed.fetched(), env.now, env.skew);
+                let late = listed.validity().seconds_stale(listed.fetched_at(), env.now, env.skew);
                 // A list from the future is not stale, but is refused.
-                let future = listed.freshness().issued > env.now.plus(env.skew);
-                let problem = match lists.refusal(issuer, self.url()) {
+                let future = listed.validity().issued_at > env.now.plus(env.skew);
+                let problem = match lists.unavailable_reason(issuer, self.url()) {
                     Some(newer) => Problem::new(problem.code, format!("{}; {}", problem.detail, newer.detail)),
                     None => problem,
                 };
@@ -254,7 +254,7 @@ impl StatusEntry {
                 Some(problem)
             }
         };
-        self.held_to(listed).map(|()| stale)
+        self.check_entry(listed).map(|()| stale)
     }
 
     /// Checks the list of a copy that has a freshness statement: it may be missing or stale. A revocation in a stale
@@ -269,12 +269,12 @@ impl StatusEntry {
         if lists.list(issuer, self.url()).is_none() {
             return Ok(());
         }
-        let listed = listed(self.url(), issuer, lists)?;
-        let counts = listed.freshness().check(listed.fetched(), env.now, env.skew).is_ok();
-        match self.held_to(listed) {
+        let listed = listed_status(self.url(), issuer, lists)?;
+        let counts = listed.validity().require_usable(listed.fetched_at(), env.now, env.skew).is_ok();
+        match self.check_entry(listed) {
             // The suspension may have ended before the statement; a revocation never ends.
             Err(problem)
-                if problem.code == Code::Suspended && !counts && listed.freshness().issued < stapled.issued =>
+                if problem.code == Code::Suspended && !counts && listed.validity().issued_at < stapled.issued_at =>
             {
                 Ok(())
             }
@@ -283,14 +283,14 @@ impl StatusEntry {
     }
 
     /// Checks the entry in a list, whatever its age.
-    fn held_to(&self, listed: &VerifiedStatusList) -> Result<(), Problem> {
+    fn check_entry(&self, listed: &VerifiedStatusList) -> Result<(), Problem> {
         match self {
             Self::Bitstring(reference) => match (listed.is_set(reference)?, reference.purpose) {
                 (false, _) => Ok(()),
                 (true, StatusPurpose::Suspension) => Err(Code::Suspended.into()),
                 (true, _) => Err(Code::Revoked.into()),
             },
-            Self::Token(reference) => match listed.value(reference)? {
+            Self::Token(reference) => match listed.token_value(reference)? {
                 token::VALID => Ok(()),
                 token::INVALID => Err(Code::Revoked.into()),
                 token::SUSPENDED => Err(Code::Suspended.into()),

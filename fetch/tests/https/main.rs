@@ -12,12 +12,12 @@ use carnet_core::{
     Code, Problem,
     did::{
         Did, DidDocument, Resolve as _, VerificationRelationship, web,
-        webvh::{self, Inception, LogUpdate, UnwitnessedLog, WebVhLog},
+        webvh::{self, LogUpdate, NewWebVhDid, UnwitnessedLog, WebVhLog},
     },
-    keys::{Algorithm, PublicKey, SecretKey, Signer as _},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer as _},
     time::Timestamp,
 };
-use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher, MAX_STALE};
+use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher, MAX_DOCUMENT_AGE};
 
 mod methods;
 mod site;
@@ -87,10 +87,10 @@ async fn a_refusal_names_the_url_that_was_asked() {
     let site = serve(|_| Answer::Send("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n".into())).await;
     let fetcher = HttpsFetcher::new(options(&site)).unwrap();
     let url = carnet_core::did::web::document_url(&site.did).unwrap();
-    let problem = fetcher.bytes(&url, "*/*", 100).await.unwrap_err();
+    let problem = fetcher.fetch(&url, "*/*", 100).await.unwrap_err();
     assert!(problem.detail.starts_with(&format!("{url} answered 404")), "{problem}");
     let asked = "https://localhost:1/status/lists";
-    let problem = fetcher.bytes(asked, "*/*", 100).await.unwrap_err();
+    let problem = fetcher.fetch(asked, "*/*", 100).await.unwrap_err();
     assert!(problem.detail.starts_with(&format!("{asked} could not be reached: ")), "{problem}");
     assert_eq!(problem.detail.matches(asked).count(), 1, "{problem}");
 }
@@ -101,9 +101,9 @@ async fn a_proxy_that_cannot_reach_its_server_is_told_from_other_answers() {
         let site = serve(move |_| Answer::Send(format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n"))).await;
         let fetcher = HttpsFetcher::new(options(&site)).unwrap();
         let url = carnet_core::did::web::document_url(&site.did).unwrap();
-        let found = fetcher.bytes_through_proxy(&url, "*/*", 100).await;
+        let found = fetcher.fetch_through_proxy(&url, "*/*", 100).await;
         assert_eq!(found == Ok(None), unreached, "{head}");
-        assert!(fetcher.bytes(&url, "*/*", 100).await.is_err(), "{head}");
+        assert!(fetcher.fetch(&url, "*/*", 100).await.is_err(), "{head}");
     }
 }
 
@@ -159,7 +159,7 @@ fn every_issuer_of_a_trust_list_has_its_place() {
     let first = Arc::new(DidDocument::parse(&did(0), &serde_json::from_str(&document(&did(0))).unwrap()).unwrap());
     let now = Timestamp::from_unix(1_800_000_000);
     for number in 0..20_000 {
-        cache.insert(&did(number), Arc::clone(&first), now);
+        cache.insert_document(&did(number), Arc::clone(&first), now);
     }
     for number in [0, 1, 10_000, 19_999] {
         assert!(cache.resolve_at(&did(number), now).is_ok(), "{number}");
@@ -176,7 +176,7 @@ async fn a_document_that_is_fetched_again_and_is_equal_stays_the_same() {
     let text = document(&site.did);
     publish(text.clone());
     let (fetcher, cache) = (HttpsFetcher::new(options(&site)).unwrap(), DidCache::default());
-    let refresh = || cache.update(&fetcher, &site.did, Duration::ZERO);
+    let refresh = || cache.refresh_and_compare(&fetcher, &site.did, Duration::ZERO);
     assert!(refresh().await.unwrap());
     let first = cache.resolve(&site.did).unwrap();
     // Other white space is no other document.
@@ -207,8 +207,8 @@ async fn a_document_that_cannot_be_had_anew_is_believed_for_a_day_and_no_longer(
     cache.resolve(&did).unwrap();
     // By a clock that is passed in; the document is inserted again so that its time is known.
     let (document, at) = (cache.resolve(&did).unwrap(), Timestamp::from_unix(1_795_305_600));
-    cache.insert(&did, document, at);
-    let day = i64::try_from(MAX_STALE.as_secs()).unwrap();
+    cache.insert_document(&did, document, at);
+    let day = i64::try_from(MAX_DOCUMENT_AGE.as_secs()).unwrap();
     for fine in [at, at.plus(day), at.plus(-day)] {
         cache.resolve_at(&did, fine).unwrap();
     }
@@ -229,7 +229,7 @@ async fn a_document_that_is_bad_is_told_from_one_that_did_not_come() {
     ] {
         let (fetcher, cache) = (HttpsFetcher::new(options(&site)).unwrap(), DidCache::default());
         let refused = cache.refresh(&fetcher, &site.did, Duration::ZERO).await.unwrap_err();
-        assert_eq!(cache.refusal(&site.did), Some(refused));
+        assert_eq!(cache.last_fetch_error(&site.did), Some(refused));
         let problem = cache.resolve(&site.did).unwrap_err();
         assert_eq!(problem.code, code);
         assert!(problem.detail.contains(words), "{}", problem.detail);
@@ -240,8 +240,8 @@ async fn a_document_that_is_bad_is_told_from_one_that_did_not_come() {
 async fn did_key_and_did_jwk_need_no_network_and_other_methods_are_refused() {
     let cache = DidCache::default();
     let fetcher = HttpsFetcher::new(FetchOptions::default()).unwrap();
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng).public_key();
-    for did in [Did::key(&key), Did::jwk(&key)] {
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng).public_key();
+    for did in [Did::did_key(&key), Did::did_jwk(&key)] {
         cache.refresh(&fetcher, &did, Duration::ZERO).await.unwrap();
         cache.resolve(&did).unwrap();
     }
@@ -255,17 +255,17 @@ async fn what_has_not_changed_is_not_sent_again() {
     let site = serve(|_| Answer::Tagged("list".to_owned())).await;
     let fetcher = HttpsFetcher::new(options(&site)).unwrap();
     let url = carnet_core::did::web::document_url(&site.did).unwrap();
-    let fetched = fetcher.bytes_if_changed(&url, "*/*", 100, None).await.unwrap().unwrap();
+    let fetched = fetcher.fetch_if_changed(&url, "*/*", 100, None).await.unwrap().unwrap();
     assert_eq!((fetched.bytes.as_slice(), fetched.etag.as_deref()), (&b"list"[..], Some("\"v1\"")));
-    assert!(fetcher.bytes_if_changed(&url, "*/*", 100, Some("\"v1\"")).await.unwrap().is_none());
-    let other = fetcher.bytes_if_changed(&url, "*/*", 100, Some("\"v0\"")).await.unwrap().unwrap();
+    assert!(fetcher.fetch_if_changed(&url, "*/*", 100, Some("\"v1\"")).await.unwrap().is_none());
+    let other = fetcher.fetch_if_changed(&url, "*/*", 100, Some("\"v0\"")).await.unwrap().unwrap();
     assert_eq!(other.bytes, b"list");
-    assert_eq!(fetcher.bytes_if_changed(&url, "*/*", 3, None).await.unwrap_err().code, Code::TooLarge);
+    assert_eq!(fetcher.fetch_if_changed(&url, "*/*", 3, None).await.unwrap_err().code, Code::TooLarge);
     // A client that sent no tag has nothing that could be unchanged.
     let wrong = serve(|_| Answer::Send("HTTP/1.1 304 Not Modified\r\n\r\n".to_owned())).await;
     let fetcher = HttpsFetcher::new(options(&wrong)).unwrap();
     let url = carnet_core::did::web::document_url(&wrong.did).unwrap();
-    assert_eq!(fetcher.bytes_if_changed(&url, "*/*", 100, None).await.unwrap_err().code, Code::DidUnresolved);
+    assert_eq!(fetcher.fetch_if_changed(&url, "*/*", 100, None).await.unwrap_err().code, Code::DidUnresolved);
 }
 
 const LOG: &str = "/.well-known/did.jsonl";
@@ -285,10 +285,16 @@ impl Historian {
     async fn new() -> Self {
         let files = Files::default();
         let site = serve(|_| Answer::Files(Arc::clone(&files))).await;
-        let update = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
-        let place = site.did.id().to_owned();
-        let inception = Inception { place: &place, at: START, update: &update, next: &[], ttl: None };
-        let (did, text) = webvh::create(&inception, &|did| rendered(did, "key-1")).unwrap();
+        let update = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
+        let place = site.did.method_specific_id().to_owned();
+        let inception = NewWebVhDid {
+            location: &place,
+            version_time: START,
+            update_key: &update,
+            next_update_keys: &[],
+            ttl: None,
+        };
+        let (did, text) = webvh::create_did(&inception, &|did| rendered(did, "key-1")).unwrap();
         let historian = Self { site, files, update, did, text };
         historian.publish(&historian.text);
         historian
@@ -299,7 +305,7 @@ impl Historian {
     }
 
     fn log(&self, text: &str) -> WebVhLog {
-        UnwitnessedLog::verify(&self.did, text.as_bytes(), START.plus(1_000), 0)
+        UnwitnessedLog::verify_entries(&self.did, text.as_bytes(), START.plus(1_000), 0)
             .unwrap()
             .verify_witnesses(None, START, 0)
             .unwrap()
@@ -308,7 +314,13 @@ impl Historian {
     /// The log with a document that has one new key of that name.
     fn with(&self, name: &str, seconds: i64, deactivate: bool) -> String {
         let state = rendered(&self.did, name);
-        let change = LogUpdate { at: START.plus(seconds), state: &state, update_keys: None, next: None, deactivate };
+        let change = LogUpdate {
+            version_time: START.plus(seconds),
+            state: &state,
+            update_keys: None,
+            next_update_keys: None,
+            deactivate,
+        };
         webvh::append(&self.log(&self.text), &self.text, &change, &self.update).unwrap()
     }
 
@@ -318,8 +330,8 @@ impl Historian {
 }
 
 fn rendered(did: &Did, name: &str) -> serde_json::Value {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
-    DidDocument::render(did, &[(name.to_owned(), key.public_key())])
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
+    DidDocument::json_for_keys(did, &[(name.to_owned(), key.public_key())])
 }
 
 #[tokio::test]
@@ -368,13 +380,13 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
     // Or where somebody else keeps it.
     issuer.publish(&second);
     let kept = DidCache::default();
-    kept.remember([].into());
+    kept.set_accepted_entries([].into());
     kept.refresh(&fetcher, &issuer.did, Duration::ZERO).await.unwrap();
-    let seen = kept.remembered();
+    let seen = kept.accepted_entries();
     assert_eq!(seen.keys().map(String::as_str).collect::<Vec<_>>(), [issuer.did.as_str()]);
     for (log, follows) in [(&first, false), (&fork, false), (&second, true)] {
         let again = DidCache::default();
-        again.remember(seen.clone());
+        again.set_accepted_entries(seen.clone());
         issuer.publish(log);
         let looked = again.refresh(&fetcher, &issuer.did, Duration::ZERO).await;
         assert_eq!(looked.map_err(|problem| problem.code), if follows { Ok(()) } else { Err(Code::DidLogForked) });
@@ -416,7 +428,7 @@ async fn a_log_has_its_own_limit_and_the_same_rules() {
     get(options(&issuer.site)).await.unwrap();
     let nowhere = FetchOptions { private_hosts: [].into(), ..options(&issuer.site) };
     assert_eq!(get(nowhere).await.unwrap_err().code, Code::AddressForbidden);
-    issuer.publish(&" ".repeat(webvh::MAX_BYTES + 1));
+    issuer.publish(&" ".repeat(webvh::MAX_LOG_BYTES + 1));
     assert_eq!(get(options(&issuer.site)).await.unwrap_err().code, Code::TooLarge);
     issuer.files.lock().unwrap().clear();
     assert_eq!(get(options(&issuer.site)).await.unwrap_err().code, Code::DidUnresolved);

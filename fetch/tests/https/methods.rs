@@ -24,7 +24,7 @@ struct DidTwice;
 
 impl DidTwice {
     fn file(did: &Did, path: &str) -> DidFile {
-        let url = format!("https://localhost:{}/{path}", did.id());
+        let url = format!("https://localhost:{}/{path}", did.method_specific_id());
         DidFile { url, name: "did.json", accept: "*/*", max_bytes: MOST }
     }
 }
@@ -55,7 +55,7 @@ impl DidDriver for DidTwice {
 async fn a_registered_method_is_fetched_and_one_that_is_not_is_refused() {
     let files = Arc::new(Mutex::new(BTreeMap::from([("/first", "second".to_owned())])));
     let site = serve(|_| Answer::Files(files.clone())).await;
-    let port = site.did.id().rsplit("%3A").next().unwrap();
+    let port = site.did.method_specific_id().rsplit("%3A").next().unwrap();
     let did = Did::parse(&format!("did:twice:{port}")).unwrap();
 
     let methods = DidMethods::standard().with(DidTwice);

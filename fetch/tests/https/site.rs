@@ -8,7 +8,7 @@ use std::{
 
 use carnet_core::{
     did::{Did, DidDocument},
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
 };
 use carnet_fetch::{FetchOptions, local::Fingerprint};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -56,8 +56,8 @@ pub(super) fn ok(body: &str) -> String {
 }
 
 pub(super) fn document(did: &Did) -> String {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
-    DidDocument::render(did, &[("key-1".to_owned(), key.public_key())]).to_string()
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
+    DidDocument::json_for_keys(did, &[("key-1".to_owned(), key.public_key())]).to_string()
 }
 
 pub(super) async fn serve(answer: impl Fn(&Did) -> Answer) -> Site {

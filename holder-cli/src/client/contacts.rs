@@ -7,7 +7,7 @@ use std::{
 };
 
 use carnet_wallet::{
-    hosts::{HostVoucher, KnownHosts},
+    hosts::{HostSource, KnownHosts},
     sanitise::sanitise,
 };
 use url::Url;
@@ -16,14 +16,14 @@ use crate::ui::messages::{Language, LocalizedMessages};
 
 /// Hosts that were announced in one command. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Contacts {
+pub(crate) struct ContactAnnouncer {
     known: Arc<Mutex<KnownHosts>>,
     told: Arc<Mutex<BTreeSet<String>>>,
     language: Language,
     silent: bool,
 }
 
-impl Contacts {
+impl ContactAnnouncer {
     /// Creates the contacts of a command, to which all hosts are unknown. With `silent`, nothing is announced: a
     /// program reads the output.
     pub(crate) fn new(language: Language, silent: bool) -> Self {
@@ -31,14 +31,14 @@ impl Contacts {
     }
 
     /// Sets the hosts that the wallet knows.
-    pub(crate) fn know(&self, hosts: KnownHosts) {
+    pub(crate) fn set_known_hosts(&self, hosts: KnownHosts) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = hosts;
     }
 
     /// Announces the host of a URL to the holder, once in each command.
     pub(crate) fn announce(&self, url: &str) {
         if let Some(text) = self.announcement(url).filter(|_| !self.silent) {
-            carnet_console::note(text);
+            carnet_console::print_error_line(text);
         }
     }
 
@@ -52,15 +52,15 @@ impl Contacts {
         }
         let messages = LocalizedMessages::new(self.language);
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(match known.owner(&url) {
-            None => messages.with("contact-stranger", &[("host", &sanitise(&host))]),
+        Some(match known.find(&url) {
+            None => messages.format("contact-stranger", &[("host", &sanitise(&host))]),
             Some(owner) => {
-                let id = match owner.voucher {
-                    HostVoucher::TrustList => "contact-listed",
-                    HostVoucher::Owner => "contact-owner",
-                    HostVoucher::Credential => "contact-credential",
+                let id = match owner.source {
+                    HostSource::TrustList => "contact-listed",
+                    HostSource::Holder => "contact-owner",
+                    HostSource::Credential => "contact-credential",
                 };
-                messages.with(id, &[("host", &sanitise(&host)), ("name", &sanitise(&owner.name))])
+                messages.format(id, &[("host", &sanitise(&host)), ("name", &sanitise(&owner.name))])
             }
         })
     }
@@ -78,11 +78,11 @@ mod tests {
         let mut contents = WalletContents::new(12);
         let (did, name) = ("did:web:register.example".to_owned(), "Registrar of Example".to_owned());
         contents.registrars.push(PinnedRegistrar { did, name });
-        let hosts = || KnownHosts::of(&contents, Timestamp::from_unix(1_800_000_000));
+        let hosts = || KnownHosts::from_contents(&contents, Timestamp::from_unix(1_800_000_000));
         let mut strangers = BTreeSet::new();
         for language in Language::ALL {
-            let contacts = Contacts::new(language, false);
-            contacts.know(hosts());
+            let contacts = ContactAnnouncer::new(language, false);
+            contacts.set_known_hosts(hosts());
             let known = contacts.announcement("https://register.example/x").unwrap();
             assert!(known.contains("Registrar of Example") && known.contains("register.example"), "{known}");
             assert_eq!(contacts.announcement("https://register.example/y"), None);

@@ -9,7 +9,7 @@ pub(crate) fn run(context: &CommandContext, arguments: &Backup) -> Result<(), Fa
     let wallet = context.wallet.open()?;
     wallet.copy_to(&arguments.file)?;
     let file = arguments.file.display().to_string();
-    let text = context.ui.messages.with("backup-made", &[("file", &file)]);
-    context.ui.result(&format!("{text}\n"), &json!({"backup": file}));
+    let text = context.ui.messages.format("backup-made", &[("file", &file)]);
+    context.ui.print_result(&format!("{text}\n"), &json!({"backup": file}));
     Ok(())
 }

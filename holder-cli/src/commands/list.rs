@@ -9,14 +9,14 @@ use crate::{
     context::CommandContext,
     failure::Failure,
     receipt::{VoucherUses, voucher_uses},
-    ui::{Ui, labels::Labels, parties, sanitise::sanitise},
-    wallet::{HeldCredential, WalletContents, refusals::WithdrawalRefusal, standing::CopyState},
+    ui::{Ui, labels::TypeLabels, parties, sanitise::sanitise},
+    wallet::{HeldCredential, WalletContents, cached_status::CopyState, refusals::WithdrawalRefusal},
 };
 
 pub(crate) fn run(context: &CommandContext) -> Result<(), Failure> {
     let contents = context.wallet.read_without_texts()?;
     let (text, object) = listing(&contents, &context.catalogue()?, &context.ui, context.now());
-    context.ui.result(&text, &object);
+    context.ui.print_result(&text, &object);
     Ok(())
 }
 
@@ -25,20 +25,20 @@ fn listing(contents: &WalletContents, catalogue: &Catalogue, ui: &Ui, now: Times
     let mut text = String::new();
     let mut listed: Vec<Value> = Vec::with_capacity(contents.credentials.len());
     let used = voucher_uses(&contents.log);
-    let refusals = contents.refusals();
+    let refusals = contents.withdrawal_refusals();
     for held in &contents.credentials {
-        let label = Labels::new(catalogue, &held.type_name, &ui.messages).document();
+        let label = TypeLabels::new(catalogue, &held.type_name, &ui.messages).type_label();
         let expired = held.valid_until.is_some_and(|until| now > until);
         let until = held.valid_until.map(|until| until.to_string());
         let (fresh, low) = (held.unused_copies(), held.needs_refill());
         let soon = held.is_due_for_renewal(now);
-        let (vouched, vouched_until) = held.confirmed_copies(now);
+        let (vouched, vouched_until) = held.count_confirmed_copies(now);
         let used = used.get(&held.id);
         // The wallet counts the uses of a voucher with serials itself; for others it shows what the redeemer said last.
-        let said = |used: &VoucherUses| (u64::from(used.left), u64::from(used.of));
+        let said = |used: &VoucherUses| (u64::from(used.remaining), u64::from(used.total));
         let uses = own_uses(held).or(used.map(said));
         let refusal = refusals.get(held.id.as_str()).copied();
-        entry(ui, catalogue, held, (used, refusal), now, &mut text);
+        write_credential(ui, catalogue, held, (used, refusal), now, &mut text);
         listed.push(json!({
             "id": held.id, "type": held.type_name, "label": label, "format": held.format,
             "issuer": held.issuer, "issuer_name": held.issuer_name,
@@ -50,30 +50,30 @@ fn listing(contents: &WalletContents, catalogue: &Catalogue, ui: &Ui, now: Times
             "refused": refusal.map(|refusal| refusal_json(&refusal)),
             "withdrawn": held.withdrawn_status().map(|standing| standing.state.as_str()),
             "uses_left": uses.map(|(left, _)| left), "uses": uses.map(|(_, of)| of),
-            "message": held.message().map(|standing| sanitise(&standing.message)),
-            "withdrawn_seen": held.withdrawn_status().map(|standing| standing.asked_at.to_string()),
+            "message": held.issuer_message().map(|standing| sanitise(&standing.message)),
+            "withdrawn_seen": held.withdrawn_status().map(|standing| standing.requested_at.to_string()),
         }));
     }
     let pending: Vec<Value> = contents
-        .pending
+        .pending_issuances
         .iter()
         .map(|pending| {
             let what = sanitise(&pending.configuration_id);
-            text.push_str(&ui.wrapped(0, &what));
-            text.push_str(&ui.wrapped(2, &parties::issuer_name(ui, "", &pending.issuer)));
-            let since = pending.since.to_string();
-            text.push_str(&ui.wrapped(2, &ui.messages.with("list-pending", &[("time", &since)])));
-            json!({"configuration": what, "issuer": pending.issuer, "since": pending.since.to_string()})
+            text.push_str(&ui.format_wrapped(0, &what));
+            text.push_str(&ui.format_wrapped(2, &parties::issuer_name(ui, "", &pending.issuer)));
+            let since = pending.started_at.to_string();
+            text.push_str(&ui.format_wrapped(2, &ui.messages.format("list-pending", &[("time", &since)])));
+            json!({"configuration": what, "issuer": pending.issuer, "since": pending.started_at.to_string()})
         })
         .collect();
     if text.is_empty() {
-        text.push_str(&ui.wrapped(0, &ui.messages.text("list-empty")));
+        text.push_str(&ui.format_wrapped(0, &ui.messages.text("list-empty")));
     }
     (text, json!({"credentials": listed, "pending": pending}))
 }
 
 /// Appends the lines about one credential to `text`.
-fn entry(
+fn write_credential(
     ui: &Ui,
     catalogue: &Catalogue,
     held: &HeldCredential,
@@ -82,28 +82,28 @@ fn entry(
     text: &mut String,
 ) {
     let messages = &ui.messages;
-    let label = Labels::new(catalogue, &held.type_name, messages).document();
-    for line in ui.wrapped(0, &label).lines() {
+    let label = TypeLabels::new(catalogue, &held.type_name, messages).type_label();
+    for line in ui.format_wrapped(0, &label).lines() {
         text.push_str(&ui.heading(line));
         text.push('\n');
     }
-    let mut line = |said: &str| text.push_str(&ui.wrapped(2, said));
+    let mut line = |said: &str| text.push_str(&ui.format_wrapped(2, said));
     line(&sanitise(&held.issuer_name));
     let expired = held.valid_until.is_some_and(|until| now > until);
     line(&match held.valid_until {
         None => messages.text("list-no-end"),
         Some(until) => {
-            messages.with(if expired { "list-ended" } else { "list-until" }, &[("day", &day::format_last_day(until))])
+            messages.format(if expired { "list-ended" } else { "list-until" }, &[("day", &day::format_last_day(until))])
         }
     });
     let (unused, all) = (held.unused_copies().to_string(), held.copies.len().to_string());
-    line(&messages.with("list-copies", &[("unused", &unused), ("all", &all)]));
+    line(&messages.format("list-copies", &[("unused", &unused), ("all", &all)]));
     if let Some((left, of)) = own_uses(held) {
-        line(&messages.with("list-uses-own", &[("left", &left.to_string()), ("of", &of.to_string())]));
+        line(&messages.format("list-uses-own", &[("left", &left.to_string()), ("of", &of.to_string())]));
     } else if let Some(used) = used {
-        let (left, of, by) = (used.left.to_string(), used.of.to_string(), sanitise(&used.by));
-        let said = [("left", left.as_str()), ("of", &of), ("by", &by), ("day", &day_of(used.at))];
-        line(&messages.with("list-uses", &said));
+        let (left, of, by) = (used.remaining.to_string(), used.total.to_string(), sanitise(&used.redeemer_name));
+        let said = [("left", left.as_str()), ("of", &of), ("by", &by), ("day", &day_of(used.stated_at))];
+        line(&messages.format("list-uses", &said));
     }
     if held.needs_refill() && !expired && held.is_refillable() {
         line(&messages.text("list-refill"));
@@ -111,7 +111,7 @@ fn entry(
     if held.is_due_for_renewal(now) && held.is_refillable() {
         line(&messages.text("list-renew"));
     }
-    if let Some(standing) = status_text(ui, held, held.confirmed_copies(now).1) {
+    if let Some(standing) = status_text(ui, held, held.count_confirmed_copies(now).1) {
         line(&standing);
     }
     if let Some(refusal) = refusal {
@@ -120,13 +120,13 @@ fn entry(
     if let Some(said) = issuer_message_text(ui, held) {
         line(&said);
     }
-    line(&messages.with("list-id", &[("id", &held.id)]));
+    line(&messages.format("list-id", &[("id", &held.id)]));
 }
 
 /// Returns the remaining and the total number of uses of a voucher with serials; `None` for other credentials.
 fn own_uses(held: &HeldCredential) -> Option<(u64, u64)> {
     let serials = held.serials.as_ref()?;
-    Some((u64::try_from(serials.left()).ok()?, u64::try_from(serials.uses).ok()?))
+    Some((u64::try_from(serials.remaining_uses()).ok()?, u64::try_from(serials.total_uses).ok()?))
 }
 
 fn day_of(at: Timestamp) -> String {
@@ -136,10 +136,10 @@ fn day_of(at: Timestamp) -> String {
 /// Describes the state that the issuer reported: suspended or revoked, otherwise confirmed until `vouched_until`.
 /// `None` if neither applies.
 pub(crate) fn status_text(ui: &Ui, held: &HeldCredential, vouched_until: Option<Timestamp>) -> Option<String> {
-    let say = |id: &str, time: Timestamp| Some(ui.messages.with(id, &[("time", &time.to_string())]));
+    let say = |id: &str, time: Timestamp| Some(ui.messages.format(id, &[("time", &time.to_string())]));
     match (held.withdrawn_status(), vouched_until) {
-        (Some(standing), _) if standing.state == CopyState::Revoked => say("standing-revoked", standing.asked_at),
-        (Some(standing), _) => say("standing-suspended", standing.asked_at),
+        (Some(standing), _) if standing.state == CopyState::Revoked => say("standing-revoked", standing.requested_at),
+        (Some(standing), _) => say("standing-suspended", standing.requested_at),
         (None, Some(until)) => say("standing-confirmed", until),
         (None, None) => None,
     }
@@ -148,25 +148,25 @@ pub(crate) fn status_text(ui: &Ui, held: &HeldCredential, vouched_until: Option<
 /// Describes the refusal of a credential by a verifier as suspended or revoked.
 pub(crate) fn refusal_text(ui: &Ui, refusal: &WithdrawalRefusal<'_>) -> String {
     let id = if refusal.state == CopyState::Revoked { "refused-revoked" } else { "refused-suspended" };
-    let asker = match parties::did_of(refusal.asker) {
-        Some(_) => parties::unregistered_name(ui, refusal.asker, None, ""),
-        None => sanitise(refusal.asker),
+    let asker = match parties::client_id_did(refusal.verifier_name) {
+        Some(_) => parties::unregistered_name(ui, refusal.verifier_name, None, ""),
+        None => sanitise(refusal.verifier_name),
     };
     let time = refusal.at.to_string();
-    ui.messages.with(id, &[("asker", &asker), ("time", &time)])
+    ui.messages.format(id, &[("asker", &asker), ("time", &time)])
 }
 
 /// Returns the refusal of a credential as JSON.
 pub(crate) fn refusal_json(refusal: &WithdrawalRefusal<'_>) -> Value {
-    json!({"reason": refusal.state.as_str(), "at": refusal.at.to_string(), "asker": sanitise(refusal.asker)})
+    json!({"reason": refusal.state.as_str(), "at": refusal.at.to_string(), "asker": sanitise(refusal.verifier_name)})
 }
 
 /// Returns the issuer's latest message to the holder, with the time of the request; `None` if there is none.
 pub(crate) fn issuer_message_text(ui: &Ui, held: &HeldCredential) -> Option<String> {
-    let standing = held.message()?;
-    let said = [("message", sanitise(&standing.message)), ("time", standing.asked_at.to_string())];
+    let standing = held.issuer_message()?;
+    let said = [("message", sanitise(&standing.message)), ("time", standing.requested_at.to_string())];
     let said: Vec<(&str, &str)> = said.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    Some(ui.messages.with("standing-message", &said))
+    Some(ui.messages.format("standing-message", &said))
 }
 
 #[cfg(test)]
@@ -175,7 +175,7 @@ mod tests {
     use crate::{
         answer::tests::{Issuer, NOW},
         ui::{messages::Language, wrap::width},
-        wallet::{EntryKind, ShownPart, WalletLogEntry},
+        wallet::{LogEntryKind, LoggedCredential, WalletLogEntry},
     };
     use carnet_core::format::CredentialFormat;
 
@@ -200,16 +200,19 @@ mod tests {
         held.issuer_name = "東京都出入国在留管理局と外国人在留支援センターの合同窓口 Tokyo".to_owned();
         held.endpoint = Some("https://university.example".to_owned());
         contents.credentials = vec![held];
-        let parts = vec![ShownPart::named("aaaa", "QualificationCredential")];
+        let parts = vec![LoggedCredential::without_disclosures("aaaa", "QualificationCredential")];
         let party_name = "Housing Office of the City".to_owned();
         let number = contents.log.push(WalletLogEntry {
-            parts,
+            credentials: parts,
             party_name,
-            ..WalletLogEntry::new(NOW, EntryKind::Sending, "housing")
+            ..WalletLogEntry::new(NOW, LogEntryKind::Sending, "housing")
         });
         let sent = contents.log.entry(number).unwrap().clone();
         let reason = "suspended".to_owned();
-        contents.log.push(WalletLogEntry { reason, ..WalletLogEntry::about(&sent, NOW, EntryKind::RefusedByAsker) });
+        contents.log.push(WalletLogEntry {
+            reason,
+            ..WalletLogEntry::referring_to(&sent, NOW, LogEntryKind::RefusedByVerifier)
+        });
         let catalogue = Catalogue::embedded().unwrap();
         for language in Language::ALL {
             for columns in [40, 80] {
@@ -217,7 +220,7 @@ mod tests {
                 ui.columns = Some(columns);
                 let text = listing(&contents, &catalogue, &ui, NOW).0;
                 assert!(text.lines().all(|line| width(line) <= columns), "{columns}\n{text}");
-                let label = Labels::new(&catalogue, &contents.credentials[0].type_name, &ui.messages).document();
+                let label = TypeLabels::new(&catalogue, &contents.credentials[0].type_name, &ui.messages).type_label();
                 assert!(text.starts_with(label.split(' ').next().unwrap()), "{text}");
                 let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
                 assert!(!flat.contains("list-") && flat.contains("carnet refill") && flat.contains("aaaa"), "{text}");

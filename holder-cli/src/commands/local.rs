@@ -18,15 +18,15 @@ pub(crate) fn run(context: &CommandContext, command: &LocalCommand) -> Result<()
     let messages = &context.ui.messages;
     match command {
         LocalCommand::Add(AddLocal { files }) => {
-            let sites = read(files)?;
+            let sites = read_sites(files)?;
             let mut wallet = context.wallet.open()?;
             sites.iter().for_each(|site| pin_site(&mut wallet.contents, site));
             wallet.save()?;
-            let text = added(&context.ui, &sites);
-            context.ui.result(&text, &json!({"added": sites.iter().map(site_json).collect::<Vec<_>>()}));
+            let text = added_text(&context.ui, &sites);
+            context.ui.print_result(&text, &json!({"added": sites.iter().map(site_json).collect::<Vec<_>>()}));
         }
         LocalCommand::List => {
-            let sites = context.wallet.read_without_texts()?.local_sites;
+            let sites = context.wallet.read_without_texts()?.local_services;
             let text = if sites.is_empty() {
                 format!("{}\n", messages.text("local-none"))
             } else {
@@ -36,14 +36,14 @@ pub(crate) fn run(context: &CommandContext, command: &LocalCommand) -> Result<()
                     text
                 })
             };
-            context.ui.result(&text, &json!({"sites": sites.iter().map(site_json).collect::<Vec<_>>()}));
+            context.ui.print_result(&text, &json!({"sites": sites.iter().map(site_json).collect::<Vec<_>>()}));
         }
         LocalCommand::Remove(RemoveLocal { did }) => {
             let mut wallet = context.wallet.open()?;
             let removed = unpin_site(&mut wallet.contents, did)?;
             wallet.save()?;
             let text = lines(&context.ui, "local-removed", std::slice::from_ref(&removed));
-            context.ui.result(&text, &json!({"removed": site_json(&removed)}));
+            context.ui.print_result(&text, &json!({"removed": site_json(&removed)}));
         }
     }
     Ok(())
@@ -53,30 +53,30 @@ pub(crate) fn run(context: &CommandContext, command: &LocalCommand) -> Result<()
 ///
 /// # Errors
 /// `file_unreadable`, `local_site_refused`
-pub(super) fn read(files: &[PathBuf]) -> Result<Vec<LocalSite>, Failure> {
+pub(super) fn read_sites(files: &[PathBuf]) -> Result<Vec<LocalSite>, Failure> {
     let one = |path: &PathBuf| {
         let said = path.display().to_string();
-        let text = |id, why: &str| Sentence::id(id).with("file", sanitise(&said)).with("why", sanitise(why));
+        let text = |id, why: &str| Sentence::new(id).with("file", sanitise(&said)).with("why", sanitise(why));
         let unreadable = |error: std::io::Error| {
             let text = text("error-local-unreadable", &error.to_string());
-            Failure::usage(FailureReason::Program("file_unreadable"), text, Sentence::id("hint-local"))
+            Failure::usage(FailureReason::Program("file_unreadable"), text, Sentence::new("hint-local"))
         };
-        let bytes = carnet_disk::read_given(path).map_err(unreadable)?;
+        let bytes = carnet_disk::read_user_file(path).map_err(unreadable)?;
         LocalSite::parse(&bytes).map_err(|problem| {
             let text = text("error-local-refused", &problem.detail);
-            Failure::new(FailureReason::Program("local_site_refused"), text, Sentence::id("hint-local"))
+            Failure::new(FailureReason::Program("local_site_refused"), text, Sentence::new("hint-local"))
         })
     };
     files.iter().map(one).collect()
 }
 
 /// Returns one line for each added service.
-pub(super) fn added(ui: &Ui, sites: &[LocalSite]) -> String {
+pub(super) fn added_text(ui: &Ui, sites: &[LocalSite]) -> String {
     lines(ui, "local-added", sites)
 }
 
 fn lines(ui: &Ui, id: &str, sites: &[LocalSite]) -> String {
-    sites.iter().map(|site| format!("{}\n", ui.messages.with(id, &[("site", &title(ui, site))]))).collect()
+    sites.iter().map(|site| format!("{}\n", ui.messages.format(id, &[("site", &title(ui, site))]))).collect()
 }
 
 fn title(ui: &Ui, site: &LocalSite) -> String {

@@ -3,19 +3,19 @@
 
 use std::fmt::Write as _;
 
-use carnet_core::{day, query::Threshold, receipt::ShownThreshold, trust::registration::KeyStanding};
+use carnet_core::{day, query::Threshold, receipt::DisclosedThreshold, trust::registration::ReceiptKeyState};
 use carnet_spec::Catalogue;
-use carnet_wallet::log_check::{CheckedLog, check_log};
+use carnet_wallet::log_check::{LogVerification, check_log};
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::{LogArguments, LogVerb},
+    arguments::{LogArguments, LogCommand},
     context::CommandContext,
     failure::Failure,
-    ui::{Ui, labels::Labels, messages::LocalizedMessages, parties, sanitise::sanitise},
+    ui::{Ui, labels::TypeLabels, messages::LocalizedMessages, parties, sanitise::sanitise},
     wallet::{
-        EntryKind, WalletContents, WalletLogEntry,
-        log::{AskedBound, WalletLog},
+        LogEntryKind, WalletContents, WalletLogEntry,
+        log::{RequestedBound, WalletLog},
         presentations::{PresentationRecord, presentations},
     },
 };
@@ -27,8 +27,8 @@ pub(crate) mod forget;
 /// period.
 pub(crate) fn run(context: &CommandContext, arguments: &LogArguments) -> Result<(), Failure> {
     match &arguments.verb {
-        Some(LogVerb::Forget(arguments)) => return forget::forget(context, arguments),
-        Some(LogVerb::Keep(arguments)) => return forget::keep(context, arguments),
+        Some(LogCommand::Forget(arguments)) => return forget::run_forget(context, arguments),
+        Some(LogCommand::Keep(arguments)) => return forget::run_keep(context, arguments),
         None => {}
     }
     if let Some(folder) = &arguments.export {
@@ -41,22 +41,22 @@ pub(crate) fn run(context: &CommandContext, arguments: &LogArguments) -> Result<
     let log = contents.log;
     let mut text = String::new();
     let catalogue = context.catalogue()?;
-    if let Some(said) = forgotten(&log, &context.ui.messages) {
-        text.push_str(&context.ui.wrapped(0, &said));
+    if let Some(said) = checkpoint_text(&log, &context.ui.messages) {
+        text.push_str(&context.ui.format_wrapped(0, &said));
     }
-    for view in views(&log) {
+    for view in entry_views(&log) {
         write(&view, context, &catalogue, &mut text);
     }
     if text.is_empty() {
         let _ = writeln!(text, "{}", context.ui.messages.text("log-nothing"));
     }
-    context.ui.result(&text, &whole(context, &log));
+    context.ui.print_result(&text, &log_json(context, &log));
     Ok(())
 }
 
 /// Returns the whole log as JSON. Log entries contain no claim values.
-fn whole(context: &CommandContext, log: &WalletLog) -> Value {
-    let shown: Vec<Value> = presentations(log).iter().map(|known| known.json(context.now())).collect();
+fn log_json(context: &CommandContext, log: &WalletLog) -> Value {
+    let shown: Vec<Value> = presentations(log).iter().map(|known| known.to_json(context.now())).collect();
     json!({
         "entries": log.entries(), "presentations": shown, "head": log.head(), "count": log.entries().len(),
         "checkpoint": log.checkpoint(),
@@ -64,15 +64,15 @@ fn whole(context: &CommandContext, log: &WalletLog) -> Value {
 }
 
 /// Returns a line about deleted entries; `None` if none were deleted.
-fn forgotten(log: &WalletLog, messages: &LocalizedMessages) -> Option<String> {
+fn checkpoint_text(log: &WalletLog, messages: &LocalizedMessages) -> Option<String> {
     let checkpoint = log.checkpoint()?;
     let (count, day, at) =
-        (checkpoint.entries.to_string(), day::format_start(checkpoint.before), checkpoint.at.to_string());
-    Some(messages.with("log-checkpoint", &[("count", &count), ("day", &day), ("time", &at)]))
+        (checkpoint.last_deleted.to_string(), day::format_start(checkpoint.before), checkpoint.at.to_string());
+    Some(messages.format("log-checkpoint", &[("count", &count), ("day", &day), ("time", &at)]))
 }
 
 fn verify(context: &CommandContext, contents: &WalletContents, noted: Option<&str>) -> Result<(), Failure> {
-    let CheckedLog { count, key } = check_log(contents, noted)?;
+    let LogVerification { count, key } = check_log(contents, noted)?;
     let log = &contents.log;
     let messages = &context.ui.messages;
     let head = log.head();
@@ -84,23 +84,23 @@ fn verify(context: &CommandContext, contents: &WalletContents, noted: Option<&st
         messages.text("log-head"),
         messages.text("log-head-note")
     );
-    let said = [forgotten(log, messages), key.as_ref().map(|key| format!("{}: {key}", messages.text("log-key")))];
+    let said = [checkpoint_text(log, messages), key.as_ref().map(|key| format!("{}: {key}", messages.text("log-key")))];
     let text = said.into_iter().flatten().fold(text, |text, line| text + &line + "\n");
     let object = json!({
         "whole": true, "head": head, "count": log.entries().len(), "receipts": count.receipts,
-        "confirmations": count.confirmations, "alone": count.alone, "checkpoint": log.checkpoint(), "key": key,
+        "confirmations": count.confirmations, "alone": count.not_verified, "checkpoint": log.checkpoint(), "key": key,
     });
-    context.ui.result(&text, &object);
+    context.ui.print_result(&text, &object);
     Ok(())
 }
 
 /// Log entry for display. Later entries about a presentation are shown with it.
-struct View<'a> {
+struct EntryView<'a> {
     entry: &'a WalletLogEntry,
     /// Entry with the data of the party: this one, or an earlier one to which it refers.
     described: &'a WalletLogEntry,
     /// Kind for display: for a presentation, that of its outcome.
-    kind: EntryKind,
+    kind: LogEntryKind,
     presentation: Option<PresentationRecord<'a>>,
 }
 
@@ -108,7 +108,7 @@ struct View<'a> {
 /// the party's own display name.
 pub(crate) fn party_name(ui: &Ui, entry: &WalletLogEntry) -> String {
     let (name, did) = (entry.party_name.as_str(), entry.did());
-    match &entry.asker {
+    match &entry.verifier {
         Some(asker) if asker.registrar.is_some() => parties::known_name(ui, name, did),
         Some(asker) => parties::unregistered_name(ui, &entry.party, Some(&asker.endpoint), name),
         // The log has no more about a verifier whose request was refused.
@@ -117,34 +117,36 @@ pub(crate) fn party_name(ui: &Ui, entry: &WalletLogEntry) -> String {
     }
 }
 
-fn views(log: &WalletLog) -> Vec<View<'_>> {
-    let answered = |entry: &WalletLogEntry| log.entries().iter().any(|later| later.of == Some(entry.number));
+fn entry_views(log: &WalletLog) -> Vec<EntryView<'_>> {
+    let answered = |entry: &WalletLogEntry| log.entries().iter().any(|later| later.refers_to == Some(entry.number));
     let told_elsewhere = |entry: &WalletLogEntry| match entry.kind {
-        EntryKind::Accepted | EntryKind::RefusedByAsker | EntryKind::Unanswered | EntryKind::Receipt => true,
-        EntryKind::Requested => answered(entry),
+        LogEntryKind::Accepted | LogEntryKind::RefusedByVerifier | LogEntryKind::Unanswered | LogEntryKind::Receipt => {
+            true
+        }
+        LogEntryKind::Requested => answered(entry),
         _ => false,
     };
     let mut known = presentations(log).into_iter();
     let entries = log.entries().iter().filter(|entry| !told_elsewhere(entry));
     entries
         .map(|entry| {
-            let presentation = if entry.kind == EntryKind::Sending { known.next() } else { None };
+            let presentation = if entry.kind == LogEntryKind::Sending { known.next() } else { None };
             let outcome = presentation.as_ref().and_then(|known| known.outcome);
-            let described = described(log, entry);
-            View { entry, described, kind: outcome.map_or(entry.kind, |outcome| outcome.kind), presentation }
+            let described = entry_with_contacts(log, entry);
+            EntryView { entry, described, kind: outcome.map_or(entry.kind, |outcome| outcome.kind), presentation }
         })
         .collect()
 }
 
 /// Returns the entry with the contact data of the verifier: this one, or an earlier one to which it refers.
-fn described<'a>(log: &'a WalletLog, entry: &'a WalletLogEntry) -> &'a WalletLogEntry {
-    let earlier = |later: &WalletLogEntry| later.of.filter(|of| *of < later.number).and_then(|of| log.entry(of));
-    std::iter::successors(Some(entry), |later| earlier(later)).find(|entry| entry.asker.is_some()).unwrap_or(entry)
+fn entry_with_contacts<'a>(log: &'a WalletLog, entry: &'a WalletLogEntry) -> &'a WalletLogEntry {
+    let earlier = |later: &WalletLogEntry| later.refers_to.filter(|of| *of < later.number).and_then(|of| log.entry(of));
+    std::iter::successors(Some(entry), |later| earlier(later)).find(|entry| entry.verifier.is_some()).unwrap_or(entry)
 }
 
-impl View<'_> {
+impl EntryView<'_> {
     fn what(&self, messages: &LocalizedMessages) -> String {
-        messages.text(&format!("log-kind-{}", self.kind.name().replace('_', "-")))
+        messages.text(&format!("log-kind-{}", self.kind.as_str().replace('_', "-")))
     }
 
     /// Returns the stable reason of a failure or refusal; empty if there is none.
@@ -154,22 +156,28 @@ impl View<'_> {
     }
 
     /// Returns the requested bounds that were not proved, as texts.
-    fn bounds(&self, catalogue: &Catalogue, messages: &LocalizedMessages) -> Vec<String> {
-        let is_proved = |asked: &AskedBound, threshold: &Threshold| {
-            self.entry.parts.iter().filter(|part| asked.types.contains(&part.type_name)).any(|part| {
+    fn unproved_bounds(&self, catalogue: &Catalogue, messages: &LocalizedMessages) -> Vec<String> {
+        let is_proved = |asked: &RequestedBound, threshold: &Threshold| {
+            self.entry.credentials.iter().filter(|part| asked.types.contains(&part.type_name)).any(|part| {
                 let of_claim = part.thresholds.iter().filter(|shown| below_subject(shown.path()) == asked.claim);
                 of_claim.filter_map(|shown| shown.threshold().ok()).any(|shown| shown == *threshold)
             })
         };
-        let said = |asked: &AskedBound| {
+        let said = |asked: &RequestedBound| {
             let threshold = Threshold::new(asked.direction, asked.bound.clone()).ok()?;
             let type_name = asked.types.first().map_or("", String::as_str);
-            let labels = Labels::new(catalogue, type_name, messages);
-            let line =
-                || format!("{}, {}: {}", labels.document(), labels.claim(&asked.claim), labels.bound(&threshold));
+            let labels = TypeLabels::new(catalogue, type_name, messages);
+            let line = || {
+                format!(
+                    "{}, {}: {}",
+                    labels.type_label(),
+                    labels.claim_label(&asked.claim),
+                    labels.bound_label(&threshold)
+                )
+            };
             (!is_proved(asked, &threshold)).then(line)
         };
-        self.entry.bounds.iter().filter_map(said).collect()
+        self.entry.requested_bounds.iter().filter_map(said).collect()
     }
 
     /// Returns the detail lines, each as label and text.
@@ -180,10 +188,10 @@ impl View<'_> {
         if !self.entry.purpose.is_empty() {
             add("log-why", sanitise(&self.entry.purpose));
         }
-        for part in &self.entry.parts {
-            let labels = Labels::new(catalogue, &part.type_name, messages);
-            let document = format!("{} ({})", labels.document(), sanitise(&part.id));
-            let paths: Vec<String> = part.paths.iter().map(|path| labels.claim(below_subject(path))).collect();
+        for part in &self.entry.credentials {
+            let labels = TypeLabels::new(catalogue, &part.type_name, messages);
+            let document = format!("{} ({})", labels.type_label(), sanitise(&part.id));
+            let paths: Vec<String> = part.paths.iter().map(|path| labels.claim_label(below_subject(path))).collect();
             if !paths.is_empty() || part.thresholds.is_empty() {
                 add("log-claims", format!("{document}: {}", paths.join(", ")).trim_end_matches([':', ' ']).to_owned());
             }
@@ -192,21 +200,21 @@ impl View<'_> {
                 add("log-proved", format!("{document}: {}", proved.join(", ")));
             }
         }
-        let bounds = self.bounds(catalogue, messages);
+        let bounds = self.unproved_bounds(catalogue, messages);
         if !bounds.is_empty() {
             add("log-bounds", bounds.join("; "));
         }
-        if !self.entry.beyond.is_empty() {
+        if !self.entry.excess.is_empty() {
             let beyond: Vec<String> =
-                self.entry.beyond.iter().map(|beyond| excess_text(self.entry, beyond, catalogue, messages)).collect();
+                self.entry.excess.iter().map(|beyond| excess_text(self.entry, beyond, catalogue, messages)).collect();
             add("log-beyond", beyond.join("; "));
         }
         let Some(known) = &self.presentation else { return details };
-        let standing = known.receipt().and_then(|entry| entry.statement.as_ref()?.registered);
-        if standing == Some(KeyStanding::NotRegistered) {
+        let standing = known.valid_receipt().and_then(|entry| entry.statement.as_ref()?.key_standing);
+        if standing == Some(ReceiptKeyState::NotRegistered) {
             add("log-receipt-key", messages.text("receipt-key-not-registered"));
         }
-        match (known.erased, known.due()) {
+        match (known.erasure, known.erasure_due()) {
             (Some(erased), _) => add("log-gone", erased.at.to_string()),
             (None, Some(due)) if due <= context.now() => add("log-due-past", due.to_string()),
             (None, Some(due)) => add("log-due", due.to_string()),
@@ -226,11 +234,11 @@ pub(crate) fn excess_text(
     messages: &LocalizedMessages,
 ) -> String {
     let Some((query_id, path)) = beyond.split_once(": ") else { return sanitise(beyond) };
-    let presented = || entry.parts.iter().find(|part| part.query_id == query_id).map(|part| &part.type_name);
+    let presented = || entry.credentials.iter().find(|part| part.query_id == query_id).map(|part| &part.type_name);
     let Some(type_name) = entry.beyond_types.get(query_id).or_else(presented) else { return sanitise(beyond) };
-    let labels = Labels::new(catalogue, type_name, messages);
-    let what = if path == "*" { messages.text("excess-document") } else { labels.claim(below_subject(path)) };
-    format!("{}, {what}", labels.document())
+    let labels = TypeLabels::new(catalogue, type_name, messages);
+    let what = if path == "*" { messages.text("excess-document") } else { labels.claim_label(below_subject(path)) };
+    format!("{}, {what}", labels.type_label())
 }
 
 /// Returns the path of a claim below the subject, by which labels are looked up.
@@ -240,7 +248,7 @@ fn below_subject(path: &str) -> &str {
 
 /// Formats a proved threshold for people. The log has neither the values nor the validity dates, so it does not say that
 /// the value stayed hidden.
-fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &LocalizedMessages) -> String {
+fn threshold(threshold: &DisclosedThreshold, labels: &TypeLabels<'_>, messages: &LocalizedMessages) -> String {
     let shown = serde_json::to_value(threshold).unwrap_or_default();
     let (direction, bound) = match (shown.get("at_least"), shown.get("at_most")) {
         (Some(bound), _) => ("at-least", bound.clone()),
@@ -248,23 +256,21 @@ fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &Localiz
     };
     let kind = if bound.as_str().is_some_and(|bound| bound.contains('-')) { "date" } else { "value" };
     let bound = bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
-    let words = messages.with(&format!("bound-{kind}-{direction}"), &[("bound", &sanitise(&bound))]);
-    format!("{}: {words}", labels.claim(below_subject(threshold.path())))
+    let words = messages.format(&format!("bound-{kind}-{direction}"), &[("bound", &sanitise(&bound))]);
+    format!("{}: {words}", labels.claim_label(below_subject(threshold.path())))
 }
 
-fn write(view: &View<'_>, context: &CommandContext, catalogue: &Catalogue, text: &mut String) {
+fn write(view: &EntryView<'_>, context: &CommandContext, catalogue: &Catalogue, text: &mut String) {
     let ui = &context.ui;
     let reason = view.reason();
     let reason = if reason.is_empty() { reason } else { format!(" [{reason}]") };
     let (number, at) = (view.entry.number, view.entry.at);
-    text.push_str(
-        &ui.wrapped(
-            0,
-            &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), party_name(ui, view.described)),
-        ),
-    );
+    text.push_str(&ui.format_wrapped(
+        0,
+        &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), party_name(ui, view.described)),
+    ));
     for (label, said) in view.details(context, catalogue) {
-        text.push_str(&ui.wrapped(6, &format!("{label}: {said}")));
+        text.push_str(&ui.format_wrapped(6, &format!("{label}: {said}")));
     }
 }
 

@@ -2,7 +2,7 @@
 //! has or lacks. Nothing is fetched or presented.
 
 use carnet_core::{day, query::path_to_text, spelling::nearest_name, time::Timestamp};
-use carnet_spec::{Catalogue, Need, Procedure, RequestTemplate};
+use carnet_spec::{Catalogue, Procedure, RequestTemplate, RequiredDocument};
 use carnet_wallet::need::{NeedState, NeedStatus, match_needs};
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::{
     arguments::NeedArguments,
     context::CommandContext,
     failure::{Failure, FailureReason, Sentence},
-    ui::{Ui, labels::Labels, parties, sanitise::sanitise},
+    ui::{Ui, labels::TypeLabels, parties, sanitise::sanitise},
     wallet::{HeldCredential, WalletContents},
 };
 
@@ -20,50 +20,50 @@ pub(crate) fn run(context: &CommandContext, arguments: &NeedArguments) -> Result
         arguments.procedure.as_deref().map(|id| catalogue.procedure(id).ok_or_else(|| unknown(&catalogue, id)));
     let chosen = chosen.transpose()?;
     let contents = context.wallet.read_without_texts()?;
-    let guide = Guide { ui: &context.ui, catalogue: &catalogue, contents: &contents, now: context.now() };
+    let guide = ProcedureView { ui: &context.ui, catalogue: &catalogue, contents: &contents, now: context.now() };
     let (text, object) = match chosen {
         Some(procedure) => guide.procedure(procedure),
         None => guide.list(),
     };
-    context.ui.result(&text, &object);
+    context.ui.print_result(&text, &object);
     Ok(())
 }
 
 fn unknown(catalogue: &Catalogue, id: &str) -> Failure {
     let near = nearest_name(id, catalogue.procedures().map(|known| known.id.as_str()));
     let hint = match near {
-        Some(near) => Sentence::id("hint-procedure-nearest").with("id", near),
-        None => Sentence::id("hint-procedure-list"),
+        Some(near) => Sentence::new("hint-procedure-nearest").with("id", near),
+        None => Sentence::new("hint-procedure-list"),
     };
     Failure::new(
         FailureReason::Program("procedure_unknown"),
-        Sentence::id("error-procedure-unknown").with("id", sanitise(id)),
+        Sentence::new("error-procedure-unknown").with("id", sanitise(id)),
         hint,
     )
 }
 
 /// Renderer of procedures for one wallet.
-struct Guide<'a> {
+struct ProcedureView<'a> {
     ui: &'a Ui,
     catalogue: &'a Catalogue,
     contents: &'a WalletContents,
     now: Timestamp,
 }
 
-impl Guide<'_> {
+impl ProcedureView<'_> {
     /// Returns a text of the catalogue in the holder's language, sanitised, since a municipality may have written it;
     /// `None` if it is empty.
-    fn said(&self, texts: &std::collections::BTreeMap<String, String>) -> Option<String> {
-        let text = RequestTemplate::text(texts, self.ui.messages.language().tag());
+    fn localized(&self, texts: &std::collections::BTreeMap<String, String>) -> Option<String> {
+        let text = RequestTemplate::text_in_language(texts, self.ui.messages.language().tag());
         (!text.is_empty()).then(|| sanitise(text))
     }
 
     fn title(&self, procedure: &Procedure) -> String {
-        self.said(&procedure.title).unwrap_or_default()
+        self.localized(&procedure.title).unwrap_or_default()
     }
 
     fn label(&self, type_name: &str) -> String {
-        Labels::new(self.catalogue, type_name, &self.ui.messages).document()
+        TypeLabels::new(self.catalogue, type_name, &self.ui.messages).type_label()
     }
 
     /// Returns all procedures as text and as an object.
@@ -79,15 +79,15 @@ impl Guide<'_> {
                 (_, 0) => messages.text("need-ready"),
                 _ => {
                     let (lacking, demanded) = (lacking.to_string(), demanded.to_string());
-                    messages.with("need-lacks", &[("missing", &lacking), ("all", &demanded)])
+                    messages.format("need-lacks", &[("missing", &lacking), ("all", &demanded)])
                 }
             };
             let title = self.title(procedure);
             text.push_str(&heading(ui, &title));
-            text.push_str(&ui.wrapped(2, &state));
-            text.push_str(&ui.wrapped(2, &messages.with("need-more", &[("id", &procedure.id)])));
+            text.push_str(&ui.format_wrapped(2, &state));
+            text.push_str(&ui.format_wrapped(2, &messages.format("need-more", &[("id", &procedure.id)])));
             listed.push(json!({
-                "id": procedure.id, "title": title, "example": procedure.example,
+                "id": procedure.id, "title": title, "example": procedure.is_example,
                 "demanded": demanded, "lacking": lacking,
             }));
         }
@@ -99,11 +99,11 @@ impl Guide<'_> {
         let (ui, messages) = (self.ui, &self.ui.messages);
         let matched = match_needs(procedure, self.contents, self.now);
         let title = self.title(procedure);
-        let about = self.said(&procedure.about).unwrap_or_default();
+        let about = self.localized(&procedure.purpose).unwrap_or_default();
         let mut text = heading(ui, &title);
-        text.push_str(&ui.wrapped(2, &about));
-        if procedure.example {
-            text.push_str(&ui.wrapped(2, &messages.text("need-example")));
+        text.push_str(&ui.format_wrapped(2, &about));
+        if procedure.is_example {
+            text.push_str(&ui.format_wrapped(2, &messages.text("need-example")));
         }
         type Section = fn(&NeedStatus<'_>) -> bool;
         let sections: [(&str, Section); 3] = [
@@ -117,20 +117,22 @@ impl Guide<'_> {
                 text.push('\n');
                 text.push_str(&heading(ui, &messages.text(section)));
             }
-            part.for_each(|status| self.need(status, &mut text));
+            part.for_each(|status| self.write_need(status, &mut text));
         }
-        let papers: Vec<String> = procedure.papers.iter().filter_map(|paper| self.said(paper)).collect();
+        let papers: Vec<String> =
+            procedure.other_requirements.iter().filter_map(|paper| self.localized(paper)).collect();
         if !papers.is_empty() {
             text.push('\n');
             text.push_str(&heading(ui, &messages.text("need-papers")));
-            papers.iter().for_each(|paper| text.push_str(&ui.wrapped(2, paper)));
+            papers.iter().for_each(|paper| text.push_str(&ui.format_wrapped(2, paper)));
         }
         text.push('\n');
-        let place = self.said(&procedure.place);
+        let place = self.localized(&procedure.place);
         let facts =
             [("need-office", &procedure.office), ("need-cost", &procedure.cost), ("need-time", &procedure.duration)];
-        let facts = facts.map(|(id, texts)| (id, self.said(texts)));
-        let mut line = |id: &str, said: &str| text.push_str(&ui.wrapped(0, &messages.with(id, &[("text", said)])));
+        let facts = facts.map(|(id, texts)| (id, self.localized(texts)));
+        let mut line =
+            |id: &str, said: &str| text.push_str(&ui.format_wrapped(0, &messages.format(id, &[("text", said)])));
         place.iter().for_each(|place| line("need-place", place));
         for (id, said) in &facts {
             line(id, said.as_deref().unwrap_or(&messages.text("need-not-stated")));
@@ -138,49 +140,49 @@ impl Guide<'_> {
         let [(_, office), (_, cost), (_, duration)] = facts;
         let needs: Vec<Value> = matched.iter().map(|status| self.need_json(status)).collect();
         let object = json!({
-            "id": procedure.id, "title": title, "about": about, "example": procedure.example, "needs": needs,
+            "id": procedure.id, "title": title, "about": about, "example": procedure.is_example, "needs": needs,
             "papers": papers, "place": place, "office": office, "cost": cost, "duration": duration,
         });
         (text, object)
     }
 
     /// Writes a need and the credential that meets it, or the reason why there is none.
-    fn need(&self, status: &NeedStatus<'_>, text: &mut String) {
+    fn write_need(&self, status: &NeedStatus<'_>, text: &mut String) {
         let (ui, messages) = (self.ui, &self.ui.messages);
-        let mut line = |indent: usize, said: &str| text.push_str(&ui.wrapped(indent, said));
-        match status.held {
+        let mut line = |indent: usize, said: &str| text.push_str(&ui.format_wrapped(indent, said));
+        match status.credential {
             Some(held) => {
                 line(2, &self.label(&held.type_name));
                 line(4, &parties::issuer_name(ui, &held.issuer_name, &held.issuer));
-                self.standing(status.state, held).iter().for_each(|said| line(4, said));
+                self.state_sentences(status.state, held).iter().for_each(|said| line(4, said));
             }
             None => line(2, &self.labels(status.need).join(&messages.text("need-or"))),
         }
-        line(4, &self.said(&status.need.why).unwrap_or_default());
-        let asked: Vec<String> = self.asked(status).into_iter().map(|(_, said)| said).collect();
+        line(4, &self.localized(&status.need.reason).unwrap_or_default());
+        let asked: Vec<String> = self.requested_claims(status).into_iter().map(|(_, said)| said).collect();
         if !asked.is_empty() {
-            line(4, &messages.with("need-asked", &[("claims", &asked.join("; "))]));
+            line(4, &messages.format("need-asked", &[("claims", &asked.join("; "))]));
         }
         if status.state != NeedState::Met {
             for (label, source) in self.sources(status) {
-                line(4, &messages.with("need-source", &[("document", &label), ("source", &source)]));
+                line(4, &messages.format("need-source", &[("document", &label), ("source", &source)]));
             }
         }
     }
 
     /// Returns sentences about the state and the end of validity of a credential.
-    fn standing(&self, state: NeedState, held: &HeldCredential) -> Vec<String> {
+    fn state_sentences(&self, state: NeedState, held: &HeldCredential) -> Vec<String> {
         let messages = &self.ui.messages;
         let sentence = match state {
             NeedState::Suspended => Some("need-suspended"),
-            NeedState::Withdrawn => Some("need-withdrawn"),
+            NeedState::Revoked => Some("need-withdrawn"),
             NeedState::NotYetValid => Some("need-not-yet"),
             NeedState::Met | NeedState::Expired | NeedState::Missing => None,
         };
         let mut said: Vec<String> = sentence.map(|id| messages.text(id)).into_iter().collect();
-        if let Some(until) = held.valid_until.filter(|_| state != NeedState::Withdrawn) {
+        if let Some(until) = held.valid_until.filter(|_| state != NeedState::Revoked) {
             let id = if self.now > until { "list-ended" } else { "list-until" };
-            said.push(messages.with(id, &[("day", &day::format_last_day(until))]));
+            said.push(messages.format(id, &[("day", &day::format_last_day(until))]));
         }
         if held.is_due_for_renewal(self.now) {
             said.push(messages.text(if held.is_refillable() { "list-renew" } else { "need-ends-soon" }));
@@ -188,30 +190,30 @@ impl Guide<'_> {
         said
     }
 
-    fn labels(&self, need: &Need) -> Vec<String> {
+    fn labels(&self, need: &RequiredDocument) -> Vec<String> {
         need.types.iter().map(|name| self.label(name)).collect()
     }
 
     /// Returns the claims that a verifier would request, as path and label: of the matching credential, or of the first
     /// type that has a request template.
-    fn asked(&self, status: &NeedStatus<'_>) -> Vec<(String, String)> {
-        let types = match status.held {
+    fn requested_claims(&self, status: &NeedStatus<'_>) -> Vec<(String, String)> {
+        let types = match status.credential {
             Some(held) => std::slice::from_ref(&held.type_name),
             None => status.need.types.as_slice(),
         };
-        let found = types.iter().find_map(|name| Some((name, self.catalogue.request_for(status.need, name)?)));
+        let found = types.iter().find_map(|name| Some((name, self.catalogue.request_for_type(status.need, name)?)));
         let Some((type_name, (template, stored))) = found else { return Vec::new() };
         let Ok((query, _)) = template.query_at(self.now) else { return Vec::new() };
         let Some(query) = query.credential(&stored.id) else { return Vec::new() };
-        let labels = Labels::new(self.catalogue, type_name, &self.ui.messages);
+        let labels = TypeLabels::new(self.catalogue, type_name, &self.ui.messages);
         let first = query.claim_sets.first();
         let is_asked = |id: &Option<String>| first.is_none_or(|set| id.as_ref().is_some_and(|id| set.contains(id)));
         let asked = query.claims.iter().filter(|claim| is_asked(&claim.id)).map(|claim| {
             let path = path_to_text(&claim.path);
             let path = path.strip_prefix("credentialSubject.").unwrap_or(&path).to_owned();
-            let label = labels.claim(&path);
+            let label = labels.claim_label(&path);
             let said = match &claim.threshold {
-                Some(threshold) => format!("{label}: {}", labels.bound(threshold)),
+                Some(threshold) => format!("{label}: {}", labels.bound_label(threshold)),
                 None => label,
             };
             (path, said)
@@ -225,26 +227,27 @@ impl Guide<'_> {
         let known = status.need.types.iter().filter_map(|name| self.catalogue.credential_type(name));
         known
             .filter_map(|known| {
-                let source = known.display(language).source.as_deref()?;
+                let source = known.display_texts(language).how_to_obtain.as_deref()?;
                 Some((self.label(&known.name), sanitise(source)))
             })
             .collect()
     }
 
     fn need_json(&self, status: &NeedStatus<'_>) -> Value {
-        let document = status.held.map(|held| {
+        let document = status.credential.map(|held| {
             json!({
                 "id": held.id, "type": held.type_name, "label": self.label(&held.type_name), "issuer": held.issuer,
                 "issuer_name": held.issuer_name, "valid_until": held.valid_until.map(|until| until.to_string()),
                 "ends_soon": held.is_due_for_renewal(self.now),
             })
         });
-        let asked = self.asked(status).into_iter().map(|(claim, text)| json!({"claim": claim, "text": text}));
+        let asked =
+            self.requested_claims(status).into_iter().map(|(claim, text)| json!({"claim": claim, "text": text}));
         let sources = self.sources(status).into_iter();
         let sources = sources.map(|(label, source)| json!({"label": label, "source": source}));
         json!({
             "types": status.need.types, "labels": self.labels(status.need), "optional": status.need.optional,
-            "why": self.said(&status.need.why), "state": status.state.as_str(), "document": document,
+            "why": self.localized(&status.need.reason), "state": status.state.as_str(), "document": document,
             "asked": asked.collect::<Vec<_>>(), "sources": sources.collect::<Vec<_>>(),
         })
     }
@@ -252,7 +255,7 @@ impl Guide<'_> {
 
 /// Formats a heading, wrapped to the terminal.
 fn heading(ui: &Ui, text: &str) -> String {
-    ui.wrapped(0, text).lines().map(|line| format!("{}\n", ui.heading(line))).collect()
+    ui.format_wrapped(0, text).lines().map(|line| format!("{}\n", ui.heading(line))).collect()
 }
 
 #[cfg(test)]
@@ -292,7 +295,7 @@ mod tests {
     ) -> (String, Value) {
         let mut ui = Ui::new(false, true, language);
         ui.columns = columns;
-        let guide = Guide { ui: &ui, catalogue, contents, now: NOW };
+        let guide = ProcedureView { ui: &ui, catalogue, contents, now: NOW };
         id.map_or_else(|| guide.list(), |id| guide.procedure(catalogue.procedure(id).unwrap()))
     }
 
@@ -360,7 +363,7 @@ mod tests {
         let catalogue = Catalogue::load(dir.path()).unwrap();
         let contents = contents();
         let ui = Ui::new(false, true, Language::En);
-        let guide = Guide { ui: &ui, catalogue: &catalogue, contents: &contents, now: NOW };
+        let guide = ProcedureView { ui: &ui, catalogue: &catalogue, contents: &contents, now: NOW };
         let (text, _) = guide.procedure(catalogue.procedure("trap").unwrap());
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
         assert!(text.contains("money") && text.contains("here"), "{text:?}");
@@ -372,7 +375,7 @@ mod tests {
         let failure = unknown(&catalogue, "bank-acount");
         // An unknown name ends with 1, as that of a document or an issuer does; 2 is for the command line.
         assert_eq!(failure.reason, "procedure_unknown");
-        assert_eq!(crate::failure::FailureOutput::exit(&failure), 1);
+        assert_eq!(crate::failure::FailureOutput::exit_code(&failure), 1);
         let ui = Ui::new(false, true, Language::En);
         assert!(crate::failure::FailureOutput::text(&failure, &ui.messages).contains("carnet need bank-account"));
     }

@@ -1,65 +1,68 @@
 //! Command `carnet present`: answers the request of a verifier with what the holder approves, and nothing else.
 
 use carnet_console::Answer;
-use carnet_core::{Code, trust::registration::KeyStanding};
+use carnet_core::{Code, trust::registration::ReceiptKeyState};
 use carnet_wallet::{
-    answer::{LackReason, RequestedItem, UnansweredQuery},
+    answer::{MissingReason, RequestedItem, UnansweredQuery},
     ports::{ReportedOutcome, VerdictCheck},
-    present::{Consent, ConsentDecision, ConsentRequest, PresentOptions, Presented, ReceiptOutcome, present},
+    present::{
+        Consent, ConsentDecision, ConsentRequest, PresentationOptions, ReceiptOutcome, SentPresentation, present,
+    },
 };
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Present,
     context::CommandContext,
-    failure::{DataSafety, Failure, FailureReason, Fault, Sentence},
+    failure::{DataSafety, Failure, FailureReason, FaultParty, Sentence},
     link::LinkKind,
-    pasting,
+    link_input,
     request::AuthorizationRequestLink,
-    ui::{Ui, consent::Screen, messages::LocalizedMessages, sanitise::sanitise},
+    ui::{Ui, consent::ConsentScreen, messages::LocalizedMessages, sanitise::sanitise},
 };
 
 /// Answers the request of a link. A refusal by the verifier is returned as failure.
 pub(crate) async fn run(context: &CommandContext, arguments: &Present) -> Result<(), Failure> {
-    let pointer = AuthorizationRequestLink::parse(&pasting::given_or_pasted_link(
-        &context.ui,
-        LinkKind::Request,
-        &arguments.request,
-    )?)?;
+    let pointer =
+        AuthorizationRequestLink::parse(&link_input::read_link(&context.ui, LinkKind::Request, &arguments.request)?)?;
     let mut wallet = context.wallet.open()?;
     if pointer.openid.is_some() {
-        context.connections.know_hosts(&wallet.contents, context.now());
+        context.connections.set_known_hosts(&wallet.contents, context.now());
     }
-    let options = PresentOptions { only: &arguments.only, withhold: &arguments.withhold, approve: &arguments.approve };
-    let owner = TerminalHolder { ui: &context.ui, arguments };
+    let options = PresentationOptions {
+        allowed_ids: &arguments.credential_ids,
+        withheld_names: &arguments.withhold,
+        approved_names: &arguments.approve,
+    };
+    let owner = TerminalConsent { ui: &context.ui, arguments };
     let presented = present(context, &mut wallet, &pointer, options, &owner).await?;
-    if presented.verdict.accepted { Ok(()) } else { Err(refusal(&context.ui.messages, &presented)) }
+    if presented.response.accepted { Ok(()) } else { Err(refusal(&context.ui.messages, &presented)) }
 }
 
 /// Consent of the holder: at the terminal, or by a digest on the command line.
-pub(crate) struct TerminalHolder<'a> {
+pub(crate) struct TerminalConsent<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) arguments: &'a Present,
 }
 
-impl TerminalHolder<'_> {
-    fn screen<'c>(&self, question: &ConsentRequest<'c>) -> Screen<'c> {
-        Screen { question: *question, explain: self.arguments.explain }
+impl TerminalConsent<'_> {
+    fn screen<'c>(&self, question: &ConsentRequest<'c>) -> ConsentScreen<'c> {
+        ConsentScreen { question: *question, explain: self.arguments.explain }
     }
 }
 
-impl Consent for TerminalHolder<'_> {
+impl Consent for TerminalConsent<'_> {
     fn can_ask(&self) -> bool {
         self.arguments.yes.is_none() && self.ui.can_ask()
     }
 
-    fn introduce(&self, question: &ConsentRequest<'_>) {
+    fn show_request(&self, question: &ConsentRequest<'_>) {
         self.ui.print_text(&self.screen(question).verifier_text(self.ui));
     }
 
-    fn allow(&self, question: &ConsentRequest<'_>, asked: &RequestedItem) -> Option<bool> {
+    fn approve_item(&self, question: &ConsentRequest<'_>, asked: &RequestedItem) -> Option<bool> {
         let claim = self.screen(question).item_text(self.ui, asked);
-        match self.ui.ask(&self.ui.messages.with("excess-question", &[("claim", &claim)])) {
+        match self.ui.ask(&self.ui.messages.format("excess-question", &[("claim", &claim)])) {
             Answer::Yes => Some(true),
             Answer::No => Some(false),
             Answer::Unclear => None,
@@ -67,19 +70,21 @@ impl Consent for TerminalHolder<'_> {
     }
 
     /// Asks for the decision at the terminal, unless the command line has the digest of the request and the answer.
-    fn decide(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision {
+    fn approve_answer(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision {
         let (ui, consent) = (self.ui, &self.screen(question));
         let needs_choice = consent.uses_linkable_copy() && !self.arguments.show_marked;
         if self.arguments.yes.as_deref() == Some(question.digest) {
             return if needs_choice {
-                ConsentDecision::Missing(marked().beside(consent.json(ui)))
+                ConsentDecision::NotObtained(linkable_copy().with_members(consent.to_json(ui)))
             } else {
                 ConsentDecision::Yes
             };
         }
         let missing = |reason: FailureReason, message| {
-            let hint = Sentence::id("hint-present-yes").with("digest", question.digest);
-            ConsentDecision::Missing(Failure::new(reason, Sentence::id(message), hint).beside(consent.json(ui)))
+            let hint = Sentence::new("hint-present-yes").with("digest", question.digest);
+            ConsentDecision::NotObtained(
+                Failure::new(reason, Sentence::new(message), hint).with_members(consent.to_json(ui)),
+            )
         };
         if self.arguments.yes.is_some() {
             return missing(FailureReason::ApprovalMismatch, "error-present-mismatch");
@@ -94,67 +99,74 @@ impl Consent for TerminalHolder<'_> {
         if needs_choice {
             match ui.ask(&ui.messages.text("marked-question")) {
                 Answer::Yes => {}
-                Answer::No => return ConsentDecision::Missing(marked()),
+                Answer::No => return ConsentDecision::NotObtained(linkable_copy()),
                 Answer::Unclear => return ConsentDecision::Unclear,
             }
         }
-        match ui.ask(&consent.question(ui)) {
+        match ui.ask(&consent.question_text(ui)) {
             Answer::Yes => ConsentDecision::Yes,
             Answer::No => ConsentDecision::No,
             Answer::Unclear => ConsentDecision::Unclear,
         }
     }
 
-    fn explain(&self, question: &ConsentRequest<'_>, missing: &[UnansweredQuery], failure: Failure) -> Failure {
+    fn explain_unanswered(
+        &self,
+        question: &ConsentRequest<'_>,
+        missing: &[UnansweredQuery],
+        failure: Failure,
+    ) -> Failure {
         let (ui, screen) = (self.ui, self.screen(question));
         if missing.is_empty() {
-            let options = screen.excess().map(|asked| format!("--approve '{}'", sanitise(&asked.name())));
+            let options = screen.excess_items().map(|asked| format!("--approve '{}'", sanitise(&asked.name())));
             let options = options.collect::<Vec<_>>().join(" ");
             let hint = if failure.reason == FailureReason::OverAsked {
                 failure.hint.with("options", options)
             } else {
                 failure.hint
             };
-            return Failure { hint, ..failure }.beside(screen.json(ui));
+            return Failure { hint, ..failure }.with_members(screen.to_json(ui));
         }
-        ui.print_text(&screen.unanswered(ui, missing));
-        let documents = screen.missing_documents(ui, missing);
+        ui.print_text(&screen.unanswered_text(ui, missing));
+        let documents = screen.missing_types(ui, missing);
         let id = match missing {
-            all if all.iter().all(|one| one.lack == LackReason::FreshCopies) => "error-unprovable-documents",
-            all if all.iter().all(|one| one.lack == LackReason::Foreign) => "error-form-unsupported-documents",
+            all if all.iter().all(|one| one.reason == MissingReason::FreshCopies) => "error-unprovable-documents",
+            all if all.iter().all(|one| one.reason == MissingReason::UnsupportedQuery) => {
+                "error-form-unsupported-documents"
+            }
             _ => "error-unanswerable-documents",
         };
-        let message = Sentence::id(id).with("documents", documents);
-        Failure { message, ..failure }.beside(screen.unanswered_json(ui, missing))
+        let message = Sentence::new(id).with("documents", documents);
+        Failure { message, ..failure }.with_members(screen.unanswered_json(ui, missing))
     }
 
-    fn presented(&self, presented: &Presented) {
+    fn show_response(&self, presented: &SentPresentation) {
         let messages = &self.ui.messages;
-        let (said, object) = told(messages, presented);
-        if presented.verdict.accepted {
+        let (said, object) = describe_result(messages, presented);
+        if presented.response.accepted {
             let back = presented
-                .verdict
+                .response
                 .return_url
                 .as_deref()
                 .map(sanitise)
-                .map(|url| messages.with("return-link", &[("url", &url)]));
+                .map(|url| messages.format("return-link", &[("url", &url)]));
             let back = back.map(|line| format!("{line}\n")).unwrap_or_default();
-            self.ui.result(&format!("{}\n{said}\n{back}", messages.text("result-accepted")), &object);
+            self.ui.print_result(&format!("{}\n{said}\n{back}", messages.text("result-accepted")), &object);
         } else {
-            self.ui.note(&said);
+            self.ui.print_note(&said);
         }
     }
 }
 
-fn marked() -> Failure {
-    Failure::new(Code::CopyMarked, Sentence::id("error-copy-marked"), Sentence::id("hint-marked"))
+fn linkable_copy() -> Failure {
+    Failure::new(Code::CopyMarked, Sentence::new("error-copy-marked"), Sentence::new("hint-marked"))
 }
 
 /// Returns the line about the receipt, and the object for `--json`.
-fn told(messages: &LocalizedMessages, presented: &Presented) -> (String, Value) {
-    let (sent, answer) = (&presented.sent, &presented.verdict);
+fn describe_result(messages: &LocalizedMessages, presented: &SentPresentation) -> (String, Value) {
+    let (sent, answer) = (&presented.log_entry, &presented.response);
     let shown: Vec<Value> = sent
-        .parts
+        .credentials
         .iter()
         .map(|part| {
             json!({
@@ -164,35 +176,35 @@ fn told(messages: &LocalizedMessages, presented: &Presented) -> (String, Value) 
         })
         .collect();
     let (said, receipt) = match &presented.receipt {
-        ReceiptOutcome::Kept { number, digest, erase_at, key } => {
-            let mut said = messages.with("receipt-kept", &[("time", erase_at)]);
-            if matches!(key, Some(KeyStanding::NotRegistered)) {
+        ReceiptOutcome::Valid { number, digest, erase_at, key } => {
+            let mut said = messages.format("receipt-kept", &[("time", erase_at)]);
+            if matches!(key, Some(ReceiptKeyState::NotRegistered)) {
                 said.push('\n');
                 said.push_str(&messages.text("receipt-key-not-registered"));
             }
             let object = json!({
                 "state": "kept", "entry": number, "digest": digest, "erase_at": erase_at, "key": key,
-                "presentation_digest": sent.presentation,
+                "presentation_digest": sent.presentation_digest,
             });
             (said, object)
         }
         ReceiptOutcome::Missing => (messages.text("receipt-missing"), json!({"state": "missing"})),
-        ReceiptOutcome::False(reason) => {
-            (messages.with("receipt-false", &[("reason", reason)]), json!({"state": "false", "reason": reason}))
+        ReceiptOutcome::Invalid(reason) => {
+            (messages.format("receipt-false", &[("reason", reason)]), json!({"state": "false", "reason": reason}))
         }
     };
-    let checks: Vec<Value> = answer.checks.iter().map(check).collect();
+    let checks: Vec<Value> = answer.checks.iter().map(check_json).collect();
     let reason = sanitise(&answer.reason).to_lowercase();
     let object = json!({
         "return_url": answer.return_url.as_deref().map(sanitise), "accepted": answer.accepted, "reason": if answer.accepted { Value::Null } else { json!(reason) },
-        "digest": sent.approval, "shown": shown, "checks": checks, "receipt": receipt,
+        "digest": sent.approval_digest, "shown": shown, "checks": checks, "receipt": receipt,
     });
     (said, object)
 }
 
 /// Returns the failure for a presentation that the verifier refused, with advice by its reason.
-fn refusal(messages: &LocalizedMessages, presented: &Presented) -> Failure {
-    let (answer, (_, object)) = (&presented.verdict, told(messages, presented));
+fn refusal(messages: &LocalizedMessages, presented: &SentPresentation) -> Failure {
+    let (answer, (_, object)) = (&presented.response, describe_result(messages, presented));
     let reason = sanitise(&answer.reason).to_lowercase();
     let failed: Vec<String> = answer
         .checks
@@ -200,8 +212,8 @@ fn refusal(messages: &LocalizedMessages, presented: &Presented) -> Failure {
         .filter(|check| check.outcome == ReportedOutcome::Failed)
         .map(|check| sanitise(&check.detail))
         .collect();
-    let message = Sentence::id("error-refused").details(failed.join("; "));
-    let reason = if reason.is_empty() { FailureReason::Refused } else { FailureReason::stated(&reason) };
+    let message = Sentence::new("error-refused").with_details(failed.join("; "));
+    let reason = if reason.is_empty() { FailureReason::Refused } else { FailureReason::from_code(&reason) };
     // The issuer can explain and fix a defect of the credential itself.
     let hint = match &reason {
         FailureReason::Check(Code::Revoked | Code::Suspended) => "hint-taken-back",
@@ -209,10 +221,13 @@ fn refusal(messages: &LocalizedMessages, presented: &Presented) -> Failure {
         FailureReason::Check(Code::StatusListUnavailable | Code::StatusListStale) => "hint-unconfirmed",
         _ => "hint-refused",
     };
-    Failure::new(reason, message, Sentence::id(hint)).by(Fault::Asker).with_safety(DataSafety::Sent).beside(object)
+    Failure::new(reason, message, Sentence::new(hint))
+        .with_fault(FaultParty::Verifier)
+        .with_safety(DataSafety::Sent)
+        .with_members(object)
 }
 
-fn check(check: &VerdictCheck) -> Value {
+fn check_json(check: &VerdictCheck) -> Value {
     let outcome = match check.outcome {
         ReportedOutcome::Passed => "passed",
         ReportedOutcome::Failed => "failed",
@@ -221,7 +236,7 @@ fn check(check: &VerdictCheck) -> Value {
         ReportedOutcome::Unknown => "unknown",
     };
     json!({
-        "name": sanitise(&check.name), "about": sanitise(&check.about), "outcome": outcome,
+        "name": sanitise(&check.name), "about": sanitise(&check.query_id), "outcome": outcome,
         "code": sanitise(&check.code), "detail": sanitise(&check.detail),
     })
 }

@@ -5,13 +5,13 @@ use std::{fs::File, io::Read as _, path::Path, sync::Arc};
 
 use carnet_core::{
     Code, Problem, day,
-    did::{Did, DidDocument, Resolve, SelfContained},
-    input::without_mark,
+    did::{Did, DidDocument, Resolve, SelfContainedResolver},
+    input::without_bom,
     json::{Limits, parse},
-    receipt::{Erasure, EvidenceAnchors, ExportedReceipt, ReceiptEvidence, SignerProof},
+    receipt::{ErasureEvidence, EvidenceAnchors, ExportedReceipt, ReceiptEvidence, SignerProof},
     time::CLOCK_SKEW,
 };
-use carnet_wallet::receipt::{ReceiptFile, export_receipt};
+use carnet_wallet::receipt::{ReceiptExport, export_receipt};
 use serde_json::{Value, json};
 
 use super::{log::export::write_private, report::threshold_text};
@@ -35,42 +35,42 @@ pub(crate) fn run(context: &CommandContext, command: &ReceiptCommand) -> Result<
 
 fn export(context: &CommandContext, arguments: &ExportReceipt) -> Result<(), Failure> {
     let contents = context.wallet.read()?;
-    let ReceiptFile { file, entry, has_request } = export_receipt(&contents, &arguments.who)?;
+    let ReceiptExport { file, presentation_entry: entry, has_request } = export_receipt(&contents, &arguments.who)?;
     let text = serde_json::to_string_pretty(&file).unwrap_or_default();
     write_private(&arguments.out, &format!("{text}\n"), false)?;
     let messages = &context.ui.messages;
     let path = arguments.out.display().to_string();
-    let mut said = format!("{}\n", messages.with("receipt-exported", &[("file", &path)]));
+    let mut said = format!("{}\n", messages.format("receipt-exported", &[("file", &path)]));
     if !has_request {
         said.push_str(&format!("{}\n", messages.text("receipt-without-request")));
     }
     let object = json!({"written": path, "entry": entry, "request": has_request});
-    context.ui.result(&said, &object);
+    context.ui.print_result(&said, &object);
     Ok(())
 }
 
 fn verify(context: &CommandContext, arguments: &VerifyReceipt) -> Result<(), Failure> {
     let unread = |problem: &Problem| {
-        Failure::from_problem(problem, Sentence::id("error-receipt-file"), Sentence::id("hint-receipt-file"))
+        Failure::from_problem(problem, Sentence::new("error-receipt-file"), Sentence::new("hint-receipt-file"))
     };
     let file = ExportedReceipt::parse(&read(&arguments.file)?).map_err(|problem| unread(&problem))?;
     for did in &arguments.registrars {
         Did::parse(did).map_err(|problem| {
-            let message = Sentence::id("error-not-registrar").with("did", sanitise(did));
-            let failure = Failure::from_problem(&problem, message, Sentence::id("hint-did-begins"));
+            let message = Sentence::new("error-not-registrar").with("did", sanitise(did));
+            let failure = Failure::from_problem(&problem, message, Sentence::new("hint-did-begins"));
             Failure { kind: crate::failure::FailureKind::Usage, ..failure }
         })?;
     }
     let registrars = |did: &str| arguments.registrars.iter().any(|pinned| pinned == did);
-    let documents = arguments.documents.iter().map(|path| document(path)).collect::<Result<Vec<_>, _>>()?;
+    let documents = arguments.documents.iter().map(|path| read_did_document(path)).collect::<Result<Vec<_>, _>>()?;
     let pinned = EvidenceAnchors {
-        registrars: &registrars,
-        resolver: &Documents(documents),
+        is_pinned_registrar: &registrars,
+        resolver: &GivenDocuments(documents),
         now: context.now(),
         skew: CLOCK_SKEW,
     };
     let evidence = ReceiptEvidence::verify(&file, &pinned).map_err(|problem| refused(&problem))?;
-    context.ui.result(&text(&context.ui, &evidence), &object(&evidence));
+    context.ui.print_result(&evidence_text(&context.ui, &evidence), &evidence_json(&evidence));
     Ok(())
 }
 
@@ -81,7 +81,7 @@ fn refused(problem: &Problem) -> Failure {
         Code::DidUnsupported | Code::DidUnresolved => "hint-registrar-document",
         _ => "hint-receipt-nothing",
     };
-    let failure = Failure::from_problem(problem, Sentence::id("error-receipt-refused"), Sentence::id(hint));
+    let failure = Failure::from_problem(problem, Sentence::new("error-receipt-refused"), Sentence::new(hint));
     Failure { kind: crate::failure::FailureKind::Permanent, ..failure }
 }
 
@@ -89,35 +89,35 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
     read.map_err(|error| {
-        let message = Sentence::id("error-file-unreadable").with("path", path.display()).details(error);
-        Failure::usage(FailureReason::Program("file_unreadable"), message, Sentence::id("hint-path"))
+        let message = Sentence::new("error-file-unreadable").with("path", path.display()).with_details(error);
+        Failure::usage(FailureReason::Program("file_unreadable"), message, Sentence::new("hint-path"))
     })?;
-    Ok(without_mark(&bytes).to_vec())
+    Ok(without_bom(&bytes).to_vec())
 }
 
 /// Reads a DID document from a file, for the DID that it names.
-fn document(path: &Path) -> Result<Arc<DidDocument>, Failure> {
+fn read_did_document(path: &Path) -> Result<Arc<DidDocument>, Failure> {
     let parsed = parse(&read(path)?, Limits::DOCUMENT).and_then(|document| {
         let id = document.get("id").and_then(Value::as_str).unwrap_or_default();
         DidDocument::parse(&Did::parse(id)?, &document)
     });
     parsed.map(Arc::new).map_err(|problem| {
-        let message = Sentence::id("error-not-did-document").with("path", path.display());
-        Failure::from_problem(&problem, message, Sentence::id("hint-name-document"))
+        let message = Sentence::new("error-not-did-document").with("path", path.display());
+        Failure::from_problem(&problem, message, Sentence::new("hint-name-document"))
     })
 }
 
 /// Resolver for the DID documents from the command line, and for DIDs that contain their own key.
-struct Documents(Vec<Arc<DidDocument>>);
+struct GivenDocuments(Vec<Arc<DidDocument>>);
 
-impl Resolve for Documents {
+impl Resolve for GivenDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        let known = self.0.iter().find(|document| document.did() == did && did.is_published());
-        known.map_or_else(|| SelfContained.resolve(did), |document| Ok(Arc::clone(document)))
+        let known = self.0.iter().find(|document| document.did() == did && did.has_published_document());
+        known.map_or_else(|| SelfContainedResolver.resolve(did), |document| Ok(Arc::clone(document)))
     }
 }
 
-fn text(ui: &Ui, evidence: &ReceiptEvidence) -> String {
+fn evidence_text(ui: &Ui, evidence: &ReceiptEvidence) -> String {
     let messages = &ui.messages;
     let receipt = evidence.receipt();
     let content = receipt.content();
@@ -140,7 +140,7 @@ fn text(ui: &Ui, evidence: &ReceiptEvidence) -> String {
             .best_text(|language| content.purpose.get(language).map(String::as_str))
             .unwrap_or_default(),
     );
-    for shown in &content.shown {
+    for shown in &content.disclosed {
         let name = sanitise(&shown.credential_type);
         let paths: Vec<String> = shown.paths.iter().map(|path| sanitise(path)).collect();
         if !paths.is_empty() || shown.thresholds.is_empty() {
@@ -156,22 +156,22 @@ fn text(ui: &Ui, evidence: &ReceiptEvidence) -> String {
         line("receipt-request", &content.request_digest);
     }
     match evidence.erasure() {
-        Some(Erasure::Confirmed(at)) => line("log-gone", &at.to_string()),
-        Some(Erasure::Unproven) => line("log-due", &messages.text("receipt-erasure-unproven")),
+        Some(ErasureEvidence::Confirmed(at)) => line("log-gone", &at.to_string()),
+        Some(ErasureEvidence::Unproven) => line("log-due", &messages.text("receipt-erasure-unproven")),
         None => line("log-due", &content.erase_at.to_string()),
     }
-    line("receipt-key", &key(ui, evidence));
-    if !evidence.request_signed() {
+    line("receipt-key", &key_text(ui, evidence));
+    if !evidence.request_signature_verified() {
         line("receipt-request", &messages.text("receipt-request-unsigned"));
     }
     lines.join("\n") + "\n"
 }
 
 /// Describes the evidence that the signing key belongs to the verifier: a registration, or the DID itself.
-fn key(ui: &Ui, evidence: &ReceiptEvidence) -> String {
+fn key_text(ui: &Ui, evidence: &ReceiptEvidence) -> String {
     let messages = &ui.messages;
-    match (evidence.signer(), evidence.registration()) {
-        (SignerProof::Registration, Some(known)) => messages.with(
+    match (evidence.signer_proof(), evidence.registration()) {
+        (SignerProof::Registration, Some(known)) => messages.format(
             "receipt-key-registered",
             &[
                 ("registrar", &parties::known_name(ui, "", known.registrar())),
@@ -183,14 +183,14 @@ fn key(ui: &Ui, evidence: &ReceiptEvidence) -> String {
     }
 }
 
-fn object(evidence: &ReceiptEvidence) -> Value {
+fn evidence_json(evidence: &ReceiptEvidence) -> Value {
     let receipt = evidence.receipt();
     let (erased_at, erasure) = match evidence.erasure() {
-        Some(Erasure::Confirmed(at)) => (Some(at.to_string()), "confirmed"),
-        Some(Erasure::Unproven) => (None, "unproven"),
+        Some(ErasureEvidence::Confirmed(at)) => (Some(at.to_string()), "confirmed"),
+        Some(ErasureEvidence::Unproven) => (None, "unproven"),
         None => (None, "none"),
     };
-    let key = match evidence.signer() {
+    let key = match evidence.signer_proof() {
         SignerProof::Registration => "registration",
         SignerProof::Did => "did",
     };
@@ -202,7 +202,7 @@ fn object(evidence: &ReceiptEvidence) -> Value {
     });
     json!({
         "holds": true, "verifier": receipt.verifier(), "digest": receipt.digest(), "receipt": receipt.content(),
-        "key": key, "registration": registration, "request_signed": evidence.request_signed(),
+        "key": key, "registration": registration, "request_signed": evidence.request_signature_verified(),
         "erasure": erasure, "erased_at": erased_at,
     })
 }

@@ -1,11 +1,11 @@
 //! Command `carnet receive`: from an offer to verified copies in the wallet.
 
 use age::secrecy::ExposeSecret;
-use carnet_fetch::local::is_local;
+use carnet_fetch::local::is_localhost_did;
 use carnet_spec::Catalogue;
 use carnet_wallet::{
     ports::OfferConsent,
-    receive::{CollectionResults, receive, resume},
+    receive::{IssuanceResults, receive_offer, resume_issuances},
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -14,12 +14,12 @@ use crate::{
     arguments::Receive,
     context::CommandContext,
     failure::{DataSafety, Failure, FailureReason, Sentence},
+    issuer_metadata::ExpectedCredential,
     link::LinkKind,
-    offer::{OfferLink, PinForm},
-    pasting,
-    promise::ExpectedCredential,
-    secrets::{SecretKind, first_line},
-    ui::{Ui, labels::Labels, parties, sanitise::sanitise},
+    link_input,
+    offer::{OfferLink, PinFormat},
+    secrets::{SecretKind, read_first_line},
+    ui::{Ui, labels::TypeLabels, parties, sanitise::sanitise},
     wallet::contents::WalletSecret,
 };
 
@@ -30,35 +30,47 @@ const PIN_PROMPTS: usize = 3;
 pub(crate) async fn run(context: &CommandContext, arguments: &Receive) -> Result<(), Failure> {
     let results = if arguments.resume {
         let mut wallet = context.wallet.open()?;
-        context.connections.know_hosts(&wallet.contents, context.now());
-        resume(context, &context.catalogue()?, &mut wallet, None).await?
+        context.connections.set_known_hosts(&wallet.contents, context.now());
+        resume_issuances(context, &context.catalogue()?, &mut wallet, None).await?
     } else {
-        let link = OfferLink::parse(&pasting::given_or_pasted_link(&context.ui, LinkKind::Offer, &arguments.offer)?)?;
+        let link = OfferLink::parse(&link_input::read_link(&context.ui, LinkKind::Offer, &arguments.offer)?)?;
         let mut wallet = context.wallet.open()?;
         let offer = match link {
             OfferLink::Offer(offer) => offer,
             OfferLink::Reference(url) => {
-                context.connections.know_hosts(&wallet.contents, context.now());
+                context.connections.set_known_hosts(&wallet.contents, context.now());
                 context.connections.fetch_offer(&url).await?
             }
         };
-        receive(context, &context.catalogue()?, &mut wallet, &offer, &OfferOwner { ui: &context.ui, arguments }).await?
+        receive_offer(
+            context,
+            &context.catalogue()?,
+            &mut wallet,
+            &offer,
+            &TerminalOfferConsent { ui: &context.ui, arguments },
+        )
+        .await?
     };
-    report(context, results)
+    report_results(context, results)
 }
 
 /// Holder at the terminal, who may have decided on the command line.
-struct OfferOwner<'a> {
+struct TerminalOfferConsent<'a> {
     ui: &'a Ui,
     arguments: &'a Receive,
 }
 
-impl OfferConsent for OfferOwner<'_> {
-    fn accept(&self, catalogue: &Catalogue, endpoint: &str, offered: &[ExpectedCredential]) -> Result<(), Failure> {
+impl OfferConsent for TerminalOfferConsent<'_> {
+    fn accept_offer(
+        &self,
+        catalogue: &Catalogue,
+        endpoint: &str,
+        offered: &[ExpectedCredential],
+    ) -> Result<(), Failure> {
         consent(self.ui, self.arguments, catalogue, endpoint, offered)
     }
 
-    fn pin(&self, form: PinForm, endpoint: &str) -> Result<WalletSecret, Failure> {
+    fn ask_pin(&self, form: PinFormat, endpoint: &str) -> Result<WalletSecret, Failure> {
         pin(self.ui, self.arguments, form, endpoint)
     }
 }
@@ -77,7 +89,8 @@ fn consent(
     if arguments.yes {
         return Ok(());
     }
-    let label = |promise: &ExpectedCredential| Labels::new(catalogue, &promise.type_name, &ui.messages).document();
+    let label =
+        |promise: &ExpectedCredential| TypeLabels::new(catalogue, &promise.type_name, &ui.messages).type_label();
     let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("receive-title")));
     for promise in promises {
         for (id, value) in [
@@ -99,33 +112,37 @@ fn consent(
                 })
             })
             .collect();
-        let message = Sentence::id("error-receive-nobody");
-        let failure = Failure::new(FailureReason::ApprovalNeeded, message, Sentence::id("hint-receive-yes"));
-        return Err(failure.beside(json!({"offered": offered})));
+        let message = Sentence::new("error-receive-nobody");
+        let failure = Failure::new(FailureReason::ApprovalNeeded, message, Sentence::new("hint-receive-yes"));
+        return Err(failure.with_members(json!({"offered": offered})));
     }
-    ui.require_yes(&ui.messages.text("receive-question"), Sentence::id("undone-offer"))
+    ui.require_yes(&ui.messages.text("receive-question"), Sentence::new("undone-offer"))
 }
 
 /// Returns the name of the issuer, with a note that the issuer chose it. A service on this machine is marked as such.
 fn issuer(ui: &Ui, promise: &ExpectedCredential) -> String {
     let mut lines = vec![parties::issuer_name(ui, &promise.issuer_name, &promise.issuer)];
     lines.push(format!("({})", ui.messages.text("receive-name-note")));
-    if is_local(&promise.issuer) {
+    if is_localhost_did(&promise.issuer) {
         lines.push(ui.messages.text("local-note"));
     }
     lines.join("\n  ")
 }
 
-fn pin(ui: &Ui, arguments: &Receive, form: PinForm, endpoint: &str) -> Result<WalletSecret, Failure> {
+fn pin(ui: &Ui, arguments: &Receive, form: PinFormat, endpoint: &str) -> Result<WalletSecret, Failure> {
     let read = |text: &str| form.parse(text).map(|pin| WalletSecret::new(pin.as_str().to_owned()));
     if let Some(pin) = &arguments.pin {
         return read(pin);
     }
     if let Some(path) = &arguments.pin_file {
-        return read(first_line(path, SecretKind::Pin)?.expose_secret());
+        return read(read_first_line(path, SecretKind::Pin)?.expose_secret());
     }
     let needed = || {
-        Failure::usage(FailureReason::Program("pin_needed"), Sentence::id("error-pin-needed"), Sentence::id("hint-pin"))
+        Failure::usage(
+            FailureReason::Program("pin_needed"),
+            Sentence::new("error-pin-needed"),
+            Sentence::new("hint-pin"),
+        )
     };
     if !ui.can_ask() {
         return Err(needed());
@@ -137,7 +154,7 @@ fn pin(ui: &Ui, arguments: &Receive, form: PinForm, endpoint: &str) -> Result<Wa
         if let Ok(pin) = read(&typed) {
             return Ok(pin);
         }
-        ui.note(&ui.messages.text("receive-pin-malformed"));
+        ui.print_note(&ui.messages.text("receive-pin-malformed"));
     }
     read(&Zeroizing::new(rpassword::prompt_password(&prompt).map_err(|_| needed())?))
 }
@@ -163,11 +180,11 @@ fn trust_text(context: &CommandContext, trust: &Value) -> String {
 }
 
 /// Prints the results of all issuances. Returns the first failure, or `not_ready` if one was deferred.
-fn report(context: &CommandContext, results: CollectionResults) -> Result<(), Failure> {
+fn report_results(context: &CommandContext, results: IssuanceResults) -> Result<(), Failure> {
     let mut text = String::new();
     let mut received = Vec::with_capacity(results.received.len());
     for one in &results.received {
-        let label = Labels::new(&context.catalogue()?, &one.type_name, &context.ui.messages).document();
+        let label = TypeLabels::new(&context.catalogue()?, &one.type_name, &context.ui.messages).type_label();
         let done = context.ui.messages.text("receive-done");
         text.push_str(&format!(
             "{done} {} ({}), {}\n",
@@ -175,31 +192,31 @@ fn report(context: &CommandContext, results: CollectionResults) -> Result<(), Fa
             sanitise(&one.id),
             sanitise(&one.issuer_name)
         ));
-        text.push_str(&trust_text(context, &one.trust));
-        text.push_str(&context.ui.messages.unchecked(one.unchecked.iter().flatten().copied()));
+        text.push_str(&trust_text(context, &one.trust_decision));
+        text.push_str(&context.ui.messages.skipped_checks_text(one.skipped_checks.iter().flatten().copied()));
         received.push(json!({
             "id": one.id, "type": one.type_name, "format": one.format, "issuer": one.issuer,
             "issuer_name": one.issuer_name, "copies": one.copies, "renewed": one.renewed, "label": label,
-            "valid_until": one.valid_until.map(|until| until.to_string()), "unchecked": one.unchecked,
-            "trust": one.trust,
+            "valid_until": one.valid_until.map(|until| until.to_string()), "unchecked": one.skipped_checks,
+            "trust": one.trust_decision,
         }));
     }
-    let object = json!({"received": received, "retry_after_seconds": results.waiting});
-    let failure = match (results.failure, results.waiting) {
+    let object = json!({"received": received, "retry_after_seconds": results.retry_seconds});
+    let failure = match (results.failure, results.retry_seconds) {
         (Some(failure), _) if results.received.is_empty() => failure,
         (Some(failure), _) => failure.with_safety(DataSafety::Stored),
         (None, Some(interval)) => {
-            let hint = Sentence::id("hint-resume-later").with("seconds", interval);
-            Failure::later(FailureReason::Program("not_ready"), Sentence::id("error-not-ready"), hint)
+            let hint = Sentence::new("hint-resume-later").with("seconds", interval);
+            Failure::temporary(FailureReason::Program("not_ready"), Sentence::new("error-not-ready"), hint)
                 .with_safety(DataSafety::Stored)
         }
         (None, None) => {
-            context.ui.result(&text, &object);
+            context.ui.print_result(&text, &object);
             return Ok(());
         }
     };
     context.ui.print_text(&text);
-    Err(failure.beside(object))
+    Err(failure.with_members(object))
 }
 
 #[cfg(test)]

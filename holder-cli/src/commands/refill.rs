@@ -2,18 +2,18 @@
 
 use carnet_spec::Catalogue;
 use carnet_wallet::{
+    automatic_refill::credentials_to_refill,
     freshness::refresh_new_copies,
     reissue::{Reissue, reissue},
-    upkeep::credentials_to_refill,
 };
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Refill,
-    collect::{DateRequirement, skipped_checks},
     context::CommandContext,
-    failure::{DataSafety, Failure, Translated as _},
-    ui::{labels::Labels, sanitise::sanitise},
+    failure::{DataSafety, Failure, Translate as _},
+    issuance::{DateRequirement, skipped_checks},
+    ui::{labels::TypeLabels, sanitise::sanitise},
     wallet::WalletFile,
 };
 
@@ -22,8 +22,8 @@ use crate::{
 pub(crate) async fn run(context: &CommandContext, arguments: &Refill) -> Result<(), Failure> {
     let mut wallet = context.wallet.open()?;
     let catalogue = context.catalogue()?;
-    let mut outcome = Outcome::default();
-    let mut chosen = wallet.contents.find_all(&arguments.ids)?;
+    let mut outcome = RefillResults::default();
+    let mut chosen = wallet.contents.find_credentials(&arguments.ids)?;
     if chosen.is_empty() {
         let choice = credentials_to_refill(&wallet.contents, arguments.all, context.now());
         chosen = choice.chosen;
@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &CommandContext, arguments: &Refill) -> Result<
     }
     for index in chosen {
         let answered = reissue(context, &catalogue, &mut wallet, index, Reissue::Refill).await;
-        outcome.add(context, &catalogue, &wallet, index, answered.map(|reissued| reissued.copies()));
+        outcome.add(context, &catalogue, &wallet, index, answered.map(|reissued| reissued.new_copies()));
     }
     refresh_new_copies(context, &mut wallet).await;
     outcome.finish(context)
@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &CommandContext, arguments: &Refill) -> Result<
 
 /// Results of all refills of a command. One failure does not stop the others.
 #[derive(Default)]
-struct Outcome {
+struct RefillResults {
     text: String,
     refilled: Vec<Value>,
     skipped: Vec<Value>,
@@ -50,9 +50,9 @@ struct Outcome {
     failure: Option<Failure>,
 }
 
-impl Outcome {
+impl RefillResults {
     fn skip(&mut self, context: &CommandContext, id: &str, why: &Failure) {
-        let message = why.message.said(&context.ui.messages);
+        let message = why.message.translate(&context.ui.messages);
         self.text.push_str(&format!("{id}: {message} [{}]\n", why.reason));
         self.skipped.push(json!({"id": id, "reason": why.reason}));
     }
@@ -68,15 +68,15 @@ impl Outcome {
         let Some(held) = wallet.contents.credentials.get(index) else { return };
         match answered {
             Ok(added) => {
-                let label = Labels::new(catalogue, &held.type_name, &context.ui.messages).document();
+                let label = TypeLabels::new(catalogue, &held.type_name, &context.ui.messages).type_label();
                 let (id, fresh, name) = (&held.id, held.unused_copies(), sanitise(&held.issuer_name));
                 let done = context.ui.messages.text("refill-done");
                 self.text.push_str(&format!("{done} {label} ({id}), {name}: +{added}, {fresh}\n"));
                 let unchecked = catalogue
                     .credential_type(&held.type_name)
-                    .map(|known| skipped_checks(known, DateRequirement::Kept));
+                    .map(|known| skipped_checks(known, DateRequirement::Unchanged));
                 let unchecked = unchecked.unwrap_or_default();
-                self.text.push_str(&context.ui.messages.unchecked(unchecked.iter().copied()));
+                self.text.push_str(&context.ui.messages.skipped_checks_text(unchecked.iter().copied()));
                 self.refilled.push(json!({
                     "id": id, "type": held.type_name, "label": label, "issuer": held.issuer,
                     "issuer_name": held.issuer_name, "copies_added": added, "copies": held.copies.len(),
@@ -98,12 +98,12 @@ impl Outcome {
             context.ui.print_text(&self.text);
             let stored = !self.refilled.is_empty() && failure.safety == DataSafety::Untouched;
             let failure = if stored { failure.with_safety(DataSafety::Issuer) } else { failure };
-            return Err(failure.beside(object));
+            return Err(failure.with_members(object));
         }
         if self.text.is_empty() {
             self.text = format!("{}\n", context.ui.messages.text("refill-nothing"));
         }
-        context.ui.result(&self.text, &object);
+        context.ui.print_result(&self.text, &object);
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! Command `carnet refresh`: fetches freshness statements and newer trust lists, for later use without a network.
 
 use carnet_wallet::{
-    freshness::{FreshnessSummary, copies_to_refresh, is_due, schedule_next},
+    automatic_refill::refresh_and_replace,
+    freshness::{FreshnessSummary, copies_to_refresh, is_refresh_due, schedule_refresh},
     trust_lists::update_lists,
-    upkeep::confirm_copies,
 };
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::trust::updated_lists;
 use crate::{
     arguments::Refresh,
     context::CommandContext,
-    failure::{Failure, Translated as _},
+    failure::{Failure, Translate as _},
     ui::sanitise::sanitise,
 };
 
@@ -22,19 +22,19 @@ pub(crate) async fn run(context: &CommandContext, arguments: &Refresh) -> Result
     let now = context.now();
     let (mut text, mut refreshed, mut failed) = (String::new(), Vec::new(), Vec::new());
     let mut failure: Option<Failure> = None;
-    let due = !arguments.when_due || is_due(&wallet.contents, now);
+    let due = !arguments.when_due || is_refresh_due(&wallet.contents, now);
     let offices = if due { copies_to_refresh(&wallet.contents, now) } else { Default::default() };
     for (office, asked) in &offices {
         let held = wallet.contents.credentials.iter().find(|held| held.issuer == office.0);
         let name = held.map(|held| sanitise(&held.issuer_name)).unwrap_or_default();
         // One failure does not stop the others.
-        match confirm_copies(context, &mut wallet, office, asked).await {
+        match refresh_and_replace(context, &mut wallet, office, asked).await {
             Ok((said, replaced)) => {
-                text.push_str(&words(context, &name, &said, replaced.copies));
+                text.push_str(&summary_text(context, &name, &said, replaced.new_copies));
                 refreshed.push(json!({
                     "issuer": office.0, "issuer_name": name, "copies_confirmed": said.valid,
-                    "copies_withdrawn": said.withdrawn, "copies_not_known": said.others,
-                    "copies_replaced": replaced.copies, "confirmed_until": said.until.map(|until| until.to_string()),
+                    "copies_withdrawn": said.withdrawn, "copies_not_known": said.unknown_or_expired,
+                    "copies_replaced": replaced.new_copies, "confirmed_until": said.valid_until.map(|until| until.to_string()),
                 }));
                 if let Some(refused) = replaced.failure {
                     failed.push(
@@ -57,7 +57,7 @@ pub(crate) async fn run(context: &CommandContext, arguments: &Refresh) -> Result
         text.push_str(&lines);
         trust_lists = lists;
         if offices.is_empty() {
-            schedule_next(&mut wallet.contents, now);
+            schedule_refresh(&mut wallet.contents, now);
         }
         failure = failure.or(refused);
     }
@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &CommandContext, arguments: &Refresh) -> Result
     for held in &wallet.contents.credentials {
         if let Some(said) = super::list::issuer_message_text(&context.ui, held) {
             text.push_str(&format!("{} {}\n    {said}\n", held.id, sanitise(&held.type_name)));
-            let said = held.message().map(|standing| sanitise(&standing.message));
+            let said = held.issuer_message().map(|standing| sanitise(&standing.message));
             messages.push(json!({"id": held.id, "type": held.type_name, "message": said}));
         }
         let Some(standing) = held.withdrawn_status() else { continue };
@@ -79,33 +79,33 @@ pub(crate) async fn run(context: &CommandContext, arguments: &Refresh) -> Result
     let object = json!({"refreshed": refreshed, "failed": failed, "withdrawn": withdrawn, "messages": messages, "trust_lists": trust_lists});
     if let Some(failure) = failure {
         context.ui.print_text(&text);
-        return Err(failure.beside(object));
+        return Err(failure.with_members(object));
     }
     if text.is_empty() {
         text = format!("{}\n", context.ui.messages.text("refresh-nothing"));
     }
-    context.ui.result(&text, &object);
+    context.ui.print_result(&text, &object);
     Ok(())
 }
 
-fn words(context: &CommandContext, issuer: &str, said: &FreshnessSummary, replaced: usize) -> String {
+fn summary_text(context: &CommandContext, issuer: &str, said: &FreshnessSummary, replaced: usize) -> String {
     let messages = &context.ui.messages;
-    let mut text = match said.until {
+    let mut text = match said.valid_until {
         Some(until) => {
             let (count, time) = (said.valid.to_string(), until.to_string());
-            messages.with("refresh-done", &[("issuer", issuer), ("count", &count), ("time", &time)])
+            messages.format("refresh-done", &[("issuer", issuer), ("count", &count), ("time", &time)])
         }
-        None => messages.with("refresh-none", &[("issuer", issuer)]),
+        None => messages.format("refresh-none", &[("issuer", issuer)]),
     };
     text.push('\n');
     if replaced > 0 {
         let count = replaced.to_string();
-        text.push_str(&messages.with("refresh-replaced", &[("issuer", issuer), ("count", &count)]));
+        text.push_str(&messages.format("refresh-replaced", &[("issuer", issuer), ("count", &count)]));
         text.push('\n');
     }
-    if said.others > 0 {
-        let count = said.others.to_string();
-        text.push_str(&messages.with("refresh-unknown", &[("issuer", issuer), ("count", &count)]));
+    if said.unknown_or_expired > 0 {
+        let count = said.unknown_or_expired.to_string();
+        text.push_str(&messages.format("refresh-unknown", &[("issuer", issuer), ("count", &count)]));
         text.push('\n');
     }
     text

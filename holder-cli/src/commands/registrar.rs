@@ -20,8 +20,8 @@ pub(crate) fn run(context: &CommandContext, command: &RegistrarCommand) -> Resul
         RegistrarCommand::Add(AddRegistrar { did, name }) => {
             let mut wallet = context.wallet.open()?;
             let registrar = pin_registrar(&mut wallet, did, name.as_deref().unwrap_or_default(), context.now())?;
-            let text = messages.with("registrar-added", &[("registrar", &title(&context.ui, &registrar))]);
-            context.ui.result(&format!("{text}\n"), &json!({"added": registrar_json(&registrar)}));
+            let text = messages.format("registrar-added", &[("registrar", &title(&context.ui, &registrar))]);
+            context.ui.print_result(&format!("{text}\n"), &json!({"added": registrar_json(&registrar)}));
         }
         RegistrarCommand::List => {
             let contents = context.wallet.read_without_texts()?;
@@ -34,13 +34,13 @@ pub(crate) fn run(context: &CommandContext, command: &RegistrarCommand) -> Resul
                 let _ = writeln!(text, "{}", messages.text("registrar-none"));
             }
             let all: Vec<Value> = contents.registrars.iter().map(registrar_json).collect();
-            context.ui.result(&text, &json!({"registrars": all}));
+            context.ui.print_result(&text, &json!({"registrars": all}));
         }
         RegistrarCommand::Remove(RemoveRegistrar { did }) => {
             let mut wallet = context.wallet.open()?;
             let registrar = unpin_registrar(&mut wallet, did, context.now())?;
-            let text = messages.with("registrar-removed", &[("registrar", &title(&context.ui, &registrar))]);
-            context.ui.result(&format!("{text}\n"), &json!({"removed": registrar_json(&registrar)}));
+            let text = messages.format("registrar-removed", &[("registrar", &title(&context.ui, &registrar))]);
+            context.ui.print_result(&format!("{text}\n"), &json!({"removed": registrar_json(&registrar)}));
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use carnet_core::receipt::ShownThreshold;
+use carnet_core::receipt::DisclosedThreshold;
 use serde_json::{Value, json};
 
 use super::log::export::write_private;
@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     receipt,
     ui::{messages::LocalizedMessages, sanitise::sanitise},
-    wallet::presentations::{PresentationRecord, shown_to},
+    wallet::presentations::{PresentationRecord, presentations_to},
 };
 
 /// Articles of Regulation (EU) 2016/679 that support the complaint.
@@ -21,12 +21,12 @@ const ARTICLES: [u8; 3] = [12, 17, 77];
 
 pub(crate) fn run(context: &CommandContext, arguments: &Report) -> Result<(), Failure> {
     let log = context.wallet.read_without_texts()?.log;
-    let shown = shown_to(&log, &arguments.who)?;
-    let text = text(&context.ui.messages, &shown);
-    let object = object(context, &shown);
+    let shown = presentations_to(&log, &arguments.who)?;
+    let text = complaint_text(&context.ui.messages, &shown);
+    let object = complaint_json(context, &shown);
     let Some(path) = &arguments.out else {
-        context.ui.result(&text, &json!({"complaint": object, "text": text}));
-        context.ui.note(&context.ui.messages.text("report-not-sent"));
+        context.ui.print_result(&text, &json!({"complaint": object, "text": text}));
+        context.ui.print_note(&context.ui.messages.text("report-not-sent"));
         return Ok(());
     };
     let content =
@@ -34,20 +34,20 @@ pub(crate) fn run(context: &CommandContext, arguments: &Report) -> Result<(), Fa
     write_private(path, &content, false)?;
     let file = path.display().to_string();
     let said = format!("{} {file}\n", context.ui.messages.text("report-written"));
-    context.ui.result(&said, &json!({"written": file}));
+    context.ui.print_result(&said, &json!({"written": file}));
     Ok(())
 }
 
-fn object(context: &CommandContext, shown: &[PresentationRecord<'_>]) -> Value {
+fn complaint_json(context: &CommandContext, shown: &[PresentationRecord<'_>]) -> Value {
     let last = shown.last().map(|known| known.sent);
-    let asker = last.and_then(|sent| sent.asker.as_ref());
+    let asker = last.and_then(|sent| sent.verifier.as_ref());
     let presentations: Vec<Value> = shown
         .iter()
         .map(|known| {
-            let mut members = known.json(context.now());
+            let mut members = known.to_json(context.now());
             if let Some(members) = members.as_object_mut() {
                 members.insert("receipt_digest".to_owned(), digest(known).into());
-                members.insert("erasure_unanswered".to_owned(), unanswered(known).is_some().into());
+                members.insert("erasure_unanswered".to_owned(), unconfirmed_request(known).is_some().into());
             }
             members
         })
@@ -65,21 +65,21 @@ fn object(context: &CommandContext, shown: &[PresentationRecord<'_>]) -> Value {
 }
 
 fn digest(known: &PresentationRecord<'_>) -> Option<String> {
-    receipt::stored_receipt(known.receipt()?).ok().map(|receipt| receipt.digest().to_owned())
+    receipt::verify_stored_receipt(known.valid_receipt()?).ok().map(|receipt| receipt.digest().to_owned())
 }
 
 /// Returns the time of the last erasure request; `None` if there was none, or erasure was confirmed.
-fn unanswered(known: &PresentationRecord<'_>) -> Option<String> {
-    let last = known.asked.last().filter(|_| known.erased.is_none())?;
+fn unconfirmed_request(known: &PresentationRecord<'_>) -> Option<String> {
+    let last = known.erasure_requests.last().filter(|_| known.erasure.is_none())?;
     Some(last.at.to_string())
 }
 
 /// Returns the complaint as text, with blanks for the complainant.
-fn text(messages: &LocalizedMessages, shown: &[PresentationRecord<'_>]) -> String {
+fn complaint_text(messages: &LocalizedMessages, shown: &[PresentationRecord<'_>]) -> String {
     let word = |id: &str| messages.text(id);
     let mut text = format!("{}\n\n", word("report-title"));
     let last = shown.last().map(|known| known.sent);
-    let asker = last.and_then(|sent| sent.asker.as_ref());
+    let asker = last.and_then(|sent| sent.verifier.as_ref());
     let authority = asker.and_then(|asker| asker.authority.as_ref()).map(|authority| {
         let parts = [Some(&authority.name), authority.email.as_ref(), authority.uri.as_ref()];
         parts.into_iter().flatten().map(|part| sanitise(part)).collect::<Vec<_>>().join(", ")
@@ -101,7 +101,7 @@ fn text(messages: &LocalizedMessages, shown: &[PresentationRecord<'_>]) -> Strin
     }
     let _ = writeln!(text, "\n{}", word("report-facts"));
     for known in shown {
-        one(messages, known, &mut text);
+        write_presentation(messages, known, &mut text);
     }
     let _ = writeln!(text, "\n{}\n\n{}: ______________________", word("report-law"), word("report-signed"));
     text
@@ -109,7 +109,7 @@ fn text(messages: &LocalizedMessages, shown: &[PresentationRecord<'_>]) -> Strin
 
 /// Formats a proved threshold with the technical path of the claim, such as `credentialSubject.validUntil >=
 /// 2026-11-22`.
-pub(crate) fn threshold_text(threshold: &ShownThreshold) -> String {
+pub(crate) fn threshold_text(threshold: &DisclosedThreshold) -> String {
     let bound = serde_json::to_value(threshold).unwrap_or_default();
     let (sign, bound) = match (bound.get("at_least"), bound.get("at_most")) {
         (Some(bound), _) => (">=", bound.clone()),
@@ -119,7 +119,7 @@ pub(crate) fn threshold_text(threshold: &ShownThreshold) -> String {
     sanitise(&format!("{} {sign} {bound}", threshold.path()))
 }
 
-fn one(messages: &LocalizedMessages, known: &PresentationRecord<'_>, text: &mut String) {
+fn write_presentation(messages: &LocalizedMessages, known: &PresentationRecord<'_>, text: &mut String) {
     let sent = known.sent;
     let _ = writeln!(text, "\n{}", sent.at);
     let mut line = |id: &str, said: &str| {
@@ -128,7 +128,7 @@ fn one(messages: &LocalizedMessages, known: &PresentationRecord<'_>, text: &mut 
         }
     };
     line("log-why", &sanitise(&sent.purpose));
-    for part in &sent.parts {
+    for part in &sent.credentials {
         let paths: Vec<String> = part.paths.iter().map(|path| sanitise(path)).collect();
         if !paths.is_empty() {
             line("log-claims", &format!("{}: {}", sanitise(&part.type_name), paths.join(", ")));
@@ -138,14 +138,14 @@ fn one(messages: &LocalizedMessages, known: &PresentationRecord<'_>, text: &mut 
             line("log-proved", &format!("{}: {}", sanitise(&part.type_name), proved.join(", ")));
         }
     }
-    line("log-beyond", &sent.beyond.iter().map(|beyond| sanitise(beyond)).collect::<Vec<_>>().join(", "));
+    line("log-beyond", &sent.excess.iter().map(|beyond| sanitise(beyond)).collect::<Vec<_>>().join(", "));
     line("report-receipt", &digest(known).unwrap_or_default());
-    match (known.erased, known.due()) {
+    match (known.erasure, known.erasure_due()) {
         (Some(erased), _) => line("log-gone", &erased.at.to_string()),
         (None, Some(due)) => line("log-due", &due.to_string()),
         (None, None) => line("log-due", &messages.text("log-no-receipt")),
     }
-    line("report-unanswered", &unanswered(known).unwrap_or_default());
+    line("report-unanswered", &unconfirmed_request(known).unwrap_or_default());
 }
 
 #[cfg(test)]

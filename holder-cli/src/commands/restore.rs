@@ -1,6 +1,6 @@
 //! Command `carnet restore`: restores the wallet from a copy of its file.
 
-use carnet_wallet::housekeeping::restore;
+use carnet_wallet::housekeeping::restore_wallet;
 use serde_json::json;
 
 use crate::{
@@ -12,25 +12,25 @@ use crate::{
 /// Creates the wallet from a copy of its file; never replaces an existing wallet. Presentations made after the copy are
 /// not in it, so all credential copies count as presented. The restored wallet gets its own rollback mark.
 pub(crate) fn run(context: &CommandContext, arguments: &Restore) -> Result<(), Failure> {
-    let path = context.location.file()?;
+    let path = context.location.file_path()?;
     if path.symlink_metadata().is_ok() {
-        let message = Sentence::id("error-wallet-exists-untouched").with("path", path.display());
-        return Err(Failure::new(FailureReason::WalletExists, message, Sentence::id("hint-move-away")));
+        let message = Sentence::new("error-wallet-exists-untouched").with("path", path.display());
+        return Err(Failure::new(FailureReason::WalletExists, message, Sentence::new("hint-move-away")));
     }
-    let passphrase = context.passphrases.existing()?;
-    let waiting = context.ui.wallet_wait().begin();
-    let (contents, last) = restore(&arguments.file, &path, passphrase, context.now())?;
+    let passphrase = context.passphrases.read_existing()?;
+    let waiting = context.ui.wallet_notice().begin();
+    let (contents, last) = restore_wallet(&arguments.file, &path, passphrase, context.now())?;
     let last = last.map(|last| last.to_string());
     drop(waiting);
     let messages = &context.ui.messages;
-    let mut text = format!("{}\n", messages.with("restored", &[("wallet", &path.display().to_string())]));
+    let mut text = format!("{}\n", messages.format("restored", &[("wallet", &path.display().to_string())]));
     if let Some(last) = &last {
-        text.push_str(&format!("{}\n", messages.with("restored-log", &[("time", last)])));
+        text.push_str(&format!("{}\n", messages.format("restored-log", &[("time", last)])));
     }
     let object = json!({
         "wallet": path.display().to_string(), "credentials": contents.credentials.len(), "last_entry_at": last,
     });
-    context.ui.result(&text, &object);
+    context.ui.print_result(&text, &object);
     Ok(())
 }
 
@@ -43,12 +43,12 @@ mod tests {
         arguments::Backup,
         commands::{backup, list},
         verifier_desk::{Fault, VerifierScene},
-        wallet::{EntryKind, WalletContents, forgetting::UNKNOWN_PARTY},
+        wallet::{LogEntryKind, WalletContents, deletion::UNKNOWN_VERIFIER},
     };
 
     fn all_are_suspect(contents: &WalletContents) -> bool {
         let mut copies = contents.credentials.iter().flat_map(|held| &held.copies);
-        copies.all(|copy| copy.shown_to.iter().any(|seen| seen == UNKNOWN_PARTY) && copy.commitments.is_empty())
+        copies.all(|copy| copy.presented_to.iter().any(|seen| seen == UNKNOWN_VERIFIER) && copy.commitments.is_empty())
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -68,10 +68,10 @@ mod tests {
         run(&scene.context, &restore).unwrap();
         let contents = scene.contents();
         assert!(all_are_suspect(&contents) && contents.credentials[0].unused_copies() == 0);
-        assert_eq!(contents.log.last().unwrap().kind, EntryKind::Restored);
+        assert_eq!(contents.log.newest().unwrap().kind, LogEntryKind::Restored);
         // From now on it is the newest file of its lineage.
         scene.change(|_| ());
-        assert_eq!(scene.kinds().iter().filter(|kind| **kind == EntryKind::Restored).count(), 1);
+        assert_eq!(scene.kinds().iter().filter(|kind| **kind == LogEntryKind::Restored).count(), 1);
         list::run(&scene.context).unwrap();
     }
 
@@ -89,9 +89,9 @@ mod tests {
         fs::write(&wallet, &earlier).unwrap();
         scene.change(|_| ());
         assert!(all_are_suspect(&scene.contents()));
-        assert_eq!(scene.kinds().last(), Some(&EntryKind::Restored));
+        assert_eq!(scene.kinds().last(), Some(&LogEntryKind::Restored));
         scene.change(|_| ());
-        assert_eq!(scene.kinds().iter().filter(|kind| **kind == EntryKind::Restored).count(), 1);
+        assert_eq!(scene.kinds().iter().filter(|kind| **kind == LogEntryKind::Restored).count(), 1);
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -107,6 +107,6 @@ mod tests {
         scene.change(|_| ());
         scene.change(|_| ());
         assert!(all_are_suspect(&scene.contents()));
-        assert_eq!(scene.kinds(), [EntryKind::Restored]);
+        assert_eq!(scene.kinds(), [LogEntryKind::Restored]);
     }
 }

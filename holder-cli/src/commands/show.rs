@@ -11,44 +11,46 @@ use carnet_core::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    answer::{are_commitments, claims_of},
+    answer::{is_commitments_name, payload_claims},
     arguments::Show,
     commands::list,
     context::CommandContext,
     failure::{DataSafety, Failure, Sentence},
-    ui::{Ui, labels::Labels, sanitise::sanitise},
+    ui::{Ui, labels::TypeLabels, sanitise::sanitise},
     wallet::{CredentialCopy, HeldCredential},
 };
 
 /// Displays a credential with its values and its copies. Nothing is presented.
 pub(crate) fn run(context: &CommandContext, arguments: &Show) -> Result<(), Failure> {
     let contents = context.wallet.read()?;
-    let index = contents.find(&arguments.id)?;
+    let index = contents.find_credential(&arguments.id)?;
     let Some(held) = contents.credentials.get(index) else { return Ok(()) };
     let catalogue = context.catalogue()?;
-    let labels = Labels::new(&catalogue, &held.type_name, &context.ui.messages);
+    let labels = TypeLabels::new(&catalogue, &held.type_name, &context.ui.messages);
     let payload = payload(held).map_err(|problem| {
-        Failure::from_problem(&problem, Sentence::id("error-document-unreadable"), Sentence::id("hint-receive-again"))
+        Failure::from_problem(&problem, Sentence::new("error-document-unreadable"), Sentence::new("hint-receive-again"))
             .with_safety(DataSafety::Unreadable)
     })?;
-    let mut text = format!("{}\n", context.ui.heading(&labels.document()));
+    let mut text = format!("{}\n", context.ui.heading(&labels.type_label()));
     let until = held.valid_until.map(|until| until.to_string());
-    let vouched = held.confirmed_copies(context.now()).0;
+    let vouched = held.count_confirmed_copies(context.now()).0;
     text.push_str(&about(&context.ui, held, context.now()));
     let mut claims = Vec::new();
-    for (name, value) in claims_of(&payload, held.format).into_iter().filter(|(name, _)| !are_commitments(name)) {
-        let (label, words) = (labels.claim(&name), labels.value(&name, value));
+    for (name, value) in
+        payload_claims(&payload, held.format).into_iter().filter(|(name, _)| !is_commitments_name(name))
+    {
+        let (label, words) = (labels.claim_label(&name), labels.value_text(&name, value));
         let _ = writeln!(text, "  {label}: {words}");
         claims.push(json!({"claim": name, "label": label, "value": value, "text": words}));
     }
     let copies: Vec<Value> = held.copies.iter().map(|copy| copy_json(copy, context.now())).collect();
     let object = json!({
-        "id": held.id, "type": held.type_name, "label": labels.document(), "format": held.format,
+        "id": held.id, "type": held.type_name, "label": labels.type_label(), "format": held.format,
         "issuer": held.issuer, "issuer_name": held.issuer_name, "received_at": held.received_at.to_string(),
         "valid_from": held.valid_from.map(|from| from.to_string()), "valid_until": until,
         "claims": claims, "copies": copies, "copies_confirmed": vouched,
     });
-    context.ui.result(&text, &object);
+    context.ui.print_result(&text, &object);
     Ok(())
 }
 
@@ -57,28 +59,28 @@ fn about(ui: &Ui, held: &HeldCredential, now: Timestamp) -> String {
     let messages = &ui.messages;
     let until = match held.valid_until {
         None => messages.text("list-no-end"),
-        Some(until) => messages.with("list-until", &[("day", &day::format_last_day(until))]),
+        Some(until) => messages.format("list-until", &[("day", &day::format_last_day(until))]),
     };
     let (unused, all) = (held.unused_copies().to_string(), held.copies.len().to_string());
-    let issuer = messages.with("show-issuer", &[("issuer", &sanitise(&held.issuer_name))]);
+    let issuer = messages.format("show-issuer", &[("issuer", &sanitise(&held.issuer_name))]);
     // The wallet's owner chose this issuer, and its name is the one that was shown then.
     let identifier = (ui.details || held.issuer_name.is_empty()).then(|| sanitise(&held.issuer));
-    let identifier = identifier.map(|did| messages.with("list-id", &[("id", &did)]));
-    let format = messages.with("show-format", &[("format", held.format.as_str())]);
-    let copies = messages.with("list-copies", &[("unused", &unused), ("all", &all)]);
-    let standing = list::status_text(ui, held, held.confirmed_copies(now).1);
+    let identifier = identifier.map(|did| messages.format("list-id", &[("id", &did)]));
+    let format = messages.format("show-format", &[("format", held.format.as_str())]);
+    let copies = messages.format("list-copies", &[("unused", &unused), ("all", &all)]);
+    let standing = list::status_text(ui, held, held.count_confirmed_copies(now).1);
     let lines = [Some(issuer), identifier, Some(until), Some(format), Some(copies), standing];
-    let lines: String = lines.into_iter().flatten().map(|line| ui.wrapped(2, &line)).collect();
+    let lines: String = lines.into_iter().flatten().map(|line| ui.format_wrapped(2, &line)).collect();
     format!("{lines}\n")
 }
 
 fn copy_json(copy: &CredentialCopy, now: Timestamp) -> Value {
-    let standing = copy.standing.as_ref();
+    let standing = copy.status.as_ref();
     json!({
-        "shown_to": copy.shown_to,
+        "shown_to": copy.presented_to,
         "state": standing.map(|standing| standing.state.as_str()),
-        "asked_at": standing.map(|standing| standing.asked_at.to_string()),
-        "confirmed_until": copy.fresh(now).map(|statement| statement.until.to_string()),
+        "asked_at": standing.map(|standing| standing.requested_at.to_string()),
+        "confirmed_until": copy.current_statements(now).map(|statement| statement.until.to_string()),
     })
 }
 
@@ -87,7 +89,7 @@ fn payload(held: &HeldCredential) -> Result<Map<String, Value>, carnet_core::Pro
     let missing = || carnet_core::Problem::from(carnet_core::Code::InvalidJson);
     let copy = held.copies.iter().find(|copy| copy.is_presentable()).ok_or_else(missing)?;
     if held.format.is_sd_jwt() {
-        return Ok(SdJwt::parse(&copy.credential.text())?.disclosed()?.payload);
+        return Ok(SdJwt::parse(&copy.credential.text())?.resolve_disclosures()?.payload);
     }
     parse(copy.credential.text().as_bytes(), Limits::DOCUMENT)?.as_object().cloned().ok_or_else(missing)
 }

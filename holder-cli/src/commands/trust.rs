@@ -30,16 +30,16 @@ async fn add(context: &CommandContext, arguments: &AddTrust) -> Result<(), Failu
         issuer: arguments.issuer.clone(),
         operators: arguments.operators.clone(),
         quorum: arguments.quorum,
-        least: arguments.least,
+        min_sequence: arguments.least,
         source: list_source(&arguments.list)?,
         document: Map::new(),
         timestamp: None,
         operator_documents: Vec::new(),
     };
     let held = add_list(context, &mut wallet, pinned, arguments.accept.as_deref()).await?;
-    let text = context.ui.messages.with("trust-added", &[("list", &title(&context.ui, &held))]);
+    let text = context.ui.messages.format("trust-added", &[("list", &title(&context.ui, &held))]);
     let text = format!("{text}{}", remarks(context, &held));
-    context.ui.result(&format!("{text}\n"), &json!({"added": described(&held)}));
+    context.ui.print_result(&format!("{text}\n"), &json!({"added": list_json(&held)}));
     Ok(())
 }
 
@@ -47,10 +47,10 @@ fn list(context: &CommandContext) -> Result<(), Failure> {
     let contents = context.wallet.read_without_texts()?;
     let (mut text, mut all) = (String::new(), Vec::new());
     for pinned in &contents.trust.lists {
-        let seen = contents.trust.seen.get(&pinned.issuer);
+        let seen = contents.trust.accepted.get(&pinned.issuer);
         let now = context.now();
         let held = pinned.verify(&pinned.document, seen, None, now);
-        let held = held.and_then(|held| held.check_fresh(now).map(|()| held));
+        let held = held.and_then(|held| held.require_timestamp(now).map(|()| held));
         // Writing to a string does not fail.
         let _ = match &held {
             Ok(held) => writeln!(text, "{}{}", title(&context.ui, held), remarks(context, held)),
@@ -67,24 +67,27 @@ fn list(context: &CommandContext) -> Result<(), Failure> {
         if let (Ok(held), Some(members)) = (&held, one.as_object_mut()) {
             members.insert("valid_until".to_owned(), held.valid_until().to_string().into());
             members.insert("failed_proofs".to_owned(), failed_proofs(held));
-            members.insert("timestamp_until".to_owned(), json!(held.fresh_until().map(|until| until.to_string())));
+            members.insert(
+                "timestamp_until".to_owned(),
+                json!(held.timestamp_valid_until().map(|until| until.to_string())),
+            );
         }
         all.push(one);
     }
     if all.is_empty() {
         let _ = writeln!(text, "{}", context.ui.messages.text("trust-none"));
     }
-    context.ui.result(&text, &json!({"trust_lists": all}));
+    context.ui.print_result(&text, &json!({"trust_lists": all}));
     Ok(())
 }
 
 /// Returns one line for each updated list, and the lists as objects for `--json`.
 pub(super) fn updated_lists(context: &CommandContext, updated: &[TrustList]) -> (String, Vec<Value>) {
     let line = |held: &TrustList| {
-        let line = context.ui.messages.with("trust-updated", &[("list", &title(&context.ui, held))]);
+        let line = context.ui.messages.format("trust-updated", &[("list", &title(&context.ui, held))]);
         format!("{line}{}\n", remarks(context, held))
     };
-    (updated.iter().map(line).collect(), updated.iter().map(described).collect())
+    (updated.iter().map(line).collect(), updated.iter().map(list_json).collect())
 }
 
 async fn update(context: &CommandContext, arguments: &UpdateTrust) -> Result<(), Failure> {
@@ -95,9 +98,9 @@ async fn update(context: &CommandContext, arguments: &UpdateTrust) -> Result<(),
     let object = json!({"updated": lists});
     if let Some(failure) = failure {
         context.ui.print_text(&text);
-        return Err(failure.beside(object));
+        return Err(failure.with_members(object));
     }
-    context.ui.result(&text, &object);
+    context.ui.print_result(&text, &object);
     Ok(())
 }
 
@@ -105,15 +108,15 @@ fn remove(context: &CommandContext, arguments: &RemoveTrust) -> Result<(), Failu
     let mut wallet = context.wallet.open()?;
     remove_list(context, &mut wallet, &arguments.issuer)?;
     let list = parties::known_name(&context.ui, "", &arguments.issuer);
-    let text = context.ui.messages.with("trust-removed", &[("list", &list)]);
-    context.ui.result(&format!("{text}\n"), &json!({"removed": {"issuer": arguments.issuer}}));
+    let text = context.ui.messages.format("trust-removed", &[("list", &list)]);
+    context.ui.print_result(&format!("{text}\n"), &json!({"removed": {"issuer": arguments.issuer}}));
     Ok(())
 }
 
 fn title(ui: &Ui, held: &TrustList) -> String {
     format!(
         "{}  {}, {}",
-        parties::known_name(ui, "", held.list()),
+        parties::known_name(ui, "", held.list_id()),
         held.contents().sequence,
         day::format_end(held.valid_until())
     )
@@ -124,7 +127,7 @@ fn title(ui: &Ui, held: &TrustList) -> String {
 fn failed_lines(context: &CommandContext, held: &TrustList) -> String {
     let line = |(operator, problem): (&str, &Problem)| {
         let (operator, why) = (parties::known_name(&context.ui, "", operator), sanitise(&problem.to_string()));
-        format!("\n{}", context.ui.messages.with("trust-failed-proof", &[("operator", &operator), ("why", &why)]))
+        format!("\n{}", context.ui.messages.format("trust-failed-proof", &[("operator", &operator), ("why", &why)]))
     };
     held.failed_proofs().map(line).collect()
 }
@@ -132,9 +135,9 @@ fn failed_lines(context: &CommandContext, held: &TrustList) -> String {
 /// Returns one line about the timestamp of a list that names timestamp signers; otherwise an empty string.
 fn timestamp_line(context: &CommandContext, held: &TrustList) -> String {
     let messages = &context.ui.messages;
-    match held.fresh_until() {
-        _ if !held.has_timestamps() => String::new(),
-        Some(until) => format!("\n{}", messages.with("trust-timestamp", &[("day", &day::format_end(until))])),
+    match held.timestamp_valid_until() {
+        _ if !held.names_timestamp_signers() => String::new(),
+        Some(until) => format!("\n{}", messages.format("trust-timestamp", &[("day", &day::format_end(until))])),
         None => format!("\n{}", messages.text("trust-timestamp-none")),
     }
 }
@@ -149,12 +152,12 @@ fn failed_proofs(held: &TrustList) -> Value {
     held.failed_proofs().map(one).collect()
 }
 
-fn described(held: &TrustList) -> Value {
+fn list_json(held: &TrustList) -> Value {
     json!({
-        "issuer": held.list(), "sequence": held.contents().sequence, "digest": held.digest(),
+        "issuer": held.list_id(), "sequence": held.contents().sequence, "digest": held.digest(),
         "valid_until": held.valid_until().to_string(), "signed_by": held.signed_by().collect::<Vec<_>>(),
         "failed_proofs": failed_proofs(held),
-        "timestamp_until": held.fresh_until().map(|until| until.to_string()),
+        "timestamp_until": held.timestamp_valid_until().map(|until| until.to_string()),
         "issuers": held.contents().issuers.len(), "registrars": held.contents().registrars.len(),
     })
 }

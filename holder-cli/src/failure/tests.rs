@@ -13,8 +13,8 @@ use crate::ui::messages::Language;
 fn three_lines_and_one_object() {
     let failure = Failure::new(
         FailureReason::Program("a_reason"),
-        Sentence::id("error-wrong-passphrase"),
-        Sentence::id("hint-again"),
+        Sentence::new("error-wrong-passphrase"),
+        Sentence::new("hint-again"),
     );
     let text = failure.text(&LocalizedMessages::new(Language::En));
     let lines: Vec<&str> = text.lines().collect();
@@ -26,22 +26,25 @@ fn three_lines_and_one_object() {
 
 #[test]
 fn a_status_keeps_its_reason_and_loses_its_control_characters() {
-    let doing = || Sentence::id("error-service-redeem");
+    let doing = || Sentence::new("error-service-redeem");
     let mut details = ErrorDetails::new();
     details.set_error_info("INVALID_GRANT", "carnet", std::collections::HashMap::<String, String>::new());
     let status = tonic::Status::with_error_details(tonic::Code::PermissionDenied, "no\u{1b}[31m\u{202e}", details);
-    let failure = from_status(&status, Fault::Issuer, doing());
+    let failure = from_grpc_status(&status, FaultParty::Issuer, doing());
     assert_eq!((failure.reason.as_str(), failure.kind), ("invalid_grant", FailureKind::Permanent));
     let message = failure.message.english();
     assert_eq!(message, "The offer could not be redeemed (no[U+001B][31m[U+202E])");
-    assert_eq!(from_status(&tonic::Status::unavailable("x"), Fault::Issuer, doing()).kind, FailureKind::Temporary);
-    let late = from_status(&tonic::Status::cancelled("Timeout expired"), Fault::Issuer, doing());
+    assert_eq!(
+        from_grpc_status(&tonic::Status::unavailable("x"), FaultParty::Issuer, doing()).kind,
+        FailureKind::Temporary
+    );
+    let late = from_grpc_status(&tonic::Status::cancelled("Timeout expired"), FaultParty::Issuer, doing());
     assert_eq!((late.reason.as_str(), late.kind), ("deadline_exceeded", FailureKind::Temporary));
     let exhausted = |reason: &str| {
         let details =
             ErrorDetails::with_error_info(reason, "carnet", std::collections::HashMap::<String, String>::new());
         let status = tonic::Status::with_error_details(tonic::Code::ResourceExhausted, "x", details);
-        from_status(&status, Fault::Issuer, doing()).kind
+        from_grpc_status(&status, FaultParty::Issuer, doing()).kind
     };
     assert_eq!(
         (exhausted("CALLS_EXHAUSTED"), exhausted("MESSAGE_TOO_LARGE")),
@@ -56,24 +59,24 @@ fn a_failure_names_the_party_at_fault() {
         tonic::Status::with_error_details(code, "x", info)
     };
     for (status, fault) in [
-        (tonic::Status::unavailable("x"), Fault::Network),
-        (tonic::Status::deadline_exceeded("x"), Fault::Network),
-        (tonic::Status::internal("x"), Fault::Asker),
-        (reason(tonic::Code::Unavailable, "STORE_BUSY"), Fault::Asker),
-        (reason(tonic::Code::FailedPrecondition, "REQUEST_EXPIRED"), Fault::Asker),
+        (tonic::Status::unavailable("x"), FaultParty::Network),
+        (tonic::Status::deadline_exceeded("x"), FaultParty::Network),
+        (tonic::Status::internal("x"), FaultParty::Verifier),
+        (reason(tonic::Code::Unavailable, "STORE_BUSY"), FaultParty::Verifier),
+        (reason(tonic::Code::FailedPrecondition, "REQUEST_EXPIRED"), FaultParty::Verifier),
     ] {
-        let failure = from_status(&status, Fault::Asker, Sentence::id("error-service-submit"));
+        let failure = from_grpc_status(&status, FaultParty::Verifier, Sentence::new("error-service-submit"));
         assert_eq!(failure.fault, fault, "{status:?}");
         assert_eq!(failure.json()["error"]["fault"], fault.as_str());
         // An outer use case cannot blame a service for the network.
-        assert_eq!(failure.by(Fault::Issuer).fault == Fault::Network, fault == Fault::Network);
+        assert_eq!(failure.with_fault(FaultParty::Issuer).fault == FaultParty::Network, fault == FaultParty::Network);
     }
-    assert_eq!(Failure::declined(Sentence::id("undone-sent")).fault, Fault::Ours);
+    assert_eq!(Failure::declined(Sentence::new("undone-sent")).fault, FaultParty::Ours);
 }
 
 #[test]
 fn a_failure_is_told_in_the_language_of_the_session_and_to_programs_in_english() {
-    let failure = Failure::not_answered(Sentence::id("undone-sent"));
+    let failure = Failure::not_answered(Sentence::new("undone-sent"));
     let told = |language| failure.text(&LocalizedMessages::new(language));
     let english = told(Language::En);
     assert!(english.starts_with("error: The answer was neither yes nor no; nothing was sent ["));
@@ -171,8 +174,8 @@ fn a_reason_of_this_program_is_none_of_the_wallet_and_every_one_of_the_wallet_is
     assert!(own.len() > 10, "{own:?}");
     for code in own {
         assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
-        assert_eq!(FailureReason::stated(code), FailureReason::Service(code.to_owned()), "a reason of the wallet");
-        assert_eq!(FailureReason::stated(code).fault(), Fault::Ours);
+        assert_eq!(FailureReason::from_code(code), FailureReason::Service(code.to_owned()), "a reason of the wallet");
+        assert_eq!(FailureReason::from_code(code).fault(), FaultParty::Ours);
     }
     for reason in FailureReason::KNOWN {
         let named = format!("FailureReason::{reason:?}");
@@ -185,7 +188,8 @@ fn a_reason_of_this_program_is_none_of_the_wallet_and_every_one_of_the_wallet_is
 
 #[test]
 fn an_offer_that_cannot_be_used_any_more_is_asked_for_again() {
-    let hint = |code: &str| refused(FailureReason::stated(code), Sentence::id("error-service-redeem")).hint.english();
+    let hint =
+        |code: &str| refused(FailureReason::from_code(code), Sentence::new("error-service-redeem")).hint.english();
     for code in ["offer_locked", "offer_already_used", "offer_already_collected", "offer_cancelled", "not_found"] {
         assert_eq!(hint(code), "ask for a new one", "{code}");
     }

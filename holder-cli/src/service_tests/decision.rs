@@ -1,4 +1,4 @@
-use carnet_core::{did::SelfContained, format::CredentialFormat};
+use carnet_core::{did::SelfContainedResolver, format::CredentialFormat};
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -6,18 +6,18 @@ use crate::{
     answer::tests::{Issuer, NOW},
     arguments::{Arguments, Command},
     clock::CommandClock,
-    commands::present::TerminalHolder,
+    commands::present::TerminalConsent,
     context::CommandContext,
-    failure::{Failure, FailureOutput as _, Translated as _},
-    introduction::{
+    failure::{Failure, FailureOutput as _, Translate as _},
+    request::tests::Asker,
+    verifier_identity::{
         VerifierIdentity,
         tests::{Authority, both, introduce},
     },
-    request::tests::Asker,
     wallet::WalletContents,
 };
 use carnet_spec::Catalogue;
-use carnet_wallet::present::{ConsentDecision, DecidedAnswer, DecisionContext, PresentOptions};
+use carnet_wallet::present::{ConsentDecision, DecidedAnswer, DecisionContext, PresentationOptions};
 
 /// Wallet with one qualification and a verifier with some registered claims; without a terminal.
 struct DecisionScene {
@@ -50,19 +50,19 @@ impl DecisionScene {
         let Command::Present(arguments) = command else { panic!("another command") };
         let context = CommandContext::new(global, CommandClock::system());
         let request = self.asker.request().unwrap();
-        let introduction = VerifierIdentity::read(&request, &self.contents, NOW, &SelfContained);
+        let introduction = VerifierIdentity::from_request(&request, &self.contents, NOW, &SelfContainedResolver);
         let (withhold, approve) = (&arguments.withhold, &arguments.approve);
         let decision = DecisionContext {
             now: &|| NOW,
-            options: PresentOptions { only: &[], withhold, approve },
+            options: PresentationOptions { allowed_ids: &[], withheld_names: withhold, approved_names: approve },
             contents: &self.contents,
             catalogue: &self.catalogue,
-            pointer: &self.asker.pointer,
+            link: &self.asker.pointer,
             request: &request,
-            introduction: &introduction,
-            only: &[],
+            verifier: &introduction,
+            allowed_credentials: &[],
         };
-        decision.decide(&TerminalHolder { ui: &context.ui, arguments: &arguments })
+        decision.decide(&TerminalConsent { ui: &context.ui, arguments: &arguments })
     }
 
     /// Returns the reason for which nothing is sent.
@@ -74,9 +74,9 @@ impl DecisionScene {
     fn would_go(&self, options: &[&str]) -> (Vec<String>, String) {
         let decided = self.decide(options).unwrap();
         let (parts, word) = decided.outcome.unwrap();
-        let ConsentDecision::Missing(failure) = word else { panic!("nobody said yes") };
+        let ConsentDecision::NotObtained(failure) = word else { panic!("nobody said yes") };
         assert_eq!(failure.reason, "approval_needed");
-        (parts.into_iter().flat_map(|part| part.paths).collect(), decided.digest)
+        (parts.into_iter().flat_map(|part| part.disclosed_paths).collect(), decided.digest)
     }
 }
 
@@ -95,7 +95,7 @@ fn what_is_within_a_registration_goes_with_one_yes() {
     let yes = scene.decide(&["--yes", &digest]).unwrap().outcome.unwrap().1;
     assert!(matches!(yes, ConsentDecision::Yes));
     let other = scene.decide(&["--yes", "x"]).unwrap().outcome.unwrap().1;
-    assert!(matches!(other, ConsentDecision::Missing(failure) if failure.reason == "approval_mismatch"));
+    assert!(matches!(other, ConsentDecision::NotObtained(failure) if failure.reason == "approval_mismatch"));
 }
 
 #[test]
@@ -274,22 +274,22 @@ fn a_request_that_needs_nothing_gets_nothing() {
 /// An archive of the lists could link it with another copy, so consent to the request does not cover it.
 #[test]
 fn a_marked_copy_goes_only_where_the_owner_says_so_and_a_copy_without_a_mark_needs_no_word() {
-    use crate::wallet::standing::{CachedStatus, CopyState};
+    use crate::wallet::cached_status::{CachedStatus, CopyState};
     let mut scene = DecisionScene::new(Some(both()));
     let (_, digest) = scene.would_go(&[]);
     let word = |scene: &DecisionScene, options: &[&str]| scene.decide(options).unwrap().outcome.unwrap().1;
     assert!(matches!(word(&scene, &["--yes", &digest]), ConsentDecision::Yes));
     // As long as there is an unmarked copy, that one is used.
     let mark = |scene: &mut DecisionScene, number: usize| {
-        let standing = CachedStatus { replace: true, ..CachedStatus::of(CopyState::Valid, NOW) };
-        scene.contents.credentials[0].copies[number].standing = Some(standing);
+        let standing = CachedStatus { should_replace: true, ..CachedStatus::new(CopyState::Valid, NOW) };
+        scene.contents.credentials[0].copies[number].status = Some(standing);
     };
     mark(&mut scene, 0);
     let (_, digest) = scene.would_go(&[]);
     assert!(matches!(word(&scene, &["--yes", &digest]), ConsentDecision::Yes));
     mark(&mut scene, 1);
     let (_, digest) = scene.would_go(&[]);
-    let ConsentDecision::Missing(refused) = word(&scene, &["--yes", &digest]) else { panic!("it goes") };
+    let ConsentDecision::NotObtained(refused) = word(&scene, &["--yes", &digest]) else { panic!("it goes") };
     assert_eq!(refused.reason, "copy_marked");
     assert!(
         refused.hint.english().contains("carnet refresh") && refused.hint.english().contains("--show-marked"),
@@ -297,6 +297,6 @@ fn a_marked_copy_goes_only_where_the_owner_says_so_and_a_copy_without_a_mark_nee
     );
     assert!(matches!(word(&scene, &["--yes", &digest, "--show-marked"]), ConsentDecision::Yes));
     // The option approves nothing else.
-    let ConsentDecision::Missing(refused) = word(&scene, &["--show-marked"]) else { panic!("it goes") };
+    let ConsentDecision::NotObtained(refused) = word(&scene, &["--show-marked"]) else { panic!("it goes") };
     assert_eq!(refused.reason, "approval_needed");
 }

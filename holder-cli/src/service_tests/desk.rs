@@ -31,12 +31,12 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     answer::tests::{self as issuing, NOW},
-    arguments::{Global, Receive},
+    arguments::{GlobalOptions, Receive},
     clock::CommandClock,
     commands::receive,
     context::CommandContext,
     failure::Failure,
-    wallet::{EntryKind, WalletContents, WalletFile, file::LEAST_WORK_FACTOR},
+    wallet::{LogEntryKind, WalletContents, WalletFile, file::MIN_WORK_FACTOR},
 };
 
 pub(super) const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
@@ -486,8 +486,8 @@ impl Scene {
         link.query_pairs_mut().append_pair("credential_offer", &offer.to_string());
         let clock = desk.clock.clone();
         let clock = CommandClock::from_fn(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)));
-        let context = CommandContext::new(Global::unattended(&wallet, passphrase), clock);
-        WalletFile::create(&wallet, context.passphrases.initial().unwrap(), LEAST_WORK_FACTOR).unwrap();
+        let context = CommandContext::new(GlobalOptions::unattended(&wallet, passphrase), clock);
+        WalletFile::create(&wallet, context.passphrases.read_initial().unwrap(), MIN_WORK_FACTOR).unwrap();
         Self { folder, desk, context, offer: link.to_string() }
     }
 
@@ -522,7 +522,7 @@ impl Scene {
     pub(super) fn has_received(&self) {
         let contents = self.contents();
         assert_eq!(contents.credentials.iter().map(|held| held.copies.len()).collect::<Vec<_>>(), [3]);
-        assert!(contents.pending.is_empty());
+        assert!(contents.pending_issuances.is_empty());
         assert_eq!(self.record(|record| record.events.clone()), [NotificationEvent::CredentialAccepted as i32]);
     }
 
@@ -530,8 +530,8 @@ impl Scene {
     #[track_caller]
     pub(super) fn has_given_up(&self, reason: &str) {
         let contents = self.contents();
-        assert!(contents.credentials.is_empty() && contents.pending.is_empty());
-        let last = contents.log.last().unwrap();
-        assert_eq!((last.kind, last.reason.as_str()), (EntryKind::ReceiveFailed, reason));
+        assert!(contents.credentials.is_empty() && contents.pending_issuances.is_empty());
+        let last = contents.log.newest().unwrap();
+        assert_eq!((last.kind, last.reason.as_str()), (LogEntryKind::ReceiveFailed, reason));
     }
 }

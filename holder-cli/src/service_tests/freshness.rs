@@ -7,9 +7,9 @@ use crate::{
     commands,
     failure::{DataSafety, Failure, FailureKind},
     service_tests::desk::{Scene, Word},
-    wallet::{CredentialCopy, HolderKey, standing::CopyState as State},
+    wallet::{CredentialCopy, HolderKey, cached_status::CopyState as State},
 };
-use carnet_wallet::freshness::schedule_next;
+use carnet_wallet::freshness::schedule_refresh;
 
 /// Start of the epoch that contains [`NOW`].
 const EPOCH: Timestamp = NOW.plus(-7_200);
@@ -26,7 +26,7 @@ async fn refreshed(scene: &Scene, when_due: bool) -> Result<(), Failure> {
 }
 
 fn confirmed(scene: &Scene, now: Timestamp) -> usize {
-    scene.contents().credentials[0].confirmed_copies(now).0
+    scene.contents().credentials[0].count_confirmed_copies(now).0
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,8 +34,8 @@ async fn all_copies_are_asked_for_in_one_call_and_confirmed_alike() {
     let scene = received([]).await;
     let mut wallet = scene.context.wallet.open().unwrap();
     // A shown copy is asked for like the others; one of which only the key is left cannot be.
-    wallet.contents.credentials[0].copies[0].shown_to.push("asker".to_owned());
-    wallet.contents.credentials[0].copies.push(CredentialCopy::new(String::new(), HolderKey::draw()));
+    wallet.contents.credentials[0].copies[0].presented_to.push("asker".to_owned());
+    wallet.contents.credentials[0].copies.push(CredentialCopy::new(String::new(), HolderKey::generate()));
     wallet.save().unwrap();
     drop(wallet);
     scene.set_clock(NOW.plus(2_000));
@@ -47,12 +47,12 @@ async fn all_copies_are_asked_for_in_one_call_and_confirmed_alike() {
     let copies = &contents.credentials[0].copies;
     let times: std::collections::BTreeSet<_> = copies
         .iter()
-        .filter_map(|copy| copy.fresh(NOW.plus(2_000)))
+        .filter_map(|copy| copy.current_statements(NOW.plus(2_000)))
         .map(|statement| (statement.since, statement.until))
         .collect();
     assert_eq!(times.into_iter().collect::<Vec<_>>(), [(EPOCH, EPOCH.plus(86_400))]);
-    assert!(copies[3].standing.is_none());
-    assert_eq!(contents.credentials[0].confirmed_copies(NOW.plus(2_000)), (2, Some(EPOCH.plus(86_400))));
+    assert!(copies[3].status.is_none());
+    assert_eq!(contents.credentials[0].count_confirmed_copies(NOW.plus(2_000)), (2, Some(EPOCH.plus(86_400))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +78,7 @@ async fn what_does_not_hold_is_not_stored() {
         let refused = refreshed(&scene, false).await.unwrap_err();
         assert_eq!((refused.reason.as_str(), refused.safety), (reason, DataSafety::Untouched));
         scene.desk.record.lock().unwrap().freshness_seconds = None;
-        assert!(scene.contents().credentials[0].copies.iter().all(|copy| copy.standing.is_none()));
+        assert!(scene.contents().credentials[0].copies.iter().all(|copy| copy.status.is_none()));
         refreshed(&scene, false).await.unwrap();
         assert_eq!(confirmed(&scene, NOW), 3);
     }
@@ -136,7 +136,7 @@ async fn a_statement_is_used_until_shortly_before_its_end_and_then_erased() {
     scene.desk.record.lock().unwrap().words.push_back(Word::Lost);
     refreshed(&scene, false).await.unwrap_err();
     let contents = scene.contents();
-    let kept = |copy: &CredentialCopy| copy.standing.as_ref().is_some_and(|standing| standing.statement.is_some());
+    let kept = |copy: &CredentialCopy| copy.status.as_ref().is_some_and(|standing| standing.statement.is_some());
     assert!(!contents.credentials[0].copies.iter().any(kept), "erased though no new one came");
 }
 
@@ -155,7 +155,7 @@ async fn when_nobody_says_when_the_time_is_drawn() {
     let mut contents = scene.contents();
     let times: std::collections::BTreeSet<_> = (0..40)
         .map(|_| {
-            schedule_next(&mut contents, drawn);
+            schedule_refresh(&mut contents, drawn);
             contents.refresh_after
         })
         .collect();
@@ -189,7 +189,7 @@ async fn an_issuer_that_knows_no_handles_is_asked_nothing() {
 async fn copies_that_were_marked_are_discarded_for_new_ones_and_the_owner_reads_why() {
     let scene = received([Word::Outdated]).await;
     let mut wallet = scene.context.wallet.open().unwrap();
-    wallet.contents.credentials[0].copies[0].shown_to.push("asker".to_owned());
+    wallet.contents.credentials[0].copies[0].presented_to.push("asker".to_owned());
     wallet.save().unwrap();
     drop(wallet);
     let before = scene.contents().credentials[0].copies.clone();
@@ -204,7 +204,7 @@ async fn copies_that_were_marked_are_discarded_for_new_ones_and_the_owner_reads_
     }
     assert_eq!(scene.record(|record| (record.shown.len(), record.asked.len())), (1, 2));
     // This issuer says nothing about the new copies.
-    assert!(held.message().is_none());
+    assert!(held.issuer_message().is_none());
     refreshed(&scene, false).await.unwrap();
     assert_eq!(scene.record(|record| record.shown.len()), 1, "once");
 }
@@ -216,7 +216,7 @@ async fn what_is_to_be_replaced_stays_until_there_are_new_copies_and_goes_last()
     assert_eq!(refreshed(&scene, false).await.unwrap_err().reason, "store_busy");
     let held = scene.contents().credentials[0].clone();
     assert!(held.copies.iter().all(|copy| copy.is_presentable() && copy.is_linkable()));
-    assert_eq!(held.message().unwrap().message, "the card was lost");
+    assert_eq!(held.issuer_message().unwrap().message, "the card was lost");
     // `carnet refill` does the same as the next refresh, although there are enough copies.
     commands::refill::run(&scene.context, &crate::arguments::Refill { ids: Vec::new(), all: false }).await.unwrap();
     let held = scene.contents().credentials[0].clone();

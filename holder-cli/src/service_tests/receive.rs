@@ -1,15 +1,15 @@
 use carnet_core::secure::jose::{Jws, KeyRef};
 use carnet_proto::issuer::v1::NotificationEvent;
 
-use carnet_wallet::receive::resume;
+use carnet_wallet::receive::resume_issuances;
 use serde_json::json;
 
 use super::desk::{CONFIGURATION, Fate, Scene};
 use crate::{
     answer::tests::NOW,
-    collect::sign_proofs,
-    failure::{DataSafety, FailureKind, Translated as _},
-    wallet::{CollectionStage, PendingCollection},
+    failure::{DataSafety, FailureKind, Translate as _},
+    issuance::sign_proofs,
+    wallet::{IssuanceStage, PendingIssuance},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,7 +21,7 @@ async fn a_lost_answer_is_asked_for_again_by_the_same_call() {
             let lost = if attempt == 1 { scene.receive().await } else { scene.run(again).await }.unwrap_err();
             assert_eq!((lost.kind, lost.safety), (FailureKind::Temporary, DataSafety::Stored), "{lost:?}");
             assert!(lost.hint.english().contains("--resume"));
-            assert_eq!(scene.contents().pending.len(), 1);
+            assert_eq!(scene.contents().pending_issuances.len(), 1);
         }
         scene.run(again).await.unwrap();
         scene.has_received();
@@ -51,33 +51,33 @@ async fn proofs_are_of_when_they_are_made_however_long_the_owner_thinks() {
 async fn an_answer_that_could_not_be_stored_can_be_had_again() {
     let scene = Scene::set([]).await;
     let mut wallet = scene.context.wallet.open().unwrap();
-    let keys = crate::collect::generate_keys(3);
+    let keys = crate::issuance::generate_keys(3);
     let proofs = sign_proofs(&keys, scene.desk.issuer.did.as_str(), "nonce", NOW).unwrap();
     let endpoint = crate::offer::ReceivedOffer::parse(&scene.offer).unwrap().endpoint;
-    let pending = PendingCollection {
-        wire: carnet_wallet::wire::Wire::Grpc,
-        offer: "o".to_owned(),
+    let pending = PendingIssuance {
+        protocol: carnet_wallet::protocol::ServiceProtocol::Grpc,
+        offer_digest: "o".to_owned(),
         endpoint: endpoint.clone(),
         issuer: scene.desk.issuer.did.to_string(),
         configuration_id: CONFIGURATION.to_owned(),
         access_token: crate::wallet::contents::WalletSecret::new("token".to_owned()),
         keys,
-        since: NOW,
-        stage: CollectionStage::Asked { proofs, until: NOW.plus(300) },
-        renews: None,
+        started_at: NOW,
+        stage: IssuanceStage::Requested { proofs, until: NOW.plus(300) },
+        renewed_id: None,
         redemption: None,
         valid_until: None,
     };
-    wallet.contents.pending.push(pending);
+    wallet.contents.pending_issuances.push(pending);
     wallet.save().unwrap();
     let folder = scene.folder.path().to_owned();
     // The folder is renamed under the open wallet, so that it cannot be written.
     let elsewhere = folder.with_extension("elsewhere");
     std::fs::rename(&folder, &elsewhere).unwrap();
     let catalogue = scene.context.catalogue().unwrap();
-    let unstored = resume(&scene.context, &catalogue, &mut wallet, None).await.unwrap().failure.unwrap();
+    let unstored = resume_issuances(&scene.context, &catalogue, &mut wallet, None).await.unwrap().failure.unwrap();
     assert_eq!((unstored.reason.as_str(), unstored.kind), ("wallet_unwritable", FailureKind::Temporary));
-    assert!(wallet.contents.credentials.is_empty() && wallet.contents.pending.len() == 1);
+    assert!(wallet.contents.credentials.is_empty() && wallet.contents.pending_issuances.len() == 1);
     assert!(scene.record(|record| record.events.is_empty()), "the issuer keeps its answer until it is told");
     drop(wallet);
     std::fs::rename(&elsewhere, &folder).unwrap();
@@ -133,7 +133,7 @@ async fn what_is_deferred_outlives_its_token() {
     let scene = Scene::set([Fate::Lost, Fate::Deferred]).await;
     scene.receive().await.unwrap_err();
     assert_eq!(scene.receive().await.unwrap_err().reason, "not_ready");
-    assert!(matches!(scene.contents().pending[0].stage, CollectionStage::Deferred { .. }));
+    assert!(matches!(scene.contents().pending_issuances[0].stage, IssuanceStage::Deferred { .. }));
     scene.set_clock(NOW.plus(29 * 86_400));
     scene.receive().await.unwrap();
     scene.has_received();
@@ -143,7 +143,7 @@ async fn what_is_deferred_outlives_its_token() {
 /// Removes the redemption data from the file, as in records of earlier versions.
 fn forget_redemption(scene: &Scene) {
     let mut wallet = scene.context.wallet.open().unwrap();
-    for pending in &mut wallet.contents.pending {
+    for pending in &mut wallet.contents.pending_issuances {
         pending.redemption = None;
     }
     wallet.save().unwrap();
@@ -181,7 +181,7 @@ async fn a_redemption_whose_answer_was_lost_is_repeated_with_the_verifier_that_w
         let lost = scene.receive().await.unwrap_err();
         assert_eq!((lost.kind, lost.safety), (FailureKind::Temporary, DataSafety::Stored), "{lost:?}");
         assert!(lost.hint.english().contains("--resume"));
-        assert!(matches!(scene.contents().pending[0].stage, CollectionStage::Redeeming { .. }));
+        assert!(matches!(scene.contents().pending_issuances[0].stage, IssuanceStage::Redeeming { .. }));
         let again = by_offer.then_some(scene.offer.as_str());
         scene.run(again).await.unwrap_err();
         // However long it takes: the issuer decides when the offer ends.
@@ -205,7 +205,7 @@ async fn copies_that_were_lost_are_asked_for_with_the_same_proofs_under_the_toke
     scene.desk.record.lock().unwrap().repeatable = true;
     scene.receive().await.unwrap_err();
     // Nothing was written between redemption and receipt: the record from before is enough.
-    assert!(matches!(scene.contents().pending[0].stage, CollectionStage::Redeeming { .. }));
+    assert!(matches!(scene.contents().pending_issuances[0].stage, IssuanceStage::Redeeming { .. }));
     scene.set_clock(NOW.plus(3 * 86_400));
     scene.resume().await.unwrap();
     scene.has_received();
@@ -238,7 +238,7 @@ async fn an_offer_that_is_refused_leaves_no_record() {
     scene.desk.record.lock().unwrap().redeeming = [Fate::Refused("INVALID_GRANT")].into();
     let refused = scene.receive().await.unwrap_err();
     assert_eq!((refused.reason.as_str(), refused.safety), ("invalid_grant", DataSafety::Untouched));
-    assert!(scene.contents().pending.is_empty() && scene.contents().log.last().is_none());
+    assert!(scene.contents().pending_issuances.is_empty() && scene.contents().log.newest().is_none());
     // The PIN may have been wrong: the same offer can be tried again at once.
     scene.receive().await.unwrap();
     scene.has_received();

@@ -2,7 +2,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{epoch::Epoch, format::CredentialFormat, keys::Signer as _, secure::sd_jwt::SdJwt};
 use carnet_proto::issuer::v1::NotificationEvent;
 
-use carnet_wallet::upkeep::refill_if_low;
+use carnet_wallet::automatic_refill::refill_if_low;
 
 use crate::{
     answer::tests::{self as issuing, NOW},
@@ -21,7 +21,7 @@ async fn received(shown: usize, fates: impl IntoIterator<Item = Fate>) -> Scene 
     scene.desk.record.lock().unwrap().events.clear();
     let mut wallet = scene.context.wallet.open().unwrap();
     for copy in wallet.contents.credentials[0].copies.iter_mut().take(shown) {
-        copy.shown_to.push("asker".to_owned());
+        copy.presented_to.push("asker".to_owned());
     }
     wallet.save().unwrap();
     scene
@@ -47,15 +47,15 @@ async fn what_runs_low_is_refilled_with_a_copy_that_was_seen() {
     let contents = scene.contents();
     assert_eq!(counts(&contents), (6, 4));
     let held = &contents.credentials[0];
-    assert!(!held.needs_refill() && held.low_water <= 2);
+    assert!(!held.needs_refill() && held.refill_threshold <= 2);
     assert_eq!((held.id.as_str(), held.valid_until), (before.id.as_str(), before.valid_until));
     // A copy that a verifier has seen is presented; no fresh one is used up.
     let shown = scene.record(|record| record.shown[0].clone());
     assert!(before.copies.iter().take(2).any(|copy| shown.starts_with(&*copy.credential.text())));
     // The new copies have commitments and keys of their own, and the issuer is notified.
-    assert!(held.copies.iter().all(|copy| copy.commitments.len() == 3 && copy.opened.is_empty()));
+    assert!(held.copies.iter().all(|copy| copy.commitments.len() == 3 && copy.proved_thresholds.is_empty()));
     let keys: std::collections::BTreeSet<_> =
-        held.copies.iter().map(|copy| copy.key.open().map(|key| key.to_bytes().to_vec()).unwrap()).collect();
+        held.copies.iter().map(|copy| copy.key.decode().map(|key| key.to_bytes().to_vec()).unwrap()).collect();
     assert_eq!(keys.len(), 6);
     assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialAccepted as i32]);
     // Nothing runs low now, so the issuer is not called.
@@ -98,7 +98,7 @@ async fn a_fresh_copy_is_spent_once_if_there_is_no_other() {
     let contents = scene.contents();
     let spent: Vec<_> = contents.credentials[0].copies.iter().filter(|copy| !copy.is_unused()).collect();
     assert_eq!(spent.len(), 1);
-    assert_eq!(spent[0].shown_to, [scene.desk.issuer.did.to_string()]);
+    assert_eq!(spent[0].presented_to, [scene.desk.issuer.did.to_string()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,7 +265,7 @@ async fn after_a_showing_only_what_runs_low_is_refilled_and_a_failure_is_no_fail
     let mut wallet = scene.context.wallet.open().unwrap();
     refill_if_low(&scene.context, &mut wallet).await;
     assert_eq!(counts(&wallet.contents), (3, 2), "two are left, and it is low at one");
-    wallet.contents.credentials[0].copies[1].shown_to.push("asker".to_owned());
+    wallet.contents.credentials[0].copies[1].presented_to.push("asker".to_owned());
     scene.desk.record.lock().unwrap().fates.push_back(Fate::Refused("COPY_UNKNOWN"));
     refill_if_low(&scene.context, &mut wallet).await;
     assert_eq!(counts(&wallet.contents), (3, 1));

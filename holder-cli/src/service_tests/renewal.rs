@@ -4,9 +4,9 @@ use crate::{
     answer::tests::NOW,
     arguments::Renew,
     commands,
-    failure::{DataSafety, Failure, FailureKind, Translated as _},
+    failure::{DataSafety, Failure, FailureKind, Translate as _},
     service_tests::desk::{Fate, Scene, Word},
-    wallet::EntryKind,
+    wallet::LogEntryKind,
 };
 
 const DAY: i64 = 86_400;
@@ -16,7 +16,7 @@ async fn near_the_end(fates: impl IntoIterator<Item = Fate>) -> Scene {
     let scene = Scene::set([]).await;
     scene.receive().await.unwrap();
     let mut wallet = scene.context.wallet.open().unwrap();
-    wallet.contents.credentials[0].copies[0].shown_to.push("asker".to_owned());
+    wallet.contents.credentials[0].copies[0].presented_to.push("asker".to_owned());
     wallet.save().unwrap();
     drop(wallet);
     scene.set_clock(NOW.plus(356 * DAY));
@@ -41,11 +41,13 @@ fn is_renewed(scene: &Scene) {
     // The shown copy keeps its key for its receipt; the fresh ones are deleted.
     assert_eq!((held.copies.len(), held.unused_copies()), (4, 3));
     assert!(
-        !held.copies[0].is_presentable() && held.copies[0].shown_to == ["asker"] && held.copies[0].key.open().is_ok()
+        !held.copies[0].is_presentable()
+            && held.copies[0].presented_to == ["asker"]
+            && held.copies[0].key.decode().is_ok()
     );
-    assert!(contents.pending.is_empty());
-    let last = contents.log.last().unwrap();
-    assert_eq!((last.kind, last.parts[0].id.as_str()), (EntryKind::Received, held.id.as_str()));
+    assert!(contents.pending_issuances.is_empty());
+    let last = contents.log.newest().unwrap();
+    assert_eq!((last.kind, last.credentials[0].id.as_str()), (LogEntryKind::Received, held.id.as_str()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +70,7 @@ async fn what_needs_approval_is_waited_for_and_asked_for_once() {
     let scene = near_the_end([Fate::Deferred]).await;
     let before = scene.contents().credentials[0].clone();
     renewed(&scene, &[]).await.unwrap();
-    assert_eq!(scene.contents().pending.len(), 1);
+    assert_eq!(scene.contents().pending_issuances.len(), 1);
     let again = renewed(&scene, &[]).await.unwrap_err();
     assert_eq!((again.reason.as_str(), again.kind), ("renewal_waiting", FailureKind::Temporary));
     assert_eq!(scene.record(|record| record.shown.len()), 1);
@@ -89,8 +91,8 @@ async fn a_no_ends_the_waiting_and_leaves_what_there_is() {
         let refused = scene.resume().await.unwrap_err();
         assert_eq!((refused.reason.as_str(), refused.kind), (reason.to_lowercase().as_str(), FailureKind::Permanent));
         let contents = scene.contents();
-        assert!(contents.pending.is_empty());
-        assert_eq!(contents.log.last().unwrap().reason, reason.to_lowercase());
+        assert!(contents.pending_issuances.is_empty());
+        assert_eq!(contents.log.newest().unwrap().reason, reason.to_lowercase());
         assert_eq!(serde_json::to_string(&contents.credentials).unwrap(), before);
         renewed(&scene, &[]).await.unwrap();
         is_renewed(&scene);

@@ -11,39 +11,39 @@ use super::{messages::LocalizedMessages, sanitise::sanitise};
 use crate::answer::bound_text;
 
 /// Labels of one credential type in the holder's language. For a type outside the catalogue, the technical names.
-pub(crate) struct Labels<'a> {
+pub(crate) struct TypeLabels<'a> {
     display: Option<&'a DisplayTexts>,
     type_name: &'a str,
     messages: &'a LocalizedMessages,
 }
 
-impl<'a> Labels<'a> {
+impl<'a> TypeLabels<'a> {
     pub(crate) fn new(catalogue: &'a Catalogue, type_name: &'a str, messages: &'a LocalizedMessages) -> Self {
-        let display = catalogue.credential_type(type_name).map(|known| known.display(messages.language().tag()));
+        let display = catalogue.credential_type(type_name).map(|known| known.display_texts(messages.language().tag()));
         Self { display, type_name, messages }
     }
 
     /// Returns the name of the credential type. One that the catalogue does not have is marked as such, so that
     /// what its issuer calls it cannot pass for a type of the catalogue.
-    pub(crate) fn document(&self) -> String {
+    pub(crate) fn type_label(&self) -> String {
         match self.display {
             Some(display) => sanitise(&display.name),
-            None => self.messages.with("document-unknown", &[("type", &sanitise(self.type_name))]),
+            None => self.messages.format("document-unknown", &[("type", &sanitise(self.type_name))]),
         }
     }
 
     /// Returns the label of a claim, by its path below the subject; the path itself if the type has no label for it.
-    pub(crate) fn claim(&self, path: &str) -> String {
-        self.display.and_then(|display| display.label(path)).map_or_else(|| sanitise(path), sanitise)
+    pub(crate) fn claim_label(&self, path: &str) -> String {
+        self.display.and_then(|display| display.claim_label(path)).map_or_else(|| sanitise(path), sanitise)
     }
 
     /// Describes a threshold with a remark that the exact value stays hidden.
-    pub(crate) fn threshold(&self, threshold: &Threshold) -> String {
+    pub(crate) fn threshold_text(&self, threshold: &Threshold) -> String {
         self.side("threshold", threshold)
     }
 
     /// Describes a threshold without a remark about the hidden value.
-    pub(crate) fn bound(&self, threshold: &Threshold) -> String {
+    pub(crate) fn bound_label(&self, threshold: &Threshold) -> String {
         self.side("bound", threshold)
     }
 
@@ -53,8 +53,8 @@ impl<'a> Labels<'a> {
         match &implied.threshold {
             Some(threshold) => self.side("concluded", threshold),
             None => {
-                let values: Vec<String> = implied.values.iter().map(|value| self.value(path, value)).collect();
-                self.messages.with("concluded-values", &[("values", &values.join("; "))])
+                let values: Vec<String> = implied.values.iter().map(|value| self.value_text(path, value)).collect();
+                self.messages.format("concluded-values", &[("values", &values.join("; "))])
             }
         }
     }
@@ -66,24 +66,24 @@ impl<'a> Labels<'a> {
             Direction::AtLeast => "at-least",
             Direction::AtMost => "at-most",
         };
-        self.messages.with(&format!("{what}-{form}-{direction}"), &[("bound", &sanitise(&bound_text(threshold)))])
+        self.messages.format(&format!("{what}-{form}-{direction}"), &[("bound", &sanitise(&bound_text(threshold)))])
     }
 
     /// Formats a claim value. `path` is that of the claim below the subject, by which labels of known values are found.
-    pub(crate) fn value(&self, path: &str, value: &Value) -> String {
+    pub(crate) fn value_text(&self, path: &str, value: &Value) -> String {
         match value {
             Value::Bool(true) => self.messages.text("answer-yes"),
             Value::Bool(false) => self.messages.text("answer-no"),
             Value::String(text) => {
-                let known = self.display.and_then(|display| display.value(path, text));
+                let known = self.display.and_then(|display| display.value_text(path, text));
                 sanitise(known.unwrap_or(text))
             }
-            Value::Array(items) => items.iter().map(|item| self.value(path, item)).collect::<Vec<_>>().join("; "),
+            Value::Array(items) => items.iter().map(|item| self.value_text(path, item)).collect::<Vec<_>>().join("; "),
             Value::Object(members) => members
                 .iter()
                 .map(|(name, value)| {
                     let path = format!("{path}.{name}");
-                    format!("{}: {}", self.claim(&path), self.value(&path, value))
+                    format!("{}: {}", self.claim_label(&path), self.value_text(&path, value))
                 })
                 .collect::<Vec<_>>()
                 .join(", "),

@@ -73,7 +73,7 @@ pub(crate) struct LocalizedMessages {
 impl LocalizedMessages {
     /// Loads the messages of a language.
     pub(crate) fn new(language: Language) -> Self {
-        let bundles = [language, Language::En].into_iter().map(bundle).collect();
+        let bundles = [language, Language::En].into_iter().map(load_bundle).collect();
         Self { language, bundles }
     }
 
@@ -83,18 +83,18 @@ impl LocalizedMessages {
 
     /// Returns the message with an id, which has no arguments; the id itself if there is no such message.
     pub(crate) fn text(&self, id: &str) -> String {
-        self.with(id, &[])
+        self.format(id, &[])
     }
 
     /// Returns a line that lists the checks that were skipped for new copies, by their names; empty if there are none.
-    pub(crate) fn unchecked<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
+    pub(crate) fn skipped_checks_text<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
         let words: Vec<String> = names.map(|name| self.text(&format!("unchecked-{name}"))).collect();
         if words.is_empty() { String::new() } else { format!("  {} {}\n", self.text("unchecked"), words.join("; ")) }
     }
 
     /// Returns the message with an id and arguments; the id itself if there is no such message. Untrusted arguments
     /// must be sanitised before.
-    pub(crate) fn with(&self, id: &str, arguments: &[(&str, &str)]) -> String {
+    pub(crate) fn format(&self, id: &str, arguments: &[(&str, &str)]) -> String {
         let mut args = FluentArgs::new();
         for (name, value) in arguments {
             args.set(*name, *value);
@@ -112,7 +112,7 @@ impl LocalizedMessages {
     }
 }
 
-fn bundle(language: Language) -> FluentBundle<FluentResource> {
+fn load_bundle(language: Language) -> FluentBundle<FluentResource> {
     let mut bundle = FluentBundle::default();
     // Isolating marks are invisible controls that some terminals show as boxes; untrusted values are on lines of their
     // own.
@@ -207,9 +207,9 @@ mod tests {
         for language in Language::ALL {
             let messages = LocalizedMessages::new(language);
             let names = ["form", "signing_key", "status_lists", "valid_from", "valid_until"];
-            let line = messages.unchecked(names.into_iter());
+            let line = messages.skipped_checks_text(names.into_iter());
             assert!(line.ends_with('\n') && !line.contains("unchecked"), "{line}");
-            assert!(messages.unchecked(std::iter::empty()).is_empty());
+            assert!(messages.skipped_checks_text(std::iter::empty()).is_empty());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use carnet_console::{Answer, Question, out};
+use carnet_console::{Answer, Question, print};
 use serde_json::Value;
 
 use crate::failure::{Failure, FailureOutput as _, Sentence};
@@ -13,11 +13,11 @@ pub(crate) mod messages;
 pub(crate) mod notices;
 pub(crate) mod parties;
 pub(crate) use carnet_wallet::sanitise;
-pub(crate) mod waiting;
+pub(crate) mod wait_notice;
 pub(crate) mod wrap;
 
 use messages::{Language, LocalizedMessages};
-use waiting::WaitNotice;
+use wait_notice::WaitNotice;
 
 /// Output and input of the program: one JSON object for programs, or text for people.
 pub(crate) struct Ui {
@@ -43,11 +43,11 @@ impl Ui {
         let may_ask = !json && !no_input;
         Self {
             json,
-            ask: may_ask && somebody_reads(input, screen),
+            ask: may_ask && is_interactive(input, screen),
             prompt: may_ask && input,
             bold: !json && colour && screen,
             details: false,
-            columns: carnet_console::columns(),
+            columns: carnet_console::terminal_columns(),
             messages: LocalizedMessages::new(language),
         }
     }
@@ -69,41 +69,41 @@ impl Ui {
     }
 
     /// Formats a text indented by `indent` columns and wrapped to the terminal, with a newline.
-    pub(crate) fn wrapped(&self, indent: usize, text: &str) -> String {
-        wrap::wrapped(text, indent, self.columns)
+    pub(crate) fn format_wrapped(&self, indent: usize, text: &str) -> String {
+        wrap::wrap_indented(text, indent, self.columns)
     }
 
     /// Prints the result of a command: the object with `--json`, otherwise the text.
-    pub(crate) fn result(&self, text: &str, object: &Value) {
-        if self.json { out(format_args!("{object}\n")) } else { out(wrap::wrap_lines(text, self.columns)) }
+    pub(crate) fn print_result(&self, text: &str, object: &Value) {
+        if self.json { print(format_args!("{object}\n")) } else { print(wrap::wrap_lines(text, self.columns)) }
     }
 
     /// Prints text on standard output; nothing with `--json`.
     pub(crate) fn print_text(&self, text: &str) {
         if !self.json {
-            out(wrap::wrap_lines(text, self.columns));
+            print(wrap::wrap_lines(text, self.columns));
         }
     }
 
     /// Prints a note on standard error; nothing with `--json`.
-    pub(crate) fn note(&self, text: &str) {
+    pub(crate) fn print_note(&self, text: &str) {
         if !self.json {
-            carnet_console::note(text);
+            carnet_console::print_error_line(text);
         }
     }
 
     /// Returns the notice shown while calls to a host are slow.
-    pub(crate) fn service_wait(&self, host: &str) -> WaitNotice {
-        self.notice(&self.messages.with("wait-service", &[("host", &sanitise::sanitise(host))]))
+    pub(crate) fn service_notice(&self, host: &str) -> WaitNotice {
+        self.notice(&self.messages.format("wait-service", &[("host", &sanitise::sanitise(host))]))
     }
 
     /// Returns the notice shown while another command has locked the wallet.
-    pub(crate) fn busy_wait(&self) -> WaitNotice {
+    pub(crate) fn lock_notice(&self) -> WaitNotice {
         self.notice(&self.messages.text("wait-busy"))
     }
 
     /// Returns the notice shown while the passphrase is hashed, which happens whenever the wallet is opened or saved.
-    pub(crate) fn wallet_wait(&self) -> WaitNotice {
+    pub(crate) fn wallet_notice(&self) -> WaitNotice {
         self.notice(&self.messages.text("wait-wallet"))
     }
 
@@ -112,11 +112,11 @@ impl Ui {
     }
 
     /// Prints a failure: the object with `--json`, otherwise its lines on standard error.
-    pub(crate) fn failure(&self, failure: &Failure) {
+    pub(crate) fn print_failure(&self, failure: &Failure) {
         if self.json {
-            carnet_console::line(failure.json());
+            carnet_console::print_line(failure.json());
         } else {
-            carnet_console::note(wrap::wrap_lines(failure.text(&self.messages).trim_end(), self.columns));
+            carnet_console::print_error_line(wrap::wrap_lines(failure.text(&self.messages).trim_end(), self.columns));
         }
     }
 
@@ -127,7 +127,7 @@ impl Ui {
             return Answer::Unclear;
         }
         let word = |id: &str| self.messages.text(id);
-        let choices = self.messages.with("answer-choices", &[("question", question)]);
+        let choices = self.messages.format("answer-choices", &[("question", question)]);
         // A space follows.
         let columns = self.columns.map(|columns| columns.saturating_sub(1));
         let question = Question {
@@ -135,9 +135,9 @@ impl Ui {
             language: self.messages.language().tag(),
             yes: &word("answer-yes"),
             no: &word("answer-no"),
-            again: &wrap::wrap_lines(&word("answer-again"), self.columns),
+            retry_prompt: &wrap::wrap_lines(&word("answer-again"), self.columns),
         };
-        question.put(|text| out(text), carnet_console::read_line)
+        question.ask(|text| print(text), carnet_console::read_line)
     }
 
     /// Asks the holder a question. `undone` describes the action that is not taken without a yes.
@@ -155,7 +155,7 @@ impl Ui {
 
 /// Returns whether the person who answers sees the question. If input or output is a file or another program, nobody
 /// has consented.
-const fn somebody_reads(input_is_terminal: bool, screen_is_terminal: bool) -> bool {
+const fn is_interactive(input_is_terminal: bool, screen_is_terminal: bool) -> bool {
     input_is_terminal && screen_is_terminal
 }
 
@@ -168,7 +168,7 @@ mod tests {
         for language in Language::ALL {
             let messages = LocalizedMessages::new(language);
             let (yes, no) = (messages.text("answer-yes"), messages.text("answer-no"));
-            for shown in [messages.with("answer-choices", &[("question", "Q")]), messages.text("answer-again")] {
+            for shown in [messages.format("answer-choices", &[("question", "Q")]), messages.text("answer-again")] {
                 assert!(shown.contains(&yes) && shown.contains(&no), "{language:?}: {shown}");
                 assert!(shown.contains('1') && shown.contains('2'), "{language:?}: {shown}");
             }
@@ -180,7 +180,7 @@ mod tests {
                 "erase-question",
                 "forget-question",
             ] {
-                let question = messages.with(id, &[("claim", "X")]);
+                let question = messages.format(id, &[("claim", "X")]);
                 assert!(!question.contains(&format!("/{no}")) && !question.contains('['), "{language:?}: {question}");
             }
         }
@@ -190,15 +190,15 @@ mod tests {
     fn an_answer_that_nobody_can_give_is_unclear() {
         let ui = Ui::new(false, true, Language::En);
         assert_eq!(ui.ask("Show this?"), Answer::Unclear);
-        let failure = ui.require_yes("Show this?", Sentence::id("undone-sent")).unwrap_err();
+        let failure = ui.require_yes("Show this?", Sentence::new("undone-sent")).unwrap_err();
         assert_eq!(failure.reason, "not_answered");
     }
 
     #[test]
     fn a_question_that_nobody_sees_is_not_asked() {
-        assert!(somebody_reads(true, true));
+        assert!(is_interactive(true, true));
         for (input, screen) in [(true, false), (false, true), (false, false)] {
-            assert!(!somebody_reads(input, screen), "{input} {screen}");
+            assert!(!is_interactive(input, screen), "{input} {screen}");
         }
     }
 }

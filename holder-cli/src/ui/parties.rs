@@ -5,7 +5,7 @@ use carnet_core::did::{Did, DidMethods};
 use super::{Ui, sanitise::sanitise};
 
 /// Returns the DID in a client id with the prefix `decentralized_identifier:`; `None` for other text.
-pub(crate) fn did_of(client_id: &str) -> Option<&str> {
+pub(crate) fn client_id_did(client_id: &str) -> Option<&str> {
     client_id.strip_prefix("decentralized_identifier:")
 }
 
@@ -21,13 +21,13 @@ pub(crate) fn web_site(did: &str) -> Option<String> {
 /// `endpoint`, otherwise the DID. Its self-chosen name `own_name` follows, marked as such; empty: none. With
 /// `--details`, the client id follows.
 pub(crate) fn unregistered_name(ui: &Ui, client_id: &str, endpoint: Option<&str>, own_name: &str) -> String {
-    let did = did_of(client_id).unwrap_or(client_id);
+    let did = client_id_did(client_id).unwrap_or(client_id);
     let host = |endpoint: &str| sanitise(endpoint.split_once("://").map_or(endpoint, |(_, host)| host));
     let host = web_site(did).or_else(|| endpoint.map(host)).unwrap_or_else(|| sanitise(did));
     let said = if own_name.is_empty() {
-        ui.messages.with("asker-unvouched", &[("host", &host)])
+        ui.messages.format("asker-unvouched", &[("host", &host)])
     } else {
-        ui.messages.with("asker-own-name", &[("host", &host), ("name", &sanitise(own_name))])
+        ui.messages.format("asker-own-name", &[("host", &host), ("name", &sanitise(own_name))])
     };
     if ui.details { format!("{said} <{}>", sanitise(client_id)) } else { said }
 }

@@ -19,7 +19,7 @@ pub(crate) fn wrap_lines(text: &str, columns: Option<usize>) -> String {
             continue;
         }
         let said = bare.trim_start_matches(' ');
-        let wrapped = wrapped(said, bare.len().saturating_sub(said.len()), Some(columns));
+        let wrapped = wrap_indented(said, bare.len().saturating_sub(said.len()), Some(columns));
         // A question does not end with a newline.
         lines.push_str(if line.ends_with('\n') { &wrapped } else { wrapped.trim_end_matches('\n') });
     }
@@ -28,7 +28,7 @@ pub(crate) fn wrap_lines(text: &str, columns: Option<usize>) -> String {
 
 /// Returns an indented text with a newline, wrapped to the columns. Continuation lines are indented by two more
 /// columns, and a word longer than a line is broken. `None`: nothing is wrapped.
-pub(crate) fn wrapped(text: &str, indent: usize, columns: Option<usize>) -> String {
+pub(crate) fn wrap_indented(text: &str, indent: usize, columns: Option<usize>) -> String {
     let Some(columns) = columns.map(|columns| columns.max(NARROWEST)) else {
         return format!("{}{text}\n", " ".repeat(indent));
     };
@@ -101,7 +101,7 @@ mod tests {
             "",
         ] {
             for columns in [40, 80] {
-                let lines = wrapped(text, 4, Some(columns));
+                let lines = wrap_indented(text, 4, Some(columns));
                 assert!(lines.lines().all(|line| width(line) <= columns), "{columns}\n{lines}");
                 let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
                 assert_eq!(letters(&lines), letters(text));
@@ -130,9 +130,9 @@ mod tests {
     #[test]
     fn lines_are_broken_between_words_and_go_on_further_in() {
         let text = "one two three four five six seven eight nine ten";
-        assert_eq!(wrapped(text, 2, Some(24)), "  one two three four\n    five six seven eight\n    nine ten\n");
-        assert_eq!(wrapped(text, 2, None), format!("  {text}\n"));
+        assert_eq!(wrap_indented(text, 2, Some(24)), "  one two three four\n    five six seven eight\n    nine ten\n");
+        assert_eq!(wrap_indented(text, 2, None), format!("  {text}\n"));
         // A wide character takes two columns, and is not cut in half.
-        assert_eq!(wrapped(&"名".repeat(10), 1, Some(20)), format!(" {}\n   名\n", "名".repeat(9)));
+        assert_eq!(wrap_indented(&"名".repeat(10), 1, Some(20)), format!(" {}\n   名\n", "名".repeat(9)));
     }
 }

@@ -5,17 +5,17 @@ use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferService
 use carnet_service::client::{self, StaffArgs};
 use serde_json::{Value, json};
 
-use super::{StaffFailure, format_name, last_day, print, time};
+use super::{StaffFailure, format_name, format_timestamp, last_day, print_result};
 
 /// Maximum number of small cohorts of a type that are printed.
-const MOST_SHOWN: usize = 10;
+const MAX_PRINTED_COHORTS: usize = 10;
 
 pub(super) async fn run(staff: &StaffArgs) -> Result<(), StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     let mut client = OfferServiceClient::with_interceptor(channel, token);
     let answer = client.read_cohorts(proto::ReadCohortsRequest {}).await?.into_inner();
     let types: Vec<Value> = answer.types.iter().map(type_json).collect();
-    print(staff.json, &json!({ "least": answer.least, "types": types }), || text(&answer));
+    print_result(staff.json, &json!({ "least": answer.least, "types": types }), || cohorts_text(&answer));
     Ok(())
 }
 
@@ -33,8 +33,8 @@ fn type_json(of: &proto::TypeCohorts) -> Value {
     let cohort = |cohort: &proto::Cohort| {
         json!({
             "format": format_name(cohort.format),
-            "valid_from": time(cohort.valid_from.as_ref()),
-            "valid_until": time(cohort.valid_until.as_ref()),
+            "valid_from": format_timestamp(cohort.valid_from.as_ref()),
+            "valid_until": format_timestamp(cohort.valid_until.as_ref()),
             "kid": cohort.kid,
             "status_list": cohort.status_list,
             "holders": cohort.holders,
@@ -51,7 +51,7 @@ fn type_json(of: &proto::TypeCohorts) -> Value {
     })
 }
 
-fn text(answer: &proto::ReadCohortsResponse) -> String {
+fn cohorts_text(answer: &proto::ReadCohortsResponse) -> String {
     if answer.types.is_empty() {
         return "Nobody has a copy that can be used.".to_owned();
     }
@@ -68,13 +68,13 @@ fn text(answer: &proto::ReadCohortsResponse) -> String {
             of.median,
             epoch_name(of.epoch),
         ));
-        lines.extend(of_small(of, answer.least));
+        lines.extend(small_cohort_lines(of, answer.least));
     }
     lines.join("\n")
 }
 
 /// Returns lines that warn about cohorts with fewer than `least` holders; empty if there are none.
-fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
+fn small_cohort_lines(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
     if of.below == 0 {
         return Vec::new();
     }
@@ -83,14 +83,14 @@ fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
         "  ! {of_all} in cohorts of fewer than {least}: verifiers that compare copies can single them out."
     )];
     let small: Vec<&proto::Cohort> = of.cohorts.iter().filter(|cohort| cohort.holders < least).collect();
-    lines.extend(small.iter().take(MOST_SHOWN).map(|cohort| {
-        let from = time(cohort.valid_from.as_ref());
+    lines.extend(small.iter().take(MAX_PRINTED_COHORTS).map(|cohort| {
+        let from = format_timestamp(cohort.valid_from.as_ref());
         let from = Timestamp::parse(&from).map_or(from, day::format_start);
-        let (until, format) = (last_day(&time(cohort.valid_until.as_ref())), format_name(cohort.format));
+        let (until, format) = (last_day(&format_timestamp(cohort.valid_until.as_ref())), format_name(cohort.format));
         let holders = counted(cohort.holders, "holder");
         format!("    {holders} ({format}) from {from} until {until}{}{}", key_name(cohort), list_name(cohort))
     }));
-    if let Some(more) = small.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
+    if let Some(more) = small.len().checked_sub(MAX_PRINTED_COHORTS).filter(|more| *more > 0) {
         lines.push(format!("    and {more} more; --json has them all"));
     }
     if epoch_name(of.epoch) != "quarter" {
@@ -137,13 +137,13 @@ mod tests {
             cohorts,
         };
         let answer = |of| proto::ReadCohortsResponse { types: vec![of], least: 10 };
-        let said = text(&answer(of(vec![cohort(1), cohort(200)], 1)));
+        let said = cohorts_text(&answer(of(vec![cohort(1), cohort(200)], 1)));
         assert!(said.contains("201 holders in 2 cohorts, smallest 1, median 200 (days are rounded down to the month)"));
         assert!(said.contains("! 1 holder in cohorts of fewer than 10") && said.contains("    1 holder (vc+sd-jwt)"));
         assert!(said.contains(", key #key-2, status list 3"), "{said}");
-        assert!(!text(&answer(of(vec![cohort(10)], 0))).contains('!'));
-        let many = text(&answer(of((0..13).map(|_| cohort(2)).collect(), 26)));
+        assert!(!cohorts_text(&answer(of(vec![cohort(10)], 0))).contains('!'));
+        let many = cohorts_text(&answer(of((0..13).map(|_| cohort(2)).collect(), 26)));
         assert!(many.contains("and 3 more"), "{many}");
-        assert_eq!(text(&proto::ReadCohortsResponse::default()), "Nobody has a copy that can be used.");
+        assert_eq!(cohorts_text(&proto::ReadCohortsResponse::default()), "Nobody has a copy that can be used.");
     }
 }

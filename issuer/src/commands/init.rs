@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use carnet_service::{
-    keys::{KeyPlace, verbs::KeyAlgorithm},
+    keys::{KeyStorageArgs, commands::KeyAlgorithm},
     local::{self, LocalOptions},
-    once, staff,
+    one_time_output, staff,
 };
 use clap::Args;
 use serde_json::json;
@@ -44,7 +44,7 @@ pub(crate) struct InitArgs {
     #[arg(long, value_enum, default_value = "eddsa")]
     algorithm: KeyAlgorithm,
     #[command(flatten)]
-    place: KeyPlace,
+    place: KeyStorageArgs,
     /// The name of the first staff member; the audit log records their actions under it.
     #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_staff_name)]
     staff: String,
@@ -54,19 +54,19 @@ pub(crate) struct InitArgs {
 }
 
 pub(super) async fn run(args: InitArgs) -> Result<(), StaffFailure> {
-    once::require_output(args.json)?;
+    one_time_output::require_writable_output(args.json)?;
     let local = args.local.map(|port| LocalOptions { port });
     let did = local.map(LocalOptions::did).or(args.did).unwrap_or_default();
-    let (place, kek) = args.place.settle(&args.data)?;
+    let (place, kek) = args.place.prepare_storage(&args.data)?;
     let new = NewIssuer {
         did: &did,
         name: args.name.as_deref(),
         algorithm: args.algorithm.into(),
-        place: &place,
+        key_storage: &place,
         staff_name: &args.staff,
         is_local: local.is_some(),
     };
-    let made = match setup::init(&args.data, &new).await {
+    let made = match setup::init_issuer(&args.data, &new).await {
         Ok(made) => made,
         Err(error) => {
             if let Some(kek) = kek {
@@ -80,7 +80,7 @@ pub(super) async fn run(args: InitArgs) -> Result<(), StaffFailure> {
         "did": made.did.as_str(),
         "data": args.data.display().to_string(),
         "did_document": document,
-        "publish_at": made.publish_at,
+        "publish_at": made.publication_url,
         "kek": kek.as_ref().map(|kek| kek.path().display().to_string()),
         "staff": args.staff,
         "staff_token": made.staff_token.as_str(),
@@ -89,8 +89,8 @@ pub(super) async fn run(args: InitArgs) -> Result<(), StaffFailure> {
     let text = || {
         let data = args.data.display();
         let published = match local {
-            Some(_) => local::explanation(&args.data, &made.publish_at),
-            None => format!("Publish {document} at {url}, unchanged.", url = made.publish_at),
+            Some(_) => local::local_mode_explanation(&args.data, &made.publication_url),
+            None => format!("Publish {document} at {url}, unchanged.", url = made.publication_url),
         };
         format!(
             "The issuer {did} is set up in {data}.\n\
@@ -100,7 +100,7 @@ pub(super) async fn run(args: InitArgs) -> Result<(), StaffFailure> {
              {next}: carnet-issuer serve --data {data}",
             next = local::start_introduction(args.serve),
             did = made.did,
-            kek = kek.as_ref().map(|kek| format!("{}\n", kek.said(&args.data))).unwrap_or_default(),
+            kek = kek.as_ref().map(|kek| format!("{}\n", kek.backup_notice(&args.data))).unwrap_or_default(),
             staff = args.staff,
             shown = local::staff_token_location(local, &args.data),
             token = made.staff_token.as_str(),
@@ -109,7 +109,7 @@ pub(super) async fn run(args: InitArgs) -> Result<(), StaffFailure> {
     let (staff, data) = (&args.staff, args.data.display());
     let made = format!("The issuer is set up in {data}, but the staff token of {staff} could not be printed.");
     let hint = format!("Run `carnet-issuer staff end --data {data} {staff}`, and `staff add` with another name.");
-    once::show_once(args.json, &value, text, made, hint)?;
+    one_time_output::show_once(args.json, &value, text, made, hint)?;
     if args.serve {
         server::serve(&args.data, None, args.listen).await?;
     }

@@ -8,7 +8,7 @@ use carnet_service::{
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{StaffFailure, format_name, last_day, offer::OfferFilterArgs, print, time};
+use super::{StaffFailure, format_name, format_timestamp, last_day, offer::OfferFilterArgs, print_result};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IssuedVerb {
@@ -41,8 +41,8 @@ pub(super) async fn run(verb: IssuedVerb) -> Result<(), StaffFailure> {
                 credential_type: which.credential_type,
                 reference: which.reference,
                 created_by: which.created_by,
-                issued_from: which.from.map(wire::timestamp),
-                issued_until: which.until.map(wire::timestamp),
+                issued_from: which.from.map(wire::to_timestamp),
+                issued_until: which.until.map(wire::to_timestamp),
             };
             list(filter, &staff).await
         }
@@ -51,7 +51,7 @@ pub(super) async fn run(verb: IssuedVerb) -> Result<(), StaffFailure> {
             let request = proto::ReadIssuedRequest { issued_id: id };
             let answer = OfferServiceClient::with_interceptor(channel, token).read_issued(request).await?;
             let record = issued_json(&answer.into_inner().issued.unwrap_or_default());
-            print(staff.json, &record, || line(&record));
+            print_result(staff.json, &record, || line(&record));
             Ok(())
         }
     }
@@ -71,7 +71,7 @@ async fn list(filter: proto::ListIssuedRequest, staff: &StaffArgs) -> Result<(),
             break;
         }
     }
-    print(staff.json, &json!({ "issued": records }), || match records.as_slice() {
+    print_result(staff.json, &json!({ "issued": records }), || match records.as_slice() {
         [] => "Nothing was issued.".to_owned(),
         records => records.iter().map(line).collect::<Vec<_>>().join("\n"),
     });
@@ -94,8 +94,8 @@ fn issued_json(record: &proto::IssuedRecord) -> Value {
         "credential_type": record.credential_type,
         "format": format_name(record.format),
         "status_index": record.status_index,
-        "issued_at": time(record.issued_at.as_ref()),
-        "valid_until": time(record.valid_until.as_ref()),
+        "issued_at": format_timestamp(record.issued_at.as_ref()),
+        "valid_until": format_timestamp(record.valid_until.as_ref()),
         "notification": notification_name(record.notification),
         "reference": record.reference,
         "created_by": record.created_by,

@@ -4,20 +4,21 @@ use carnet_core::did::Did;
 use carnet_service::{
     config::invalid_field,
     fetcher::create_fetcher,
-    keys::verbs::{self, KeysVerb, Owner},
+    keys::commands::{self, KeyOwner, KeysCommand},
     local,
 };
 
 use super::StaffFailure;
 use crate::config::IssuerConfig;
 
-pub(super) async fn run(verb: KeysVerb) -> Result<(), StaffFailure> {
-    let place = verb.place();
+pub(super) async fn run(verb: KeysCommand) -> Result<(), StaffFailure> {
+    let place = verb.directory_args();
     let config = IssuerConfig::load(&place.data, place.config.as_deref())?;
-    let did = Did::parse(&config.did)
-        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
+    let did = Did::parse(&config.did).map_err(|problem| {
+        config.files.add_location(invalid_field("did", format!("did is {}: {problem}", config.did)))
+    })?;
     let fetcher = create_fetcher(&config.serve)?;
     let _site = local::serve_document(&place.data, &config.serve, &did).await;
-    verbs::run(verb, Owner { did, config: config.keys, fetcher }).await?;
+    commands::run(verb, KeyOwner { did, config: config.keys, fetcher }).await?;
     Ok(())
 }

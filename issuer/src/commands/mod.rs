@@ -74,12 +74,12 @@ enum IssuerVerb {
     /// Manage the signing keys. Changes need the service stopped.
     Keys {
         #[command(subcommand)]
-        verb: carnet_service::keys::verbs::KeysVerb,
+        verb: carnet_service::keys::commands::KeysCommand,
     },
     /// Manage the staff members who may call the service, by name.
     Staff {
         #[command(subcommand)]
-        verb: carnet_service::staff::verbs::StaffVerb,
+        verb: carnet_service::staff::commands::StaffCommand,
     },
     /// Change the status of issued credentials: revoke, suspend, reinstate.
     Status {
@@ -122,7 +122,7 @@ pub async fn run(arguments: IssuerArguments) -> Result<u8, StaffFailure> {
         IssuerVerb::Issued { verb } => issued::run(verb).await,
         IssuerVerb::Cohorts(staff) => cohorts::run(&staff).await,
         IssuerVerb::Vouchers(args) => vouchers::run(&args).await,
-        IssuerVerb::Staff { verb } => Ok(carnet_service::staff::verbs::run(verb)?),
+        IssuerVerb::Staff { verb } => Ok(carnet_service::staff::commands::run(verb)?),
         IssuerVerb::Status { verb } => status::run(verb).await,
     };
     done.map(|()| 0)
@@ -130,13 +130,13 @@ pub async fn run(arguments: IssuerArguments) -> Result<u8, StaffFailure> {
 
 /// Prints the result of a command: `value` as JSON, or the text, in which invisible characters and escape sequences of
 /// others are made visible.
-fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
+fn print_result(json: bool, value: &Value, text: impl FnOnce() -> String) {
     // Reasons and names in it come from others.
-    carnet_console::line(if json { value.to_string() } else { displayable_lines(&text()) });
+    carnet_console::print_line(if json { value.to_string() } else { displayable_lines(&text()) });
 }
 
 /// Formats a protobuf timestamp (RFC 3339); empty if it is absent or out of range.
-fn time(at: Option<&prost_types::Timestamp>) -> String {
+fn format_timestamp(at: Option<&prost_types::Timestamp>) -> String {
     at.and_then(|at| wire::from_timestamp(at).ok()).map(|at| at.to_string()).unwrap_or_default()
 }
 

@@ -12,16 +12,15 @@ use carnet_core::{
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::{
     client::{self, StaffArgs},
-    disk, once, wire,
+    disk, one_time_output, wire,
 };
 use carnet_spec::{Catalogue, CredentialType};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::{
-    StaffFailure, format_name, last_day, print,
+    StaffFailure, format_name, format_timestamp, last_day, print_result,
     status::{parse_from, parse_until},
-    time,
 };
 use crate::secrets;
 
@@ -154,16 +153,16 @@ fn parse_format(text: &str) -> Result<CredentialFormat, String> {
 
 /// Parses the first day of validity, and returns its start (UTC).
 fn parse_first_day(text: &str) -> Result<Timestamp, String> {
-    whole_days(day::parse_from(text))
+    require_day_start(day::parse_start(text))
 }
 
 /// Parses the last day of validity, and returns its end: the start of the next day (UTC).
 fn parse_last_day(text: &str) -> Result<Timestamp, String> {
-    whole_days(day::parse_until(text))
+    require_day_start(day::parse_end(text))
 }
 
 /// Refuses an instant that is not the start of a day (UTC).
-fn whole_days(at: Result<Timestamp, Problem>) -> Result<Timestamp, String> {
+fn require_day_start(at: Result<Timestamp, Problem>) -> Result<Timestamp, String> {
     let at = at.map_err(|problem| problem.detail)?;
     if at == at.start_of_day() {
         return Ok(at);
@@ -180,7 +179,7 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), StaffFailure> {
             let request = proto::CancelOfferRequest { offer_id: id, request_id: secrets::random_id() };
             let answer = OfferServiceClient::with_interceptor(channel, token).cancel_offer(request).await?;
             let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
-            print(staff.json, &offer, || format!("Cancelled; its claims are erased.\n{}", line(&offer)));
+            print_result(staff.json, &offer, || format!("Cancelled; its claims are erased.\n{}", line(&offer)));
             Ok(())
         }
         OfferVerb::Reject { id, reason, staff } => {
@@ -188,7 +187,7 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), StaffFailure> {
             let request = proto::RejectOfferRequest { offer_id: id, reason };
             let answer = OfferServiceClient::with_interceptor(channel, token).reject_offer(request).await?;
             let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
-            print(staff.json, &offer, || {
+            print_result(staff.json, &offer, || {
                 format!("Rejected; its claims are erased, and its holder is told why.\n{}", line(&offer))
             });
             Ok(())
@@ -198,7 +197,7 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), StaffFailure> {
             let request = proto::ReleaseOfferRequest { offer_id: id, request_id: secrets::random_id(), reason };
             let answer = OfferServiceClient::with_interceptor(channel, token).release_offer(request).await?;
             let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
-            print(staff.json, &offer, || format!("Released: its holder can collect it now.\n{}", line(&offer)));
+            print_result(staff.json, &offer, || format!("Released: its holder can collect it now.\n{}", line(&offer)));
             Ok(())
         }
     }
@@ -206,9 +205,9 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), StaffFailure> {
 
 async fn create(args: OfferCreateArgs) -> Result<(), StaffFailure> {
     if args.link {
-        once::require_output_for_scripts()?;
+        one_time_output::require_output_for_scripts()?;
     } else {
-        once::require_output(args.staff.json)?;
+        one_time_output::require_writable_output(args.staff.json)?;
     }
     let claims = match &args.claims {
         Some(file) => read_claims(file)?,
@@ -222,9 +221,9 @@ async fn create(args: OfferCreateArgs) -> Result<(), StaffFailure> {
         claims: Some(wire::to_struct(&claims)),
         with_pin: args.pin,
         offer_ttl_seconds: args.ttl.unwrap_or_default(),
-        valid_until: args.valid_until.map(wire::timestamp),
+        valid_until: args.valid_until.map(wire::to_timestamp),
         deferred: args.deferred,
-        valid_from: args.valid_from.map(wire::timestamp),
+        valid_from: args.valid_from.map(wire::to_timestamp),
         reference: args.reference,
     };
     let made = OfferServiceClient::with_interceptor(channel, token).create_offer(request).await?.into_inner();
@@ -264,14 +263,14 @@ async fn create(args: OfferCreateArgs) -> Result<(), StaffFailure> {
                 "the link of the offer {id} was shown when it was made, and is not known any more"
             )));
         }
-        made.warnings
-            .iter()
-            .for_each(|warning| carnet_console::note(format_args!("Warning: {}", displayable_lines(warning))));
+        made.warnings.iter().for_each(|warning| {
+            carnet_console::print_error_line(format_args!("Warning: {}", displayable_lines(warning)))
+        });
     }
     let unseen = format!("The offer {id} was created, but its link and PIN could not be printed.");
     let hint =
         format!("Cancel it with `carnet-issuer offer cancel {id}`, and create it again with another request id.");
-    Ok(once::show_once(args.staff.json, &value, text, unseen, hint)?)
+    Ok(one_time_output::show_once(args.staff.json, &value, text, unseen, hint)?)
 }
 
 async fn list(args: OfferListArgs) -> Result<(), StaffFailure> {
@@ -288,8 +287,8 @@ async fn list(args: OfferListArgs) -> Result<(), StaffFailure> {
             credential_type: args.which.credential_type.clone(),
             reference: args.which.reference.clone(),
             created_by: args.which.created_by.clone(),
-            created_from: args.which.from.map(wire::timestamp),
-            created_until: args.which.until.map(wire::timestamp),
+            created_from: args.which.from.map(wire::to_timestamp),
+            created_until: args.which.until.map(wire::to_timestamp),
         };
         let page = client.list_offers(request).await?.into_inner();
         offers.extend(page.offers.iter().map(offer_json));
@@ -298,7 +297,7 @@ async fn list(args: OfferListArgs) -> Result<(), StaffFailure> {
             break;
         }
     }
-    print(staff.json, &json!({ "offers": offers }), || match offers.as_slice() {
+    print_result(staff.json, &json!({ "offers": offers }), || match offers.as_slice() {
         [] => "No offers.".to_owned(),
         offers => offers.iter().map(line).collect::<Vec<_>>().join("\n"),
     });
@@ -325,7 +324,7 @@ fn read_claims(path: &Path) -> Result<Map<String, Value>, StaffFailure> {
             path.display()
         ))
     };
-    let text = disk::read_given_or_input(path).map_err(|error| {
+    let text = disk::read_file_or_stdin(path).map_err(|error| {
         StaffFailure::Unreadable(format!(
             "the claims in {} cannot be read: {error}\nhint: check the path, and that the file is text in UTF-8",
             path.display()
@@ -367,15 +366,15 @@ fn offer_json(offer: &proto::Offer) -> Value {
         "format": format_name(offer.format),
         "state": state_name(offer.state),
         "deferred": offer.deferred,
-        "created_at": time(offer.created_at.as_ref()),
-        "expires_at": time(offer.expires_at.as_ref()),
-        "valid_from": time(offer.valid_from.as_ref()),
-        "valid_until": time(offer.valid_until.as_ref()),
+        "created_at": format_timestamp(offer.created_at.as_ref()),
+        "expires_at": format_timestamp(offer.expires_at.as_ref()),
+        "valid_from": format_timestamp(offer.valid_from.as_ref()),
+        "valid_until": format_timestamp(offer.valid_until.as_ref()),
         "reference": offer.reference,
         "created_by": offer.created_by,
         "decision": offer.decision.as_ref().map(|decision| json!({
             "released": decision.released,
-            "decided_at": time(decision.decided_at.as_ref()),
+            "decided_at": format_timestamp(decision.decided_at.as_ref()),
             "decided_by": decision.decided_by,
             "reason": decision.reason,
         })),

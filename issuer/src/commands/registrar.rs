@@ -10,11 +10,11 @@ use carnet_core::{
     text::{displayable_lines, quoted},
     trust::registration::{IntendedUse, RegisteredClaim, RegisteredCredential, RelyingParty},
 };
-use carnet_service::{keys::KeyPlace, once, time};
+use carnet_service::{keys::KeyStorageArgs, one_time_output, time};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{StaffFailure, print};
+use super::{StaffFailure, print_result};
 use crate::registrar::{self, Registrar, RegistrarError, RegistrationApplication};
 
 #[derive(Debug, Subcommand)]
@@ -28,7 +28,7 @@ pub(crate) enum RegistrarVerb {
         #[arg(long)]
         name: String,
         #[command(flatten)]
-        place: KeyPlace,
+        place: KeyStorageArgs,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -73,7 +73,7 @@ pub(crate) struct RegistrarSignArgs {
 impl From<RegistrarError> for StaffFailure {
     fn from(refusal: RegistrarError) -> Self {
         let reason = refusal.reason();
-        Self::Named {
+        Self::WithReason {
             reason,
             text: format!("{refusal}; no registration was issued ({reason})\nhint: {}", refusal.hint()),
         }
@@ -83,7 +83,7 @@ impl From<RegistrarError> for StaffFailure {
 pub(super) fn run(verb: RegistrarVerb) -> Result<(), StaffFailure> {
     match verb {
         RegistrarVerb::Init { data, name, place, json } => {
-            let (place, kek) = place.settle(&data)?;
+            let (place, kek) = place.prepare_storage(&data)?;
             let registrar = match Registrar::init(&data, &name, &place) {
                 Ok(registrar) => registrar,
                 Err(error) => {
@@ -93,49 +93,51 @@ pub(super) fn run(verb: RegistrarVerb) -> Result<(), StaffFailure> {
                     return Err(error.into());
                 }
             };
-            print(json, &described(&registrar), || {
+            print_result(json, &registrar_json(&registrar), || {
                 format!(
                     "The registrar {name} is set up in {data}.\nIts DID, for wallets to pin:\n{did}\n\n{kek}\
                      Next: carnet-issuer registrar sign --data {data} REQUEST",
                     name = quoted(&name),
                     data = data.display(),
                     did = registrar.did,
-                    kek = kek.as_ref().map(|kek| format!("{}\n\n", kek.said(&data))).unwrap_or_default(),
+                    kek = kek.as_ref().map(|kek| format!("{}\n\n", kek.backup_notice(&data))).unwrap_or_default(),
                 )
             });
             Ok(())
         }
         RegistrarVerb::Show { data, json } => {
             let registrar = Registrar::open(&data)?;
-            print(json, &described(&registrar), || format!("{}\n{}", quoted(&registrar.name), registrar.did));
+            print_result(json, &registrar_json(&registrar), || {
+                format!("{}\n{}", quoted(&registrar.name), registrar.did)
+            });
             Ok(())
         }
         RegistrarVerb::Sign(args) => sign(&args),
     }
 }
 
-fn described(registrar: &Registrar) -> Value {
+fn registrar_json(registrar: &Registrar) -> Value {
     json!({ "name": registrar.name, "did": registrar.did.as_str() })
 }
 
 fn sign(args: &RegistrarSignArgs) -> Result<(), StaffFailure> {
     let registrar = Registrar::open(&args.data)?;
-    let request = registrar::read(&args.file)?;
-    let document = args.did_document.as_deref().map(registrar::read).transpose()?;
+    let request = registrar::read_file(&args.file)?;
+    let document = args.did_document.as_deref().map(registrar::read_file).transpose()?;
     let application = Registrar::verify_request_file(&request, document.as_deref(), args.days, time::now())?;
     let shown = registration_summary(&registrar, &application);
     if !args.json {
         // Printed separately from the registration, which may be redirected to a file.
-        carnet_console::note(displayable_lines(&shown));
+        carnet_console::print_error_line(displayable_lines(&shown));
     }
-    if let Err(refusal) = approve(args, &application) {
+    if let Err(refusal) = require_approval(args, &application) {
         if args.json {
-            carnet_console::beside(object(&registrar, &application, &Value::Null));
+            carnet_console::set_error_members(sign_output(&registrar, &application, &Value::Null));
         }
         return Err(refusal.into());
     }
     if args.json || args.out.is_none() {
-        once::require_output(args.json)?;
+        one_time_output::require_writable_output(args.json)?;
     }
     let registration = Value::Object(registrar.sign(&application)?);
     let text = format!("{registration:#}\n");
@@ -143,12 +145,12 @@ fn sign(args: &RegistrarSignArgs) -> Result<(), StaffFailure> {
         registrar::write_registration(path, &text)?;
     }
     if let (false, Some(path)) = (args.json, &args.out) {
-        carnet_console::line(format_args!("Signed; the registration is in {}.", path.display()));
+        carnet_console::print_line(format_args!("Signed; the registration is in {}.", path.display()));
         return Ok(());
     }
-    let value = object(&registrar, &application, &registration);
+    let value = sign_output(&registrar, &application, &registration);
     let made = "The registration was signed, but could not be written.";
-    Ok(once::show_once(
+    Ok(one_time_output::show_once(
         args.json,
         &value,
         || text.trim_end().to_owned(),
@@ -157,8 +159,8 @@ fn sign(args: &RegistrarSignArgs) -> Result<(), StaffFailure> {
     )?)
 }
 
-fn approve(args: &RegistrarSignArgs, application: &RegistrationApplication) -> Result<(), RegistrarError> {
-    if application.approved_by(args.yes.as_deref())? {
+fn require_approval(args: &RegistrarSignArgs, application: &RegistrationApplication) -> Result<(), RegistrarError> {
+    if application.check_approval(args.yes.as_deref())? {
         return Ok(());
     }
     // The question refers to text on standard error. If that or the answer is not a terminal, nobody has consented.
@@ -172,11 +174,11 @@ fn approve(args: &RegistrarSignArgs, application: &RegistrationApplication) -> R
 }
 
 /// Returns the JSON output of `registrar sign`. `registration` is null if it was not signed.
-fn object(registrar: &Registrar, application: &RegistrationApplication, registration: &Value) -> Value {
+fn sign_output(registrar: &Registrar, application: &RegistrationApplication, registration: &Value) -> Value {
     json!({
-        "registrar": described(registrar),
+        "registrar": registrar_json(registrar),
         "digest": application.digest,
-        "made": application.request.made().to_string(),
+        "made": application.request.requested_at().to_string(),
         "valid_from": application.valid_from.to_string(),
         "valid_until": application.valid_until.to_string(),
         "relying_party": application.request.relying_party(),
@@ -192,7 +194,7 @@ pub(crate) fn registration_summary(registrar: &Registrar, application: &Registra
     let authority = &asker.supervisory_authority;
     let reached = [&authority.email, &authority.uri].into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
     let mut lines = vec![
-        format!("{} asks to be registered (request of {}):", asker.id, application.request.made()),
+        format!("{} asks to be registered (request of {}):", asker.id, application.request.requested_at()),
         format!("  name            {}", quoted(&asker.name)),
         format!("  legal id        {}", asker.legal_identifier.as_ref().map_or("none".to_owned(), |id| quoted(id))),
         format!("  country         {}", asker.country),
@@ -202,7 +204,7 @@ pub(crate) fn registration_summary(registrar: &Registrar, application: &Registra
         format!("  supervision     {}, {}", quoted(&authority.name), reached.join(", ")),
         "It could then ask, without a warning:".to_owned(),
     ];
-    lines.extend(asker.intended_uses.iter().flat_map(intended_use));
+    lines.extend(asker.intended_uses.iter().flat_map(intended_use_lines));
     lines.push("It signs receipts with:".to_owned());
     lines.extend(asker.receipt_keys.iter().map(|key| format!("- {} ({})", key.id, key.multikey)));
     if asker.receipt_keys.is_empty() {
@@ -218,16 +220,16 @@ pub(crate) fn registration_summary(registrar: &Registrar, application: &Registra
     lines.join("\n")
 }
 
-fn intended_use(intended: &IntendedUse) -> Vec<String> {
+fn intended_use_lines(intended: &IntendedUse) -> Vec<String> {
     let mut lines = vec![format!("- {}, the outcome kept for {} days", intended.id, intended.retention_days)];
     for (what, texts) in [("why", &intended.purpose), ("by what law", &intended.legal_basis)] {
         lines.extend(texts.iter().map(|(language, text)| format!("    {what} ({language})  {}", quoted(text))));
     }
-    lines.extend(intended.credentials.iter().flat_map(credential));
+    lines.extend(intended.credentials.iter().flat_map(credential_lines));
     lines
 }
 
-fn credential(registered: &RegisteredCredential) -> Vec<String> {
+fn credential_lines(registered: &RegisteredCredential) -> Vec<String> {
     let sets = registered
         .meta
         .type_values
@@ -240,27 +242,30 @@ fn credential(registered: &RegisteredCredential) -> Vec<String> {
         lines.push("      no claim, only that the person has one".to_owned());
     }
     lines.extend(
-        registered.claims.iter().map(|claim| format!("      {}{}", quoted(&path_to_text(&claim.path)), only(claim))),
+        registered
+            .claims
+            .iter()
+            .map(|claim| format!("      {}{}", quoted(&path_to_text(&claim.path)), threshold_note(claim))),
     );
     lines
 }
 
 /// Describes the threshold proofs for which a claim is registered, if it is registered without its value; otherwise
 /// empty.
-fn only(claim: &RegisteredClaim) -> String {
+fn threshold_note(claim: &RegisteredClaim) -> String {
     let side = |direction: Direction| {
         let words = match direction {
             Direction::AtLeast => "at least",
             Direction::AtMost => "at most",
         };
-        let bounds: Vec<String> = claim.bounds(direction).iter().map(bound).collect();
+        let bounds: Vec<String> = claim.bounds(direction).iter().map(bound_text).collect();
         let bounds = if bounds.is_empty() { "any value that it chooses".to_owned() } else { bounds.join(" or ") };
-        claim.registers(direction).then(|| format!("{words} {bounds}"))
+        claim.permits_threshold(direction).then(|| format!("{words} {bounds}"))
     };
     let sides: Vec<String> = Direction::ALL.into_iter().filter_map(side).collect();
     if sides.is_empty() { String::new() } else { format!(" (only whether it is {})", sides.join(", or ")) }
 }
 
-fn bound(bound: &Value) -> String {
+fn bound_text(bound: &Value) -> String {
     bound.as_str().map_or_else(|| bound.to_string(), quoted)
 }

@@ -5,7 +5,7 @@ use carnet_service::client::{self, StaffArgs};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{StaffFailure, last_day, print, time};
+use super::{StaffFailure, format_timestamp, last_day, print_result};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RenewalsVerb {
@@ -53,7 +53,7 @@ async fn decide(renewal_id: String, approve: bool, reason: String, staff: &Staff
     let answer = RenewalServiceClient::with_interceptor(channel, token).decide_renewal(request).await?;
     let renewal = renewal_json(&answer.into_inner().renewal.unwrap_or_default());
     let done = if approve { "Approved: its holder can collect it now." } else { "Rejected; its holder is told why." };
-    print(staff.json, &renewal, || format!("{done}\n{}", line(&renewal)));
+    print_result(staff.json, &renewal, || format!("{done}\n{}", line(&renewal)));
     Ok(())
 }
 
@@ -72,7 +72,7 @@ async fn list(pending: bool, staff: &StaffArgs) -> Result<(), StaffFailure> {
             break;
         }
     }
-    print(staff.json, &json!({ "renewals": renewals }), || match renewals.as_slice() {
+    print_result(staff.json, &json!({ "renewals": renewals }), || match renewals.as_slice() {
         [] => "No renewals.".to_owned(),
         renewals => renewals.iter().map(line).collect::<Vec<_>>().join("\n"),
     });
@@ -97,9 +97,9 @@ fn renewal_json(renewal: &proto::Renewal) -> Value {
         "credential_type": renewal.credential_type,
         "state": state_name(renewal.state),
         "generation": renewal.generation,
-        "valid_until": time(renewal.valid_until.as_ref()),
-        "asked_at": time(renewal.asked_at.as_ref()),
-        "decided_at": time(renewal.decided_at.as_ref()),
+        "valid_until": format_timestamp(renewal.valid_until.as_ref()),
+        "asked_at": format_timestamp(renewal.asked_at.as_ref()),
+        "decided_at": format_timestamp(renewal.decided_at.as_ref()),
         "decided_by": renewal.decided_by,
         "reason": renewal.reason,
     })

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, path::PathBuf};
 
 use carnet_console::{Answer, Question};
-use carnet_core::{day, input::text_of_file, time::Timestamp};
+use carnet_core::{day, input::decode_file_text, time::Timestamp};
 use carnet_proto::issuer::v1::{self as proto, status_service_client::StatusServiceClient};
 use carnet_service::{
     client::{self, StaffArgs},
@@ -12,7 +12,7 @@ use carnet_service::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{StaffFailure, print, time};
+use super::{StaffFailure, format_timestamp, print_result};
 use crate::secrets;
 
 #[derive(Debug, Subcommand)]
@@ -136,29 +136,29 @@ fn parse_id(text: &str) -> Result<String, String> {
 
 /// Parses a day or an instant, and returns the first second of the day (UTC), or the instant.
 pub(super) fn parse_from(text: &str) -> Result<Timestamp, String> {
-    day::parse_from(text).map_err(|problem| problem.detail)
+    day::parse_start(text).map_err(|problem| problem.detail)
 }
 
 /// Parses a day or an instant, and returns the last second of the day (UTC), or the instant.
 pub(super) fn parse_until(text: &str) -> Result<Timestamp, String> {
-    day::parse_last(text).map_err(|problem| problem.detail)
+    day::parse_inclusive_end(text).map_err(|problem| problem.detail)
 }
 
 pub(super) async fn run(verb: StatusVerb) -> Result<(), StaffFailure> {
     match verb {
-        StatusVerb::Revoke(args) => timed(proto::StatusVerb::Revoke, args).await,
-        StatusVerb::Suspend(args) => timed(proto::StatusVerb::Suspend, args).await,
-        StatusVerb::Reinstate(args) => timed(proto::StatusVerb::Reinstate, args).await,
+        StatusVerb::Revoke(args) => change_with_urgency(proto::StatusVerb::Revoke, args).await,
+        StatusVerb::Suspend(args) => change_with_urgency(proto::StatusVerb::Suspend, args).await,
+        StatusVerb::Reinstate(args) => change_with_urgency(proto::StatusVerb::Reinstate, args).await,
         StatusVerb::Message(MessageArgs { change: args, number }) => {
             change(proto::StatusVerb::Message, number, proto::StatusUrgency::Unspecified, args).await
         }
         StatusVerb::Show { id, staff } => show(id, &staff).await,
-        StatusVerb::Changed { act, staff } => changed(act, &staff).await,
+        StatusVerb::Changed { act, staff } => print_changed_ids(act, &staff).await,
         StatusVerb::Audit { id, staff } => audit(id, &staff).await,
     }
 }
 
-async fn timed(verb: proto::StatusVerb, args: TimedArgs) -> Result<(), StaffFailure> {
+async fn change_with_urgency(verb: proto::StatusVerb, args: TimedArgs) -> Result<(), StaffFailure> {
     let urgency = args.urgency();
     change(verb, 0, urgency, args.change).await
 }
@@ -176,17 +176,17 @@ async fn change(
     let filter = args.credential_type.is_some() || args.from.is_some() || args.until.is_some();
     let filter = filter.then(|| proto::StatusFilter {
         credential_type: args.credential_type.unwrap_or_default(),
-        from: args.from.map(wire::timestamp),
-        until: args.until.map(wire::timestamp),
+        from: args.from.map(wire::to_timestamp),
+        until: args.until.map(wire::to_timestamp),
     });
     if let Some(count) = args.yes_count {
         let what = format!("--yes-count is no longer an option; nothing was changed\nhint: give --yes --count {count}");
-        return Err(StaffFailure::Named { reason: "approval_needed", text: what });
+        return Err(StaffFailure::WithReason { reason: "approval_needed", text: what });
     }
     if (filter.is_some() || ids.len() > 1) && !(args.yes && args.count.is_some()) && !args.dry_run {
         let what = "more than one credential can be meant; nothing was changed\nhint: run it with --dry-run, which says how many it \
                     would be, and then with --yes, and --count and that number";
-        return Err(StaffFailure::Named { reason: "approval_needed", text: what.to_owned() });
+        return Err(StaffFailure::WithReason { reason: "approval_needed", text: what.to_owned() });
     }
     if verb == proto::StatusVerb::Revoke && !args.yes && !args.dry_run {
         approve_revocation(ids.first().map_or("", String::as_str), args.staff.json)?;
@@ -205,22 +205,22 @@ async fn change(
     let (channel, token) = client::connect(&args.staff).await?;
     let done = StatusServiceClient::with_interceptor(channel, token).change_status(request).await?.into_inner();
     let value = json!({
-        "act": done.act, "verb": verb_name(verb.into()), "credentials": done.credentials, "copies": done.copies,
+        "act": done.act, "verb": action_name(verb.into()), "credentials": done.credentials, "copies": done.copies,
         "changed": done.changed, "published": done.published, "dry_run": args.dry_run, "open_offers": done.open_offers,
-        "published_at": done.published_at.as_ref().map(|at| time(Some(at))),
-        "unchanged_since": done.unchanged_since.as_ref().map(|at| time(Some(at))),
+        "published_at": done.published_at.as_ref().map(|at| format_timestamp(Some(at))),
+        "unchanged_since": done.unchanged_since.as_ref().map(|at| format_timestamp(Some(at))),
     });
-    print(args.staff.json, &value, || {
+    print_result(args.staff.json, &value, || {
         let what = format!(
             "{}, {}",
-            counted(done.credentials, "credential", "credentials"),
-            counted(done.copies, "copy", "copies")
+            count_with_noun(done.credentials, "credential", "credentials"),
+            count_with_noun(done.copies, "copy", "copies")
         );
         let open = match done.open_offers {
             0 => String::new(),
             open => format!(
                 "\n{} of this kind not collected yet: nothing becomes of that. `offer list` shows them, `offer cancel` ends them.",
-                counted(open, "offer is", "offers are")
+                count_with_noun(open, "offer is", "offers are")
             ),
         };
         if args.dry_run {
@@ -230,7 +230,7 @@ async fn change(
             );
         }
         if done.act == 0 {
-            return unchanged(verb, &done) + &open;
+            return unchanged_text(verb, &done) + &open;
         }
         let published = match &done.published_at {
             _ if verb == proto::StatusVerb::Message => {
@@ -239,12 +239,17 @@ async fn change(
             Some(at) => format!(
                 "The lists will show it from {} on, together with all other pending changes. Holders' wallets learn \
                  it when they ask.",
-                time(Some(at))
+                format_timestamp(Some(at))
             ),
             None if done.published => "The lists show it now; verifiers see it when they next fetch them.".to_owned(),
             None => "It is stored, but not published yet; the service publishes it as soon as it can.".to_owned(),
         };
-        format!("Act {}: {} of {what}; {} changed.\n{published}{open}", done.act, verb_name(verb.into()), done.changed)
+        format!(
+            "Act {}: {} of {what}; {} changed.\n{published}{open}",
+            done.act,
+            action_name(verb.into()),
+            done.changed
+        )
     });
     Ok(())
 }
@@ -257,7 +262,7 @@ fn approve_revocation(id: &str, json: bool) -> Result<(), StaffFailure> {
     let refused = |reason, what: &str| {
         let text =
             format!("{what}; nothing was changed\nhint: look with `status show {id}`, and add --yes to revoke it");
-        Err(StaffFailure::Named { reason, text })
+        Err(StaffFailure::WithReason { reason, text })
     };
     let question = format!("Revoke {id} for good? It cannot be undone. (yes = 1, no = 2)");
     match if json { None } else { carnet_console::ask(&Question::english(&question)) } {
@@ -269,8 +274,8 @@ fn approve_revocation(id: &str, json: bool) -> Result<(), StaffFailure> {
 }
 
 /// Returns the text for an action that changed nothing, and so was not recorded.
-fn unchanged(verb: proto::StatusVerb, done: &proto::ChangeStatusResponse) -> String {
-    let since = done.unchanged_since.as_ref().map(|at| format!(" since {}", time(Some(at))));
+fn unchanged_text(verb: proto::StatusVerb, done: &proto::ChangeStatusResponse) -> String {
+    let since = done.unchanged_since.as_ref().map(|at| format!(" since {}", format_timestamp(Some(at))));
     let since = since.unwrap_or_default();
     let what = match (verb, done.credentials) {
         (proto::StatusVerb::Revoke, 1) => format!("it is revoked{since}"),
@@ -281,11 +286,12 @@ fn unchanged(verb: proto::StatusVerb, done: &proto::ChangeStatusResponse) -> Str
         (proto::StatusVerb::Reinstate, several) => format!("none of the {several} credentials is suspended"),
         _ => "what is said to the holders is that already".to_owned(),
     };
-    let listed = done.published_at.as_ref().map(|at| format!(" The lists say so from {} on.", time(Some(at))));
+    let listed =
+        done.published_at.as_ref().map(|at| format!(" The lists say so from {} on.", format_timestamp(Some(at))));
     format!("Nothing to change: {what}.{}", listed.unwrap_or_default())
 }
 
-fn counted(number: u64, one: &str, several: &str) -> String {
+fn count_with_noun(number: u64, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })
 }
 
@@ -300,8 +306,8 @@ fn read_ids(path: &std::path::Path) -> Result<Vec<String>, StaffFailure> {
             path.display()
         ))
     };
-    let content = disk::read_given_or_input(path).map_err(|error| unread(&error))?;
-    let lines = text_of_file(&content)
+    let content = disk::read_file_or_stdin(path).map_err(|error| unread(&error))?;
+    let lines = decode_file_text(&content)
         .map_err(|error| unread(&error))?
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default().trim());
@@ -318,7 +324,7 @@ async fn show(id: String, staff: &StaffArgs) -> Result<(), StaffFailure> {
     let request = proto::ReadStatusRequest { id };
     let copies = StatusServiceClient::with_interceptor(channel, token).read_status(request).await?.into_inner().copies;
     let copies: Vec<Value> = copies.iter().map(copy_json).collect();
-    print(staff.json, &json!({ "copies": copies }), || {
+    print_result(staff.json, &json!({ "copies": copies }), || {
         let text = |copy: &Value, name: &str| copy.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let line = |copy: &Value| {
             let list = copy.get("lists").and_then(|lists| lists.get(0)).and_then(Value::as_str).unwrap_or("no list");
@@ -345,7 +351,7 @@ async fn show(id: String, staff: &StaffArgs) -> Result<(), StaffFailure> {
     Ok(())
 }
 
-async fn changed(act: u64, staff: &StaffArgs) -> Result<(), StaffFailure> {
+async fn print_changed_ids(act: u64, staff: &StaffArgs) -> Result<(), StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     let mut client = StatusServiceClient::with_interceptor(channel, token);
     let mut ids = Vec::new();
@@ -364,7 +370,7 @@ async fn changed(act: u64, staff: &StaffArgs) -> Result<(), StaffFailure> {
     // The copies of an offer are not necessarily adjacent.
     let mut seen = HashSet::new();
     ids.retain(|id| seen.insert(id.clone()));
-    print(staff.json, &json!({ "act": act, "ids": ids }), || ids.join("\n"));
+    print_result(staff.json, &json!({ "act": act, "ids": ids }), || ids.join("\n"));
     Ok(())
 }
 
@@ -383,15 +389,15 @@ async fn audit(id: String, staff: &StaffArgs) -> Result<(), StaffFailure> {
         }
     }
     let value: Vec<Value> = acts.iter().map(act_json).collect();
-    print(staff.json, &json!({ "acts": value }), || {
+    print_result(staff.json, &json!({ "acts": value }), || {
         let line = |act: &proto::StatusAct| {
             format!(
                 "{}  {}  {}  {}, {}, {} changed  by {}: {}",
                 act.act,
-                time(act.at.as_ref()),
-                verb_text(act),
-                counted(act.credentials, "credential", "credentials"),
-                counted(act.copies, "copy", "copies"),
+                format_timestamp(act.at.as_ref()),
+                action_text(act),
+                count_with_noun(act.credentials, "credential", "credentials"),
+                count_with_noun(act.copies, "copy", "copies"),
                 act.changed,
                 act.who,
                 act.reason
@@ -406,7 +412,7 @@ async fn audit(id: String, staff: &StaffArgs) -> Result<(), StaffFailure> {
     Ok(())
 }
 
-fn verb_name(verb: i32) -> &'static str {
+fn action_name(verb: i32) -> &'static str {
     match proto::StatusVerb::try_from(verb) {
         Ok(proto::StatusVerb::Revoke) => "revoke",
         Ok(proto::StatusVerb::Suspend) => "suspend",
@@ -417,10 +423,10 @@ fn verb_name(verb: i32) -> &'static str {
 }
 
 /// Returns the name of an act's action, with the number of a message.
-fn verb_text(act: &proto::StatusAct) -> String {
+fn action_text(act: &proto::StatusAct) -> String {
     match act.verb() {
         proto::StatusVerb::Message => format!("message {}", act.message),
-        _ => verb_name(act.verb).to_owned(),
+        _ => action_name(act.verb).to_owned(),
     }
 }
 
@@ -433,14 +439,14 @@ fn copy_json(copy: &proto::CopyStatus) -> Value {
     };
     json!({
         "issued_id": copy.issued_id, "offer_id": copy.offer_id, "credential_type": copy.credential_type,
-        "issued_at": time(copy.issued_at.as_ref()), "status": status, "lists": copy.lists, "index": copy.index,
-        "act": copy.act, "message": copy.message, "listed_from": copy.listed_from.as_ref().map(|at| time(Some(at))),
+        "issued_at": format_timestamp(copy.issued_at.as_ref()), "status": status, "lists": copy.lists, "index": copy.index,
+        "act": copy.act, "message": copy.message, "listed_from": copy.listed_from.as_ref().map(|at| format_timestamp(Some(at))),
     })
 }
 
 fn act_json(act: &proto::StatusAct) -> Value {
     json!({
-        "act": act.act, "at": time(act.at.as_ref()), "verb": verb_name(act.verb), "reason": act.reason, "who": act.who,
+        "act": act.act, "at": format_timestamp(act.at.as_ref()), "verb": action_name(act.verb), "reason": act.reason, "who": act.who,
         "credentials": act.credentials, "copies": act.copies, "changed": act.changed, "request_id": act.request_id,
         "message": (act.verb() == proto::StatusVerb::Message).then_some(act.message),
     })

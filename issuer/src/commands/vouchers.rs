@@ -9,7 +9,7 @@ use crate::{
     config::IssuerConfig,
     sqlite::{MIGRATIONS, SqliteStore},
     store::{
-        Store, Stored,
+        Store, StoreResult,
         records::{RecordRows as _, VoucherTotal},
     },
 };
@@ -18,7 +18,7 @@ pub(super) async fn run(args: &DirectoryArgs) -> Result<(), StaffFailure> {
     // A configuration that is refused is refused here as well.
     IssuerConfig::load(&args.data, args.config.as_deref())?;
     let opened = ground::open_store(&args.data, &MIGRATIONS).await?;
-    let totals = totals(&SqliteStore(opened.clone())).await;
+    let totals = read_totals(&SqliteStore(opened.clone())).await;
     opened.close().await;
     let totals = totals.map_err(|error| {
         StartError::new(
@@ -31,14 +31,14 @@ pub(super) async fn run(args: &DirectoryArgs) -> Result<(), StaffFailure> {
             let VoucherTotal { service, redeemer, month, vouchers, uses } = total;
             json!({"service": service, "redeemer": redeemer, "month": month, "vouchers": vouchers, "uses": uses})
         });
-        carnet_console::line(json!({"totals": totals.collect::<Vec<_>>()}));
+        carnet_console::print_line(json!({"totals": totals.collect::<Vec<_>>()}));
         return Ok(());
     }
     for total in &totals {
-        carnet_console::line(total_text(total));
+        carnet_console::print_line(total_text(total));
     }
     let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));
-    carnet_console::line(format_args!("{} in all", counted(all, "use")));
+    carnet_console::print_line(format_args!("{} in all", counted(all, "use")));
     Ok(())
 }
 
@@ -48,7 +48,7 @@ fn total_text(total: &VoucherTotal) -> String {
     format!("{month}  {uses:>13} in {vouchers}  {}  {redeemer}", displayable(service))
 }
 
-async fn totals<S: Store>(store: &S) -> Stored<Vec<VoucherTotal>> {
+async fn read_totals<S: Store>(store: &S) -> StoreResult<Vec<VoucherTotal>> {
     store.read().await?.voucher_totals().await
 }
 

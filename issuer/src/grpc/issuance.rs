@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     format::configuration_id,
     freshness::{CopyStatusReport, FreshnessResponse},
-    issuance::{CollectionOutcome, NotificationEvent},
+    issuance::{IssuanceOutcome, NotificationEvent},
     issuer::Issuer,
     redemption::RedemptionRequest,
     store::Store,
@@ -29,18 +29,18 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<
         _: Request<proto::ReadMetadataRequest>,
     ) -> Result<Response<proto::ReadMetadataResponse>, Status> {
         let issuer = &self.0;
-        let configurations = issuer.configurations().map(|known| proto::CredentialConfiguration {
+        let configurations = issuer.supported_configurations().map(|known| proto::CredentialConfiguration {
             id: known.id,
             credential_type: known.credential_type.name.clone(),
             format: format_to_wire(known.format).into(),
             renewal_window_days: match known.format {
                 CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => {
-                    let policy = issuer.settings.renewal.get(&known.credential_type.name);
+                    let policy = issuer.settings.renewal_policies.get(&known.credential_type.name);
                     policy.map_or(0, |policy| policy.window_days)
                 }
                 _ => 0,
             },
-            validity_epoch: epoch_to_wire(issuer.epoch(&known.credential_type.name)).into(),
+            validity_epoch: epoch_to_wire(issuer.validity_epoch(&known.credential_type.name)).into(),
             vct: match known.format {
                 CredentialFormat::DcSdJwt => known.credential_type.vct.clone(),
                 _ => String::new(),
@@ -71,7 +71,7 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<
             .await?;
         Ok(Response::new(proto::RedeemOfferResponse {
             access_token: grant.access_token.to_string(),
-            expires_at: Some(wire::timestamp(grant.expires_at)),
+            expires_at: Some(wire::to_timestamp(grant.expires_at)),
             credential_configuration_ids: vec![configuration_id(&grant.offer.credential_type, grant.offer.format)],
             repeatable: grant.repeatable,
         }))
@@ -81,10 +81,10 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<
         &self,
         _: Request<proto::IssueNonceRequest>,
     ) -> Result<Response<proto::IssueNonceResponse>, Status> {
-        let (nonce, until) = self.0.give_nonce();
+        let (nonce, until) = self.0.issue_nonce();
         Ok(Response::new(proto::IssueNonceResponse {
             c_nonce: nonce.to_string(),
-            expires_at: Some(wire::timestamp(until)),
+            expires_at: Some(wire::to_timestamp(until)),
         }))
     }
 
@@ -96,13 +96,16 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<
         let request = request.into_inner();
         check_id("credential_configuration_id", &request.credential_configuration_id)?;
         let audience = self.0.did.as_str();
-        let collected = self.0.collect(&token, &request.credential_configuration_id, request.proofs, audience).await?;
+        let collected = self
+            .0
+            .handle_credential_request(&token, &request.credential_configuration_id, request.proofs, audience)
+            .await?;
         Ok(Response::new(match collected {
-            CollectionOutcome::Issued { .. } => {
-                let (credentials, notification_id) = copies(&collected);
+            IssuanceOutcome::Issued { .. } => {
+                let (credentials, notification_id) = issued_copies(&collected);
                 proto::CollectCredentialsResponse { credentials, notification_id, ..Default::default() }
             }
-            CollectionOutcome::Deferred { transaction_id, interval } => proto::CollectCredentialsResponse {
+            IssuanceOutcome::Deferred { transaction_id, interval } => proto::CollectCredentialsResponse {
                 transaction_id: transaction_id.to_string(),
                 interval_seconds: interval,
                 ..Default::default()
@@ -116,13 +119,13 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<
     ) -> Result<Response<proto::CollectDeferredResponse>, Status> {
         let request = request.into_inner();
         check_id("transaction_id", &request.transaction_id)?;
-        let collected = self.0.collect_deferred(&request.transaction_id).await?;
+        let collected = self.0.handle_deferred_request(&request.transaction_id).await?;
         Ok(Response::new(match collected {
-            CollectionOutcome::Issued { .. } => {
-                let (credentials, notification_id) = copies(&collected);
+            IssuanceOutcome::Issued { .. } => {
+                let (credentials, notification_id) = issued_copies(&collected);
                 proto::CollectDeferredResponse { credentials, notification_id, ..Default::default() }
             }
-            CollectionOutcome::Deferred { interval, .. } => {
+            IssuanceOutcome::Deferred { interval, .. } => {
                 proto::CollectDeferredResponse { interval_seconds: interval, ..Default::default() }
             }
         }))
@@ -135,7 +138,7 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<
         let request = request.into_inner();
         let presentation = zeroize::Zeroizing::new(request.presentation);
         let refilled = self.0.refill(presentation, request.proofs).await?;
-        let (credentials, notification_id) = copies(&refilled);
+        let (credentials, notification_id) = issued_copies(&refilled);
         Ok(Response::new(proto::RefillCredentialsResponse { credentials, notification_id }))
     }
 
@@ -147,11 +150,11 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<
         let presentation = zeroize::Zeroizing::new(request.presentation);
         let renewed = self.0.renew(presentation, request.proofs).await?;
         Ok(Response::new(match renewed {
-            CollectionOutcome::Issued { .. } => {
-                let (credentials, notification_id) = copies(&renewed);
+            IssuanceOutcome::Issued { .. } => {
+                let (credentials, notification_id) = issued_copies(&renewed);
                 proto::RenewCredentialsResponse { credentials, notification_id, ..Default::default() }
             }
-            CollectionOutcome::Deferred { transaction_id, interval } => proto::RenewCredentialsResponse {
+            IssuanceOutcome::Deferred { transaction_id, interval } => proto::RenewCredentialsResponse {
                 transaction_id: transaction_id.to_string(),
                 interval_seconds: interval,
                 ..Default::default()
@@ -164,19 +167,25 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<
         request: Request<proto::CollectFreshnessRequest>,
     ) -> Result<Response<proto::CollectFreshnessResponse>, Status> {
         let request = request.into_inner();
-        let answers = self.0.freshness(&request.handles, &request.copies).await?;
-        let copies = answers.into_iter().map(|FreshnessResponse { standing, replace, message }| {
-            let (state, statements) = match standing {
+        let answers = self.0.answer_freshness_request(&request.handles, &request.copies).await?;
+        let copies = answers.into_iter().map(|FreshnessResponse { status, should_replace, message }| {
+            let (state, statements) = match status {
                 CopyStatusReport::Valid(statements) => (proto::CopyState::Valid, statements),
                 CopyStatusReport::Suspended => (proto::CopyState::Suspended, Vec::new()),
                 CopyStatusReport::Revoked => (proto::CopyState::Revoked, Vec::new()),
-                CopyStatusReport::Ended => (proto::CopyState::Ended, Vec::new()),
+                CopyStatusReport::Expired => (proto::CopyState::Ended, Vec::new()),
                 CopyStatusReport::Unknown => (proto::CopyState::Unknown, Vec::new()),
             };
             let mut statements = statements.into_iter();
             let statement = statements.next().unwrap_or_default();
             let earlier_statements = statements.collect();
-            proto::CopyFreshness { state: state.into(), statement, replace, message, earlier_statements }
+            proto::CopyFreshness {
+                state: state.into(),
+                statement,
+                replace: should_replace,
+                message,
+                earlier_statements,
+            }
         });
         Ok(Response::new(proto::CollectFreshnessResponse { copies: copies.collect() }))
     }
@@ -192,14 +201,14 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<
                 return Err(Error::invalid("event", "must be one of the events").into());
             }
         };
-        self.0.notify(&request.notification_id, event).await?;
+        self.0.record_notification(&request.notification_id, event).await?;
         Ok(Response::new(proto::NotifyResponse {}))
     }
 }
 
 /// Returns the copies and the notification id of an issuance; both empty if it is deferred.
-fn copies(collected: &CollectionOutcome) -> (Vec<proto::IssuedCopy>, String) {
-    let CollectionOutcome::Issued { format, copies, notification_id } = collected else {
+fn issued_copies(collected: &IssuanceOutcome) -> (Vec<proto::IssuedCopy>, String) {
+    let IssuanceOutcome::Issued { format, copies, notification_id } = collected else {
         return Default::default();
     };
     let format = format_to_wire(*format).into();

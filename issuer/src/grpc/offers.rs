@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use super::values::{epoch_to_wire, format_from_wire, format_to_wire};
 use crate::{
     checks::{check_change_ids, check_id},
-    cohorts::{CohortSize, TypeCohorts},
+    cohorts::{TypeCohorts, VisibleCohort},
     error::Error,
     issuer::Issuer,
     offers::{OfferRequest, ReceivedClaims},
@@ -52,18 +52,18 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
                 format,
                 claims: ReceivedClaims(claims),
                 with_pin: request.with_pin,
-                ttl: request.offer_ttl_seconds,
-                valid_from: day("valid_from", request.valid_from.as_ref())?,
-                valid_until: day("valid_until", request.valid_until.as_ref())?,
+                ttl_seconds: request.offer_ttl_seconds,
+                valid_from: day_start_from_wire("valid_from", request.valid_from.as_ref())?,
+                valid_until: day_start_from_wire("valid_until", request.valid_until.as_ref())?,
                 deferred: request.deferred,
                 reference: request.reference,
                 created_by,
             })
             .await?;
         let (offer_uri, offer_reference_uri) =
-            made.links.map(|links| (links.uri.to_string(), links.reference.to_string())).unwrap_or_default();
+            made.links.map(|links| (links.by_value.to_string(), links.by_reference.to_string())).unwrap_or_default();
         Ok(Response::new(proto::CreateOfferResponse {
-            offer: Some(offer(&made.offer)),
+            offer: Some(offer_to_wire(&made.offer)),
             offer_uri,
             offer_reference_uri,
             pin: made.pin.map(|pin| pin.to_string()).unwrap_or_default(),
@@ -89,10 +89,13 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
         };
         let (from, until) = (request.created_from.as_ref(), request.created_until.as_ref());
         let times = [("created_from", from), ("created_until", until)];
-        let common = common(request.credential_type, request.reference, request.created_by, times)?;
-        let RowPage { rows, next } = self.0.list_offers(&OfferFilter { state, common }, whole(page)).await?;
+        let common = common_filter(request.credential_type, request.reference, request.created_by, times)?;
+        let RowPage { rows, next } = self.0.list_offers(&OfferFilter { state, common }, page_slice(page)).await?;
         let next_page_token = next.map(wire::page_token).unwrap_or_default();
-        Ok(Response::new(proto::ListOffersResponse { offers: rows.iter().map(offer).collect(), next_page_token }))
+        Ok(Response::new(proto::ListOffersResponse {
+            offers: rows.iter().map(offer_to_wire).collect(),
+            next_page_token,
+        }))
     }
 
     async fn cancel_offer(
@@ -101,7 +104,7 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
     ) -> Result<Response<proto::CancelOfferResponse>, Status> {
         let request = request.into_inner();
         let cancelled = self.0.cancel_offer(&request.offer_id, &request.request_id).await?;
-        Ok(Response::new(proto::CancelOfferResponse { offer: Some(offer(&cancelled)) }))
+        Ok(Response::new(proto::CancelOfferResponse { offer: Some(offer_to_wire(&cancelled)) }))
     }
 
     async fn release_offer(
@@ -112,7 +115,7 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
         let request = request.into_inner();
         check_change_ids(&request.offer_id, &request.request_id)?;
         let released = self.0.decide_offer(&request.offer_id, true, &request.reason, who).await?;
-        Ok(Response::new(proto::ReleaseOfferResponse { offer: Some(offer(&released)) }))
+        Ok(Response::new(proto::ReleaseOfferResponse { offer: Some(offer_to_wire(&released)) }))
     }
 
     async fn reject_offer(
@@ -122,7 +125,7 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
         let who = staff::caller_name(&request)?;
         let request = request.into_inner();
         let rejected = self.0.decide_offer(&request.offer_id, false, &request.reason, who).await?;
-        Ok(Response::new(proto::RejectOfferResponse { offer: Some(offer(&rejected)) }))
+        Ok(Response::new(proto::RejectOfferResponse { offer: Some(offer_to_wire(&rejected)) }))
     }
 
     async fn list_issued(
@@ -136,11 +139,14 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
         }
         let (from, until) = (request.issued_from.as_ref(), request.issued_until.as_ref());
         let times = [("issued_from", from), ("issued_until", until)];
-        let common = common(request.credential_type, request.reference, request.created_by, times)?;
+        let common = common_filter(request.credential_type, request.reference, request.created_by, times)?;
         let filter = IssuedFilter { offer_id: request.offer_id, common };
-        let RowPage { rows, next } = self.0.list_issued(&filter, whole(page)).await?;
+        let RowPage { rows, next } = self.0.list_issued_copies(&filter, page_slice(page)).await?;
         let next_page_token = next.map(wire::page_token).unwrap_or_default();
-        Ok(Response::new(proto::ListIssuedResponse { issued: rows.iter().map(issued).collect(), next_page_token }))
+        Ok(Response::new(proto::ListIssuedResponse {
+            issued: rows.iter().map(issued_to_wire).collect(),
+            next_page_token,
+        }))
     }
 
     async fn read_issued(
@@ -149,8 +155,8 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
     ) -> Result<Response<proto::ReadIssuedResponse>, Status> {
         let request = request.into_inner();
         check_id("issued_id", &request.issued_id)?;
-        let record = self.0.read_issued(&request.issued_id).await?;
-        Ok(Response::new(proto::ReadIssuedResponse { issued: Some(issued(&record)) }))
+        let record = self.0.read_issued_copy(&request.issued_id).await?;
+        Ok(Response::new(proto::ReadIssuedResponse { issued: Some(issued_to_wire(&record)) }))
     }
 
     async fn read_cohorts(
@@ -158,8 +164,8 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
         _: Request<proto::ReadCohortsRequest>,
     ) -> Result<Response<proto::ReadCohortsResponse>, Status> {
         let types = self.0.cohorts().await?;
-        let least = self.0.settings.cohorts.least;
-        Ok(Response::new(proto::ReadCohortsResponse { types: types.iter().map(type_cohorts).collect(), least }))
+        let least = self.0.settings.cohort_policy.least;
+        Ok(Response::new(proto::ReadCohortsResponse { types: types.iter().map(type_cohorts_to_wire).collect(), least }))
     }
 }
 
@@ -167,7 +173,10 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
 ///
 /// # Errors
 /// [`Error::Invalid`] with the name of the field, for a timestamp out of range.
-pub(super) fn instant(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
+pub(super) fn timestamp_from_wire(
+    field: &'static str,
+    at: Option<&prost_types::Timestamp>,
+) -> Result<Option<Timestamp>, Error> {
     at.map(wire::from_timestamp).transpose().map_err(|problem| Error::invalid(field, problem.to_string()))
 }
 
@@ -176,13 +185,13 @@ pub(super) fn instant(field: &'static str, at: Option<&prost_types::Timestamp>) 
 ///
 /// # Errors
 /// [`Error::Invalid`]
-fn common(
+fn common_filter(
     credential_type: String,
     reference: String,
     created_by: String,
     [(from, first), (until, last)]: [(&'static str, Option<&prost_types::Timestamp>); 2],
 ) -> Result<CommonFilter, Error> {
-    let (from, until) = (instant(from, first)?, instant(until, last)?);
+    let (from, until) = (timestamp_from_wire(from, first)?, timestamp_from_wire(until, last)?);
     Ok(CommonFilter { credential_type, reference, created_by, from, until })
 }
 
@@ -190,9 +199,9 @@ fn common(
 ///
 /// # Errors
 /// [`Error::Invalid`] with the name of the field.
-fn day(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
+fn day_start_from_wire(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
     let whole = |at: &Timestamp, nanos: i32| *at == at.start_of_day() && nanos == 0;
-    match (instant(field, at)?, at.map_or(0, |at| at.nanos)) {
+    match (timestamp_from_wire(field, at)?, at.map_or(0, |at| at.nanos)) {
         (Some(at), nanos) if !whole(&at, nanos) => Err(Error::invalid(
             field,
             format!(
@@ -205,18 +214,18 @@ fn day(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Optio
 }
 
 /// Returns the slice of a page; the store returns where the next page starts.
-fn whole(page: PageRequest) -> PageSlice {
+fn page_slice(page: PageRequest) -> PageSlice {
     PageSlice { before: page.before, limit: page.size }
 }
 
 /// Returns the slice of a page with one extra row, which shows whether another page follows.
-pub(super) fn slice(page: PageRequest) -> PageSlice {
+pub(super) fn slice_with_extra_row(page: PageRequest) -> PageSlice {
     PageSlice { before: page.before, limit: page.size.saturating_add(1) }
 }
 
 /// Returns the rows of a page without the extra row, and the token of the next page; empty if this is the last one.
 /// `seq` returns a row's sequence number.
-pub(super) fn one_page<T>(mut rows: Vec<T>, page: PageRequest, seq: impl Fn(&T) -> i64) -> (Vec<T>, String) {
+pub(super) fn page_and_next_token<T>(mut rows: Vec<T>, page: PageRequest, seq: impl Fn(&T) -> i64) -> (Vec<T>, String) {
     let size = usize::try_from(page.size).unwrap_or_default();
     if rows.len() <= size {
         return (rows, String::new());
@@ -226,7 +235,7 @@ pub(super) fn one_page<T>(mut rows: Vec<T>, page: PageRequest, seq: impl Fn(&T) 
     (rows, token)
 }
 
-fn offer(record: &OfferRecord) -> proto::Offer {
+fn offer_to_wire(record: &OfferRecord) -> proto::Offer {
     let state = match record.state {
         OfferState::Open => proto::OfferState::Open,
         OfferState::Redeemed => proto::OfferState::Redeemed,
@@ -240,51 +249,51 @@ fn offer(record: &OfferRecord) -> proto::Offer {
         credential_type: record.credential_type.clone(),
         format: format_to_wire(record.format).into(),
         state: state.into(),
-        created_at: Some(wire::timestamp(record.created_at)),
-        expires_at: Some(wire::timestamp(record.expires_at)),
+        created_at: Some(wire::to_timestamp(record.created_at)),
+        expires_at: Some(wire::to_timestamp(record.expires_at)),
         deferred: record.deferred,
         decision: record.decision.as_ref().map(|decision| proto::OfferDecision {
             released: decision.approve,
-            decided_at: Some(wire::timestamp(decision.now)),
-            decided_by: decision.who.clone(),
+            decided_at: Some(wire::to_timestamp(decision.now)),
+            decided_by: decision.staff_name.clone(),
             reason: decision.reason.clone(),
         }),
-        valid_from: Some(wire::timestamp(record.valid_from)),
-        valid_until: Some(wire::timestamp(record.valid_until)),
+        valid_from: Some(wire::to_timestamp(record.valid_from)),
+        valid_until: Some(wire::to_timestamp(record.valid_until)),
         reference: record.reference.clone(),
         created_by: record.created_by.clone(),
     }
 }
 
-fn type_cohorts(of: &TypeCohorts) -> proto::TypeCohorts {
-    let cohort = |cohort: &CohortSize| proto::Cohort {
-        format: format_to_wire(cohort.visible.format).into(),
-        valid_from: Some(wire::timestamp(cohort.visible.valid_from)),
-        valid_until: Some(wire::timestamp(cohort.visible.valid_until)),
+fn type_cohorts_to_wire(of: &TypeCohorts) -> proto::TypeCohorts {
+    let cohort = |cohort: &VisibleCohort| proto::Cohort {
+        format: format_to_wire(cohort.visible_members.format).into(),
+        valid_from: Some(wire::to_timestamp(cohort.visible_members.valid_from)),
+        valid_until: Some(wire::to_timestamp(cohort.visible_members.valid_until)),
         holders: cohort.holders,
-        kid: cohort.visible.kid.clone(),
-        status_list: cohort.visible.status_list.clone().unwrap_or_default(),
+        kid: cohort.visible_members.kid.clone(),
+        status_list: cohort.visible_members.status_list.clone().unwrap_or_default(),
     };
     proto::TypeCohorts {
         credential_type: of.credential_type.clone(),
         epoch: epoch_to_wire(of.epoch).into(),
         holders: of.summary.holders,
-        smallest: of.summary.smallest,
-        median: of.summary.median,
-        below: of.below,
+        smallest: of.summary.smallest_size,
+        median: of.summary.median_size,
+        below: of.holders_below_minimum,
         cohorts: of.cohorts.iter().map(cohort).collect(),
     }
 }
 
-fn issued(record: &IssuedRecord) -> proto::IssuedRecord {
+fn issued_to_wire(record: &IssuedRecord) -> proto::IssuedRecord {
     proto::IssuedRecord {
         issued_id: record.issued_id.clone(),
         offer_id: record.offer_id.clone(),
         credential_type: record.credential_type.clone(),
         format: format_to_wire(record.format).into(),
         status_index: u64::try_from(record.status_index).unwrap_or_default(),
-        issued_at: Some(wire::timestamp(record.issued_at)),
-        valid_until: Some(wire::timestamp(record.valid_until)),
+        issued_at: Some(wire::to_timestamp(record.issued_at)),
+        valid_until: Some(wire::to_timestamp(record.valid_until)),
         notification: record.notification,
         reference: record.reference.clone(),
         created_by: record.created_by.clone(),

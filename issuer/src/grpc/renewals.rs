@@ -6,7 +6,7 @@ use carnet_proto::issuer::v1 as proto;
 use carnet_service::{staff, wire};
 use tonic::{Request, Response, Status};
 
-use super::offers::{one_page, slice};
+use super::offers::{page_and_next_token, slice_with_extra_row};
 use crate::{
     error::Error,
     issuer::Issuer,
@@ -36,10 +36,10 @@ impl<S: Store> proto::renewal_service_server::RenewalService for RenewalGrpc<S> 
             Ok(proto::RenewalState::Lapsed) => Some(RenewalState::Lapsed),
             Err(_) => return Err(Error::invalid("state", "must be one of the renewal states").into()),
         };
-        let rows = self.0.list_renewals(state, slice(page)).await?;
-        let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
+        let rows = self.0.list_renewals(state, slice_with_extra_row(page)).await?;
+        let (rows, next_page_token) = page_and_next_token(rows, page, |row| row.seq);
         Ok(Response::new(proto::ListRenewalsResponse {
-            renewals: rows.into_iter().map(renewal).collect(),
+            renewals: rows.into_iter().map(renewal_to_wire).collect(),
             next_page_token,
         }))
     }
@@ -51,11 +51,11 @@ impl<S: Store> proto::renewal_service_server::RenewalService for RenewalGrpc<S> 
         let who = staff::caller_name(&request)?;
         let request = request.into_inner();
         let decided = self.0.decide_renewal(&request.renewal_id, request.approve, &request.reason, who).await?;
-        Ok(Response::new(proto::DecideRenewalResponse { renewal: Some(renewal(decided)) }))
+        Ok(Response::new(proto::DecideRenewalResponse { renewal: Some(renewal_to_wire(decided)) }))
     }
 }
 
-fn renewal(record: RenewalRecord) -> proto::Renewal {
+fn renewal_to_wire(record: RenewalRecord) -> proto::Renewal {
     let state = match record.state {
         RenewalState::Pending => proto::RenewalState::Pending,
         RenewalState::Approved => proto::RenewalState::Approved,
@@ -69,9 +69,9 @@ fn renewal(record: RenewalRecord) -> proto::Renewal {
         credential_type: record.credential_type,
         state: state.into(),
         generation: record.generation,
-        valid_until: Some(wire::timestamp(record.valid_until)),
-        asked_at: Some(wire::timestamp(record.asked_at)),
-        decided_at: record.decided_at.map(wire::timestamp),
+        valid_until: Some(wire::to_timestamp(record.valid_until)),
+        asked_at: Some(wire::to_timestamp(record.asked_at)),
+        decided_at: record.decided_at.map(wire::to_timestamp),
         decided_by: record.decided_by.unwrap_or_default(),
         reason: record.reason.unwrap_or_default(),
     }

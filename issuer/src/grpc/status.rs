@@ -7,7 +7,7 @@ use carnet_proto::issuer::v1 as proto;
 use carnet_service::{staff, wire};
 use tonic::{Request, Response, Status};
 
-use super::offers::{instant, one_page, slice};
+use super::offers::{page_and_next_token, slice_with_extra_row, timestamp_from_wire};
 use crate::{
     checks::check_id,
     error::Error,
@@ -15,7 +15,7 @@ use crate::{
     status::{self, StatusTarget},
     store::{
         Store,
-        status::{ActRecord, CopyStatus, StatusAction, StatusState},
+        status::{CopyStatus, StatusActRecord, StatusAction, StatusState},
     },
 };
 
@@ -31,10 +31,10 @@ impl<S: Store> proto::status_list_service_server::StatusListService for StatusLi
         &self,
         _: Request<proto::ListStatusListsRequest>,
     ) -> Result<Response<proto::ListStatusListsResponse>, Status> {
-        if self.0.status.base().is_none() {
+        if self.0.status_publisher.base_url().is_none() {
             return Err(Error::NoStatusLists.into());
         }
-        let urls = self.0.status.published_lists().urls().map(str::to_owned).collect();
+        let urls = self.0.status_publisher.published_lists().urls().map(str::to_owned).collect();
         Ok(Response::new(proto::ListStatusListsResponse { urls }))
     }
 
@@ -43,14 +43,14 @@ impl<S: Store> proto::status_list_service_server::StatusListService for StatusLi
         request: Request<proto::ReadStatusListRequest>,
     ) -> Result<Response<proto::ReadStatusListResponse>, Status> {
         let request = request.into_inner();
-        let shelf = self.0.status.published_lists();
-        let content = &shelf.at(&request.url).ok_or(Error::ListUnknown)?.content;
+        let shelf = self.0.status_publisher.published_lists();
+        let content = &shelf.by_url(&request.url).ok_or(Error::ListUnknown)?.content;
         let list = if request.if_none_match == content.etag { Vec::new() } else { content.bytes.to_vec() };
         Ok(Response::new(proto::ReadStatusListResponse {
             media_type: content.media_type.to_owned(),
             list,
             etag: content.etag.clone(),
-            ttl_seconds: self.0.status.ttl(),
+            ttl_seconds: self.0.status_publisher.ttl_seconds(),
         }))
     }
 }
@@ -83,8 +83,8 @@ impl<S: Store> proto::status_service_server::StatusService for StatusGrpc<S> {
                 return Err(Error::invalid("filter", "cannot be combined with ids").into());
             }
             Some(filter) => StatusTarget::Matching {
-                from: instant("filter.from", filter.from.as_ref())?,
-                until: instant("filter.until", filter.until.as_ref())?,
+                from: timestamp_from_wire("filter.from", filter.from.as_ref())?,
+                until: timestamp_from_wire("filter.until", filter.until.as_ref())?,
                 credential_type: Some(filter.credential_type).filter(|name| !name.is_empty()),
             },
         };
@@ -92,27 +92,27 @@ impl<S: Store> proto::status_service_server::StatusService for StatusGrpc<S> {
             .0
             .change_status(status::StatusChangeRequest {
                 request_id: request.request_id,
-                who,
-                verb,
+                staff_name: who,
+                action: verb,
                 reason: request.reason,
-                whom,
-                expected: request.expected_count,
+                target: whom,
+                expected_count: request.expected_count,
                 dry_run: request.dry_run,
-                urgency: urgency(request.urgency)?,
+                urgent: urgency_from_wire(request.urgency)?,
             })
             .await?;
         Ok(Response::new(proto::ChangeStatusResponse {
-            act: number(acted.act.unwrap_or_default()),
-            credentials: acted.credentials,
-            copies: acted.copies,
-            changed: acted.changed,
-            published: publication == status::PublicationTime::Now,
-            open_offers: acted.open,
+            act: sequence_to_wire(acted.act_number.unwrap_or_default()),
+            credentials: acted.credential_count,
+            copies: acted.copy_count,
+            changed: acted.changed_count,
+            published: publication == status::PublicationTime::Published,
+            open_offers: acted.open_offers,
             published_at: match publication {
-                status::PublicationTime::At(at) => Some(wire::timestamp(at)),
-                status::PublicationTime::Now | status::PublicationTime::Soon => None,
+                status::PublicationTime::At(at) => Some(wire::to_timestamp(at)),
+                status::PublicationTime::Published | status::PublicationTime::Unscheduled => None,
             },
-            unchanged_since: acted.unchanged_since.map(wire::timestamp),
+            unchanged_since: acted.unchanged_since.map(wire::to_timestamp),
         }))
     }
 
@@ -122,8 +122,8 @@ impl<S: Store> proto::status_service_server::StatusService for StatusGrpc<S> {
     ) -> Result<Response<proto::ReadStatusResponse>, Status> {
         let request = request.into_inner();
         check_id("id", &request.id)?;
-        let copies = self.0.read_status(&request.id).await?;
-        let copies = copies.iter().map(|copy| self.copy(copy)).collect();
+        let copies = self.0.read_copy_statuses(&request.id).await?;
+        let copies = copies.iter().map(|copy| self.copy_status_to_wire(copy)).collect();
         Ok(Response::new(proto::ReadStatusResponse { copies }))
     }
 
@@ -136,9 +136,12 @@ impl<S: Store> proto::status_service_server::StatusService for StatusGrpc<S> {
         if !request.id.is_empty() {
             check_id("id", &request.id)?;
         }
-        let rows = self.0.list_acts(&request.id, slice(page)).await?;
-        let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
-        Ok(Response::new(proto::ListStatusActsResponse { acts: rows.iter().map(act).collect(), next_page_token }))
+        let rows = self.0.list_status_acts(&request.id, slice_with_extra_row(page)).await?;
+        let (rows, next_page_token) = page_and_next_token(rows, page, |row| row.seq);
+        Ok(Response::new(proto::ListStatusActsResponse {
+            acts: rows.iter().map(act_to_wire).collect(),
+            next_page_token,
+        }))
     }
 
     async fn list_status_changes(
@@ -148,37 +151,42 @@ impl<S: Store> proto::status_service_server::StatusService for StatusGrpc<S> {
         let request = request.into_inner();
         let page = wire::parse_page(request.page_size, &request.page_token)?;
         let act = i64::try_from(request.act).map_err(|_| Error::NotFound { what: "act" })?;
-        let rows = self.0.list_changes(act, slice(page)).await?;
-        let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
+        let rows = self.0.list_status_changes(act, slice_with_extra_row(page)).await?;
+        let (rows, next_page_token) = page_and_next_token(rows, page, |row| row.seq);
         let changes = rows.into_iter().map(|row| proto::StatusChange {
             issued_id: row.issued_id,
             offer_id: row.offer_id,
-            whole: row.whole,
+            whole: row.is_whole_offer,
         });
         Ok(Response::new(proto::ListStatusChangesResponse { changes: changes.collect(), next_page_token }))
     }
 }
 
 impl<S: Store> StatusGrpc<S> {
-    fn copy(&self, copy: &CopyStatus) -> proto::CopyStatus {
+    fn copy_status_to_wire(&self, copy: &CopyStatus) -> proto::CopyStatus {
         let state = match copy.state {
             StatusState::Valid => proto::CredentialStatus::Valid,
             StatusState::Suspended => proto::CredentialStatus::Suspended,
             StatusState::Revoked => proto::CredentialStatus::Revoked,
         };
-        let shelf = self.0.status.published_lists();
-        let urls = ListFormat::ALL.into_iter().filter_map(|form| self.0.status.url(form, copy.place.list));
+        let shelf = self.0.status_publisher.published_lists();
+        let urls = ListFormat::ALL
+            .into_iter()
+            .filter_map(|form| self.0.status_publisher.list_url(form, copy.status_index.list));
         proto::CopyStatus {
             issued_id: copy.issued_id.clone(),
             offer_id: copy.offer_id.clone(),
             credential_type: copy.credential_type.clone(),
-            issued_at: Some(wire::timestamp(copy.issued_at)),
+            issued_at: Some(wire::to_timestamp(copy.issued_at)),
             status: state.into(),
-            lists: urls.filter(|url| shelf.at(url).is_some()).collect(),
-            index: copy.place.position,
-            act: number(copy.act.unwrap_or_default()),
+            lists: urls.filter(|url| shelf.by_url(url).is_some()).collect(),
+            index: copy.status_index.position,
+            act: sequence_to_wire(copy.last_act.unwrap_or_default()),
             message: copy.message.into(),
-            listed_from: copy.waits_since.and_then(|since| self.0.publication_after(since)).map(wire::timestamp),
+            listed_from: copy
+                .waits_since
+                .and_then(|since| self.0.publication_time_after(since))
+                .map(wire::to_timestamp),
         }
     }
 }
@@ -187,7 +195,7 @@ impl<S: Store> StatusGrpc<S> {
 ///
 /// # Errors
 /// [`Error::Invalid`] for an unknown number.
-fn urgency(wire: i32) -> Result<Option<bool>, Error> {
+fn urgency_from_wire(wire: i32) -> Result<Option<bool>, Error> {
     match proto::StatusUrgency::try_from(wire) {
         Ok(proto::StatusUrgency::Unspecified) => Ok(None),
         Ok(proto::StatusUrgency::Urgent) => Ok(Some(true)),
@@ -196,7 +204,7 @@ fn urgency(wire: i32) -> Result<Option<bool>, Error> {
     }
 }
 
-fn act(record: &ActRecord) -> proto::StatusAct {
+fn act_to_wire(record: &StatusActRecord) -> proto::StatusAct {
     let (verb, message) = match record.verb {
         StatusAction::Revoke => (proto::StatusVerb::Revoke, 0),
         StatusAction::Suspend => (proto::StatusVerb::Suspend, 0),
@@ -204,11 +212,11 @@ fn act(record: &ActRecord) -> proto::StatusAct {
         StatusAction::Message(number) => (proto::StatusVerb::Message, number),
     };
     proto::StatusAct {
-        act: number(record.seq),
+        act: sequence_to_wire(record.seq),
         verb: verb.into(),
         reason: record.reason.clone(),
-        who: record.who.clone(),
-        at: Some(wire::timestamp(record.at)),
+        who: record.staff_name.clone(),
+        at: Some(wire::to_timestamp(record.at)),
         credentials: record.credentials,
         copies: record.copies,
         changed: record.changed,
@@ -218,6 +226,6 @@ fn act(record: &ActRecord) -> proto::StatusAct {
 }
 
 /// Converts a sequence number; a negative one becomes 0.
-fn number(seq: i64) -> u64 {
+fn sequence_to_wire(seq: i64) -> u64 {
     u64::try_from(seq).unwrap_or_default()
 }

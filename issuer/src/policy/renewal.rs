@@ -15,9 +15,9 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RenewalTerms {
     /// Time before its expiry from which a credential is renewable, in seconds.
-    pub(crate) window: i64,
+    pub(crate) window_seconds: i64,
     /// Time by which a renewal extends the validity, in seconds.
-    pub(crate) longer: i64,
+    pub(crate) extension_seconds: i64,
     /// Maximum number of renewals of a credential.
     pub(crate) most: u32,
     /// Epoch to whose start the dates of copies of the type are rounded down.
@@ -56,7 +56,7 @@ impl RenewalPolicy {
     /// the credential type, `None` if the catalogue does not have it.
     fn fault(&self, known: Option<&CredentialType>, cohorts: &CohortPolicy) -> Option<String> {
         let Some(known) = known else { return Some("is not a type of the catalogue".to_owned()) };
-        if let Some(drawn) = known.drawn.first() {
+        if let Some(drawn) = known.generated_claims.first() {
             // A redeemer that counts uses by it forgets them after the first end (spec/entitlement.md 1.4).
             return Some(format!("renews a type whose {drawn} must not be issued again with a later end"));
         }
@@ -77,7 +77,7 @@ impl RenewalPolicy {
         }
         let example = known.example_claims();
         let is_date =
-            |name: &String| example.get(name).and_then(Value::as_str).is_some_and(|text| later(text, 1).is_some());
+            |name: &String| example.get(name).and_then(Value::as_str).is_some_and(|text| moved_date(text, 1).is_some());
         self.moves
             .iter()
             .find(|name| !is_date(name))
@@ -87,8 +87,8 @@ impl RenewalPolicy {
     /// Returns the rules with times in seconds, and the epoch of the credential type.
     pub(crate) fn terms(&self, epoch: Epoch) -> RenewalTerms {
         RenewalTerms {
-            window: i64::from(self.window_days).saturating_mul(day::SECONDS),
-            longer: i64::from(self.days).saturating_mul(day::SECONDS),
+            window_seconds: i64::from(self.window_days).saturating_mul(day::SECONDS),
+            extension_seconds: i64::from(self.days).saturating_mul(day::SECONDS),
             most: self.most,
             epoch,
         }
@@ -99,10 +99,10 @@ impl RenewalPolicy {
     ///
     /// # Errors
     /// [`Error::Corrupt`] if such a claim is not a date.
-    pub(crate) fn move_dates(&self, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Error> {
+    pub(crate) fn extend_dates(&self, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Error> {
         for name in &self.moves {
             let Some(claim) = claims.get_mut(name) else { continue };
-            let moved = claim.as_str().and_then(|text| later(text, self.days));
+            let moved = claim.as_str().and_then(|text| moved_date(text, self.days));
             *claim = moved.map(Value::String).ok_or(Error::Corrupt("claims"))?;
         }
         Ok(claims)
@@ -110,7 +110,7 @@ impl RenewalPolicy {
 }
 
 /// Returns the error for the first renewal policy with a fault; `None` if all are valid.
-pub(crate) fn fault(
+pub(crate) fn first_fault(
     policies: &BTreeMap<String, RenewalPolicy>,
     cohorts: &CohortPolicy,
     catalogue: &Catalogue,
@@ -124,7 +124,7 @@ pub(crate) fn fault(
 
 /// Moves a date, or a time that starts with a date, by this number of days; `None` for other texts, or a year of more
 /// than four digits.
-fn later(text: &str, days: u32) -> Option<String> {
+fn moved_date(text: &str, days: u32) -> Option<String> {
     let (date, rest) = text.split_at_checked(10)?;
     let at = Timestamp::parse(&format!("{date}T00:00:00Z")).ok()?;
     let moved = at.plus(i64::from(days).saturating_mul(day::SECONDS)).to_string();
@@ -144,10 +144,10 @@ mod tests {
             ("2028-02-29T23:59:59+01:00", 366, "2029-03-01T23:59:59+01:00"),
             ("2026-12-31T00:00:00Z", 1, "2027-01-01T00:00:00Z"),
         ] {
-            assert_eq!(later(before, days).as_deref(), Some(after));
+            assert_eq!(moved_date(before, days).as_deref(), Some(after));
         }
         for none in ["", "soon", "2026-13-01", "2026-1-1", "unrestricted", "9999-12-31T"] {
-            assert_eq!(later(none, 1), None, "{none}");
+            assert_eq!(moved_date(none, 1), None, "{none}");
         }
     }
 
@@ -156,7 +156,7 @@ mod tests {
         let catalogue = Catalogue::embedded().unwrap();
         let fault = |kind: &str, text: &str| {
             let policy: RenewalPolicy = toml::from_str(text).unwrap();
-            fault(&[(kind.to_owned(), policy)].into(), &CohortPolicy::default(), &catalogue)
+            first_fault(&[(kind.to_owned(), policy)].into(), &CohortPolicy::default(), &catalogue)
         };
         let permit = "ResidencePermitCredential";
         assert_eq!(fault(permit, "days = 365\nmoves = [\"validUntil\"]"), None);

@@ -22,9 +22,9 @@ struct Asker {
 impl Asker {
     /// Verifier whose DID contains its document.
     fn new() -> Self {
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        let did = Did::key(&key.public_key());
-        Self { fragment: did.id().to_owned(), did, key }
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
+        let did = Did::did_key(&key.public_key());
+        Self { fragment: did.method_specific_id().to_owned(), did, key }
     }
 
     /// Verifier that publishes its document.
@@ -34,7 +34,7 @@ impl Asker {
     }
 
     fn document(&self) -> String {
-        DidDocument::render(&self.did, &[(self.fragment.clone(), self.key.public_key())]).to_string()
+        DidDocument::json_for_keys(&self.did, &[(self.fragment.clone(), self.key.public_key())]).to_string()
     }
 
     fn wants(&self) -> RelyingParty {
@@ -64,7 +64,7 @@ impl Asker {
                 purpose: english("To see that you may work"),
                 legal_basis: english("Section 4a of the Residence Act"),
                 retention_days: 30,
-                credentials: RegisteredCredential::of_query(&query.unwrap()),
+                credentials: RegisteredCredential::from_query(&query.unwrap()),
             }],
             receipt_keys: vec![ReceiptKey::new(
                 &self.did.with_fragment(&self.fragment).unwrap(),
@@ -75,7 +75,7 @@ impl Asker {
 
     fn request(&self, wants: &RelyingParty) -> Map<String, Value> {
         let kid = self.did.with_fragment(&self.fragment).unwrap();
-        RegistrationRequest::make(wants, &kid, &self.key, NOW).unwrap()
+        RegistrationRequest::sign(wants, &kid, &self.key, NOW).unwrap()
     }
 
     fn text(&self) -> String {
@@ -85,7 +85,7 @@ impl Asker {
 
 fn registrar() -> (tempfile::TempDir, Registrar) {
     let dir = tempfile::tempdir().unwrap();
-    let registrar = Registrar::init(&dir.path().join("r"), "Register of Askers", &KeyPlace::default()).unwrap();
+    let registrar = Registrar::init(&dir.path().join("r"), "Register of Askers", &KeyStorageArgs::default()).unwrap();
     (dir, registrar)
 }
 
@@ -103,12 +103,16 @@ fn a_directory_is_made_once_and_keeps_its_did() {
     let mode = |path: &Path| std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path).unwrap()) & 0o777;
     assert_eq!((mode(&data), mode(&data.join("keys.json"))), (0o700, 0o600));
     assert!(
-        Registrar::init(&data, "Again", &KeyPlace::default()).err().unwrap().message.contains("nothing was changed")
+        Registrar::init(&data, "Again", &KeyStorageArgs::default())
+            .err()
+            .unwrap()
+            .message
+            .contains("nothing was changed")
     );
     assert_eq!(Registrar::open(&data).unwrap().did, made.did);
     for name in ["", " ", "a\nb", &"x".repeat(201)] {
         assert!(
-            Registrar::init(&dir.path().join("n"), name, &KeyPlace::default())
+            Registrar::init(&dir.path().join("n"), name, &KeyStorageArgs::default())
                 .err()
                 .unwrap()
                 .message
@@ -129,15 +133,19 @@ fn a_wallet_that_pinned_the_registrar_accepts_what_it_signs() {
     let application = Registrar::verify_request_file(asker.text().as_bytes(), None, 365, NOW).unwrap();
     let signed = registrar.sign(&application).unwrap();
     let pinned = registrar.did.to_string();
-    let expected =
-        ExpectedRegistration { asker: asker.did.as_str(), registrars: &|did| did == pinned, now: NOW, skew: 60 };
-    let registration = Registration::verify(&signed, &expected, &SelfContained).unwrap();
+    let expected = ExpectedRegistration {
+        verifier: asker.did.as_str(),
+        is_trusted_registrar: &|did| did == pinned,
+        now: NOW,
+        skew: 60,
+    };
+    let registration = Registration::verify(&signed, &expected, &SelfContainedResolver).unwrap();
     assert_eq!(registration.relying_party(), &asker.wants());
     assert_eq!(registration.registrar(), pinned);
     assert_eq!(registration.valid_from().to_string(), "2026-11-22T00:00:00Z");
     assert_eq!(registration.valid_until().to_string(), "2027-11-22T00:00:00Z");
-    let unpinned = ExpectedRegistration { registrars: &|_| false, ..expected };
-    assert!(Registration::verify(&signed, &unpinned, &SelfContained).is_err());
+    let unpinned = ExpectedRegistration { is_trusted_registrar: &|_| false, ..expected };
+    assert!(Registration::verify(&signed, &unpinned, &SelfContainedResolver).is_err());
 }
 
 #[test]
@@ -187,7 +195,7 @@ fn an_asker_that_publishes_its_document_needs_it_handed_over() {
     assert_eq!(refused(text.as_bytes(), Some(&Asker::published().document()), 365).reason(), "signature_invalid");
     // Nobody else can define the document of a DID that contains it.
     let asker = Asker::new();
-    let document = DidDocument::render(&asker.did, &[(asker.fragment.clone(), Asker::new().key.public_key())]);
+    let document = DidDocument::json_for_keys(&asker.did, &[(asker.fragment.clone(), Asker::new().key.public_key())]);
     let given =
         Registrar::verify_request_file(asker.text().as_bytes(), Some(document.to_string().as_bytes()), 365, NOW);
     assert!(given.is_ok(), "the DID's own key counts, whatever was handed over");
@@ -209,11 +217,11 @@ fn a_registration_holds_for_a_year_at_most() {
 #[test]
 fn a_yes_in_advance_is_about_one_request() {
     let application = Registrar::verify_request_file(Asker::new().text().as_bytes(), None, 365, NOW).unwrap();
-    assert!(application.approved_by(Some(&application.digest)).unwrap());
-    assert!(!application.approved_by(None).unwrap(), "somebody has to be asked");
+    assert!(application.check_approval(Some(&application.digest)).unwrap());
+    assert!(!application.check_approval(None).unwrap(), "somebody has to be asked");
     let other = Registrar::verify_request_file(Asker::new().text().as_bytes(), None, 365, NOW).unwrap();
     for wrong in [other.digest.as_str(), "", "yes"] {
-        assert_eq!(application.approved_by(Some(wrong)).unwrap_err().reason(), "approval_mismatch");
+        assert_eq!(application.check_approval(Some(wrong)).unwrap_err().reason(), "approval_mismatch");
     }
 }
 
@@ -258,8 +266,8 @@ Digest of the request: {digest}"#,
 fn files_are_read_or_refused_and_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("registration.json");
-    assert_eq!(read(&path).unwrap_err().reason(), "file_unreadable");
+    assert_eq!(read_file(&path).unwrap_err().reason(), "file_unreadable");
     write_registration(&path, "a").unwrap();
     assert_eq!(write_registration(&path, "b").unwrap_err().reason(), "file_unwritable");
-    assert_eq!(read(&path).unwrap(), b"a");
+    assert_eq!(read_file(&path).unwrap(), b"a");
 }

@@ -6,21 +6,21 @@ use sqlx::Row as _;
 
 use super::{
     SqliteTx,
-    rows::{number, place},
+    rows::{read_number, read_status_index},
 };
 use crate::store::{
-    Stored,
-    collections::{IndexDraw, IndexRows},
+    StoreResult,
+    issuances::{DrawnEntry, IndexRows},
     status::StatusIndex,
 };
 
 impl IndexRows for SqliteTx {
-    async fn entries_left(&mut self) -> Stored<i64> {
+    async fn unused_entries(&mut self) -> StoreResult<i64> {
         let left = sqlx::query_scalar("SELECT coalesce(sum(entries - drawn), 0) FROM status_lists");
         Ok(left.fetch_one(&mut *self.0).await?)
     }
 
-    async fn open_list(&mut self, entries: i64, seed: &[u8; 32], now: Timestamp) -> Stored<i64> {
+    async fn open_list(&mut self, entries: i64, seed: &[u8; 32], now: Timestamp) -> StoreResult<i64> {
         Ok(sqlx::query_scalar(
             "INSERT INTO status_lists (list, first_index, entries, seed, opened_at) \
              SELECT coalesce(max(list) + 1, 0), coalesce(max(first_index + entries), 0), ?, ?, ? FROM status_lists RETURNING list",
@@ -32,7 +32,7 @@ impl IndexRows for SqliteTx {
         .await?)
     }
 
-    async fn draw_index(&mut self) -> Stored<Option<IndexDraw>> {
+    async fn draw_index(&mut self) -> StoreResult<Option<DrawnEntry>> {
         let row = sqlx::query(
             "UPDATE status_lists SET drawn = drawn + 1 WHERE list = (SELECT min(list) FROM status_lists WHERE drawn < entries) \
              RETURNING first_index, entries, seed, drawn",
@@ -41,15 +41,15 @@ impl IndexRows for SqliteTx {
         .await?;
         let Some(row) = row else { return Ok(None) };
         let seed = row.try_get::<Vec<u8>, _>("seed")?;
-        Ok(Some(IndexDraw {
-            first_index: number(&row, "first_index")?,
-            entries: number(&row, "entries")?,
+        Ok(Some(DrawnEntry {
+            first_index: read_number(&row, "first_index")?,
+            entries: read_number(&row, "entries")?,
             seed: seed.try_into().map_err(|_| StoreError::Corrupt("status_lists.seed"))?,
-            draw: number(&row, "drawn")?.saturating_sub(1),
+            draw_number: read_number(&row, "drawn")?.saturating_sub(1),
         }))
     }
 
-    async fn places(&mut self, collection: i64) -> Stored<Vec<StatusIndex>> {
+    async fn status_indices(&mut self, collection: i64) -> StoreResult<Vec<StatusIndex>> {
         sqlx::query(
             "SELECT l.list, i.status_index - l.first_index AS position FROM issued i JOIN status_lists l \
              ON i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
@@ -59,7 +59,7 @@ impl IndexRows for SqliteTx {
         .fetch_all(&mut *self.0)
         .await?
         .iter()
-        .map(place)
+        .map(read_status_index)
         .collect()
     }
 }

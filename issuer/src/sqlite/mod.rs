@@ -1,9 +1,9 @@
 //! SQLite implementation of the store: one file for each group of operations, and shared parts in `page.rs` and
 //! `rows.rs`.
 
-mod collections;
 mod expiry;
 mod indices;
+mod issuances;
 mod offers;
 mod page;
 #[cfg(test)]
@@ -27,7 +27,7 @@ use carnet_service::{
 };
 use sqlx::{Sqlite, Transaction, migrate::Migrator};
 
-use crate::store::{Store, StoreTx, Stored};
+use crate::store::{Store, StoreResult, StoreTx};
 
 /// Migrations of the database schema, in order.
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
@@ -60,11 +60,11 @@ pub(crate) struct SqliteTx(Transaction<'static, Sqlite>);
 impl Store for SqliteStore {
     type Tx = SqliteTx;
 
-    async fn begin(&self, name: &'static str) -> Stored<SqliteTx> {
+    async fn begin(&self, name: &'static str) -> StoreResult<SqliteTx> {
         Ok(SqliteTx(self.0.database.begin(name).await?))
     }
 
-    async fn read(&self) -> Stored<SqliteTx> {
+    async fn read(&self) -> StoreResult<SqliteTx> {
         Ok(SqliteTx(self.0.database.readers().begin().await?))
     }
 
@@ -74,17 +74,17 @@ impl Store for SqliteStore {
         }
     }
 
-    fn purge_soon(&self) {
+    fn schedule_purge(&self) {
         self.0.database.checkpoint_soon();
     }
 
-    async fn update_mark(&self) -> Stored<StoreIdentity> {
+    async fn write_identity_mark(&self) -> StoreResult<StoreIdentity> {
         self.0.update_mark().await.map_err(|error| StoreError::Failed(Box::new(error)))
     }
 }
 
 impl StoreTx for SqliteTx {
-    async fn commit(self) -> Stored<()> {
+    async fn commit(self) -> StoreResult<()> {
         Ok(self.0.commit().await?)
     }
 }

@@ -5,46 +5,50 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
     SqliteTx,
-    page::{CHUNK, SqlitePage},
-    rows::{claims, format, hash_if_any, text, time, time_if_any},
+    page::{PageReader, ROWS_PER_CHUNK},
+    rows::{read_claims, read_format, read_optional_hash, read_optional_time, read_text, read_time},
 };
 use crate::{
-    secrets::SecretHash,
+    secrets::Sha256Hash,
     store::{
-        PageSlice, RowPage, StoreError, Stored, StoredClaims,
+        PageSlice, RowPage, StoreError, StoreResult, StoredClaims,
         filter::CommonFilter,
         offers::{
-            NewAccessToken, NewOffer, OfferAccess, OfferContent, OfferFilter, OfferRecord, OfferRows, OfferState,
-            UniqueClaim,
+            NewAccessToken, NewOffer, OfferFilter, OfferRecord, OfferRows, OfferSecretHashes, OfferState,
+            OfferWithClaims, UniqueClaim,
         },
         renewal::StaffDecision,
     },
 };
 
 impl OfferRows for SqliteTx {
-    async fn offer(&mut self, offer_id: &str) -> Stored<Option<OfferContent>> {
+    async fn offer(&mut self, offer_id: &str) -> StoreResult<Option<OfferWithClaims>> {
         let offer = sqlx::query("SELECT * FROM offers WHERE offer_id = ?").bind(offer_id);
-        offer.fetch_optional(&mut *self.0).await?.as_ref().map(content_of).transpose()
+        offer.fetch_optional(&mut *self.0).await?.as_ref().map(content_from_row).transpose()
     }
 
-    async fn offer_by_request(&mut self, request_id: &str) -> Stored<Option<OfferContent>> {
+    async fn offer_by_request(&mut self, request_id: &str) -> StoreResult<Option<OfferWithClaims>> {
         let offer = sqlx::query("SELECT * FROM offers WHERE request_id = ?").bind(request_id);
-        offer.fetch_optional(&mut *self.0).await?.as_ref().map(content_of).transpose()
+        offer.fetch_optional(&mut *self.0).await?.as_ref().map(content_from_row).transpose()
     }
 
-    async fn offer_by_token(&mut self, token_hash: &SecretHash, now: Timestamp) -> Stored<Option<OfferContent>> {
+    async fn offer_by_token(
+        &mut self,
+        token_hash: &Sha256Hash,
+        now: Timestamp,
+    ) -> StoreResult<Option<OfferWithClaims>> {
         let offer = sqlx::query("SELECT * FROM offers WHERE token_hash = ? AND token_until > ?")
             .bind(token_hash.as_slice())
             .bind(now.unix());
-        offer.fetch_optional(&mut *self.0).await?.as_ref().map(content_of).transpose()
+        offer.fetch_optional(&mut *self.0).await?.as_ref().map(content_from_row).transpose()
     }
 
-    async fn offer_by_code(&mut self, code_hash: &SecretHash) -> Stored<Option<OfferAccess>> {
+    async fn offer_by_code(&mut self, code_hash: &Sha256Hash) -> StoreResult<Option<OfferSecretHashes>> {
         let offer = sqlx::query("SELECT * FROM offers WHERE code_hash = ?").bind(code_hash.as_slice());
-        offer.fetch_optional(&mut *self.0).await?.as_ref().map(access_of).transpose()
+        offer.fetch_optional(&mut *self.0).await?.as_ref().map(access_from_row).transpose()
     }
 
-    async fn insert_offer(&mut self, offer: &NewOffer) -> Stored<()> {
+    async fn insert_offer(&mut self, offer: &NewOffer) -> StoreResult<()> {
         sqlx::query(
             "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, claims, valid_from, valid_until, \
              code_hash, pin_hash, state, deferred, created_at, expires_at, reference, created_by) \
@@ -70,7 +74,7 @@ impl OfferRows for SqliteTx {
         Ok(())
     }
 
-    async fn insert_unique_claims(&mut self, offer_id: &str, unique: &[UniqueClaim]) -> Stored<Option<String>> {
+    async fn insert_unique_claims(&mut self, offer_id: &str, unique: &[UniqueClaim]) -> StoreResult<Option<String>> {
         for claim in unique {
             let kept = sqlx::query("INSERT INTO unique_claims (digest, offer_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
                 .bind(claim.digest.as_slice())
@@ -84,7 +88,10 @@ impl OfferRows for SqliteTx {
         Ok(None)
     }
 
-    async fn offers_without_unique_claims(&mut self, credential_type: &str) -> Stored<Vec<(String, StoredClaims)>> {
+    async fn offers_without_unique_claims(
+        &mut self,
+        credential_type: &str,
+    ) -> StoreResult<Vec<(String, StoredClaims)>> {
         sqlx::query(
             "SELECT offer_id, claims FROM offers INDEXED BY offers_uncollected \
              WHERE state IN ('open', 'redeemed') AND created_at >= 0 AND credential_type = ? \
@@ -94,24 +101,24 @@ impl OfferRows for SqliteTx {
         .fetch_all(&mut *self.0)
         .await?
         .iter()
-        .map(|row| Ok((row.try_get("offer_id")?, claims(row)?.ok_or(StoreError::Corrupt("offers.claims"))?)))
+        .map(|row| Ok((row.try_get("offer_id")?, read_claims(row)?.ok_or(StoreError::Corrupt("offers.claims"))?)))
         .collect()
     }
 
-    async fn set_pin_failures(&mut self, offer_id: &str, failures: i64) -> Stored<()> {
+    async fn set_pin_failures(&mut self, offer_id: &str, failures: i64) -> StoreResult<()> {
         let set = sqlx::query("UPDATE offers SET pin_failures = ? WHERE offer_id = ?").bind(failures).bind(offer_id);
         set.execute(&mut *self.0).await?;
         Ok(())
     }
 
-    async fn set_repeat_failures(&mut self, offer_id: &str, failures: i64) -> Stored<()> {
+    async fn set_repeat_failures(&mut self, offer_id: &str, failures: i64) -> StoreResult<()> {
         let set = sqlx::query("UPDATE offers SET repeat_failures = ? WHERE offer_id = ?").bind(failures).bind(offer_id);
         set.execute(&mut *self.0).await?;
         Ok(())
     }
 
-    async fn redeem_offer(&mut self, offer_id: &str, token: &NewAccessToken) -> Stored<()> {
-        let (challenge, salt) = token.repeatable.as_ref().map(|(challenge, salt)| (challenge, salt)).unzip();
+    async fn mark_offer_redeemed(&mut self, offer_id: &str, token: &NewAccessToken) -> StoreResult<()> {
+        let (challenge, salt) = token.challenge_and_salt.as_ref().map(|(challenge, salt)| (challenge, salt)).unzip();
         sqlx::query(
             "UPDATE offers SET state = 'redeemed', token_hash = ?, token_until = ?, challenge_hash = ?, token_salt = ?, \
              collect_until = max(coalesce(collect_until, 0), ?) WHERE offer_id = ?",
@@ -120,14 +127,14 @@ impl OfferRows for SqliteTx {
         .bind(token.token_until.unix())
         .bind(challenge.map(<[u8; 32]>::as_slice))
         .bind(salt.map(<[u8; 32]>::as_slice))
-        .bind(token.collect_until.unix())
+        .bind(token.keep_claims_until.unix())
         .bind(offer_id)
         .execute(&mut *self.0)
         .await?;
         Ok(())
     }
 
-    async fn extend_token(&mut self, offer_id: &str, until: Timestamp) -> Stored<()> {
+    async fn extend_token(&mut self, offer_id: &str, until: Timestamp) -> StoreResult<()> {
         sqlx::query(
             "UPDATE offers SET token_until = ?1, collect_until = max(coalesce(collect_until, 0), ?1) WHERE offer_id = ?2",
         )
@@ -138,7 +145,7 @@ impl OfferRows for SqliteTx {
         Ok(())
     }
 
-    async fn retain_claims_until(&mut self, offer_id: &str, until: Timestamp) -> Stored<()> {
+    async fn retain_claims_until(&mut self, offer_id: &str, until: Timestamp) -> StoreResult<()> {
         sqlx::query("UPDATE offers SET collect_until = max(coalesce(collect_until, 0), ?) WHERE offer_id = ?")
             .bind(until.unix())
             .bind(offer_id)
@@ -147,7 +154,7 @@ impl OfferRows for SqliteTx {
         Ok(())
     }
 
-    async fn choose_format(&mut self, offer_id: &str, format: CredentialFormat) -> Stored<bool> {
+    async fn choose_format(&mut self, offer_id: &str, format: CredentialFormat) -> StoreResult<bool> {
         let chosen = sqlx::query(
             "UPDATE offers SET format = ? WHERE offer_id = ? AND NOT EXISTS \
              (SELECT 1 FROM collections c WHERE c.offer_id = offers.offer_id)",
@@ -159,9 +166,9 @@ impl OfferRows for SqliteTx {
         Ok(chosen.rows_affected() == 1)
     }
 
-    async fn close_offer(&mut self, offer_id: &str, state: OfferState) -> Stored<()> {
+    async fn close_offer(&mut self, offer_id: &str, state: OfferState) -> StoreResult<()> {
         sqlx::query("UPDATE offers SET state = ?, claims = NULL WHERE offer_id = ?")
-            .bind(stored(state).as_str())
+            .bind(stored_state(state).as_str())
             .bind(offer_id)
             .execute(&mut *self.0)
             .await?;
@@ -178,10 +185,10 @@ impl OfferRows for SqliteTx {
         .bind(offer_id)
         .execute(&mut *self.0)
         .await?;
-        crate::store::collections::CollectionRows::delete_unsigned(self, offer_id).await
+        crate::store::issuances::IssuanceRows::erase_unsigned_keys(self, offer_id).await
     }
 
-    async fn collect_offer(&mut self, offer_id: &str) -> Stored<bool> {
+    async fn mark_offer_collected(&mut self, offer_id: &str) -> StoreResult<bool> {
         let closed = sqlx::query(
             "UPDATE offers SET state = 'collected', claims = NULL WHERE offer_id = ? AND state = 'redeemed'",
         )
@@ -191,14 +198,14 @@ impl OfferRows for SqliteTx {
         Ok(closed.rows_affected() == 1)
     }
 
-    async fn decide_offer(&mut self, offer_id: &str, decision: &StaffDecision) -> Stored<()> {
+    async fn store_offer_decision(&mut self, offer_id: &str, decision: &StaffDecision) -> StoreResult<()> {
         sqlx::query(
             "UPDATE offers SET released = ?, rejected = ?, decided_at = ?, decided_by = ?, reason = ? WHERE offer_id = ?",
         )
         .bind(decision.approve)
         .bind(!decision.approve)
         .bind(decision.now.unix())
-        .bind(&decision.who)
+        .bind(&decision.staff_name)
         .bind(&decision.reason)
         .bind(offer_id)
         .execute(&mut *self.0)
@@ -206,9 +213,9 @@ impl OfferRows for SqliteTx {
         Ok(())
     }
 
-    async fn offers(&mut self, filter: &OfferFilter, slice: PageSlice) -> Stored<RowPage<OfferRecord>> {
-        let mut page = SqlitePage::new(slice);
-        while let Some(before) = page.before() {
+    async fn offers(&mut self, filter: &OfferFilter, slice: PageSlice) -> StoreResult<RowPage<OfferRecord>> {
+        let mut page = PageReader::new(slice);
+        while let Some(before) = page.next_before() {
             // Selects by the narrowest condition; the others are checked for each row.
             let CommonFilter { reference, created_by, credential_type, .. } = &filter.common;
             let query = match filter.state {
@@ -227,72 +234,72 @@ impl OfferRows for SqliteTx {
                 None => sqlx::query("SELECT * FROM offers WHERE seq < ? ORDER BY seq DESC LIMIT ?"),
                 Some(state) => {
                     sqlx::query("SELECT * FROM offers WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
-                        .bind(stored(state).as_str())
+                        .bind(stored_state(state).as_str())
                 }
             };
-            let rows = query.bind(before).bind(CHUNK).fetch_all(&mut *self.0).await?;
-            let chunk = rows.iter().map(offer_of).collect::<Result<_, _>>()?;
-            page.take(chunk, |offer| offer.seq, |offer| !offer.forgotten && filter.matches(offer));
+            let rows = query.bind(before).bind(ROWS_PER_CHUNK).fetch_all(&mut *self.0).await?;
+            let chunk = rows.iter().map(offer_from_row).collect::<Result<_, _>>()?;
+            page.add_chunk(chunk, |offer| offer.seq, |offer| !offer.is_erased && filter.matches(offer));
         }
-        Ok(page.found)
+        Ok(page.page)
     }
 }
 
 /// Returns the state under which an offer is stored: a locked offer is stored as expired.
-fn stored(state: OfferState) -> OfferState {
+fn stored_state(state: OfferState) -> OfferState {
     if state == OfferState::Locked { OfferState::Expired } else { state }
 }
 
-fn offer_of(row: &SqliteRow) -> Stored<OfferRecord> {
+fn offer_from_row(row: &SqliteRow) -> StoreResult<OfferRecord> {
     Ok(OfferRecord {
         seq: row.try_get("seq")?,
         offer_id: row.try_get("offer_id")?,
         credential_type: row.try_get("credential_type")?,
-        format: format(row)?,
-        state: OfferState::of(row.try_get("state")?, row.try_get("pin_failures")?)?,
+        format: read_format(row)?,
+        state: OfferState::from_stored(row.try_get("state")?, row.try_get("pin_failures")?)?,
         deferred: row.try_get("deferred")?,
-        created_at: time(row, "created_at")?,
-        expires_at: time(row, "expires_at")?,
-        decision: decision_of(row)?,
-        valid_from: time(row, "valid_from")?,
-        valid_until: time(row, "valid_until")?,
-        reference: text(row, "reference")?,
-        created_by: text(row, "created_by")?,
-        forgotten: time_if_any(row, "record_from")?.is_none(),
+        created_at: read_time(row, "created_at")?,
+        expires_at: read_time(row, "expires_at")?,
+        decision: decision_from_row(row)?,
+        valid_from: read_time(row, "valid_from")?,
+        valid_until: read_time(row, "valid_until")?,
+        reference: read_text(row, "reference")?,
+        created_by: read_text(row, "created_by")?,
+        is_erased: read_optional_time(row, "record_from")?.is_none(),
     })
 }
 
-fn decision_of(row: &SqliteRow) -> Stored<Option<StaffDecision>> {
-    let Some(now) = time_if_any(row, "decided_at")? else { return Ok(None) };
+fn decision_from_row(row: &SqliteRow) -> StoreResult<Option<StaffDecision>> {
+    let Some(now) = read_optional_time(row, "decided_at")? else { return Ok(None) };
     Ok(Some(StaffDecision {
         approve: row.try_get("released")?,
-        reason: text(row, "reason")?,
-        who: text(row, "decided_by")?,
+        reason: read_text(row, "reason")?,
+        staff_name: read_text(row, "decided_by")?,
         now,
     }))
 }
 
-fn content_of(row: &SqliteRow) -> Stored<OfferContent> {
-    Ok(OfferContent {
-        offer: offer_of(row)?,
+fn content_from_row(row: &SqliteRow) -> StoreResult<OfferWithClaims> {
+    Ok(OfferWithClaims {
+        offer: offer_from_row(row)?,
         terms: row.try_get("terms")?,
-        claims: claims(row)?,
+        claims: read_claims(row)?,
         released: row.try_get("released")?,
         rejected: row.try_get("rejected")?,
         reason: row.try_get("reason")?,
-        collect_until: time_if_any(row, "collect_until")?,
-        is_repeatable: hash_if_any(row, "challenge_hash")?.is_some(),
+        keep_claims_until: read_optional_time(row, "collect_until")?,
+        is_repeatable: read_optional_hash(row, "challenge_hash")?.is_some(),
     })
 }
 
-fn access_of(row: &SqliteRow) -> Stored<OfferAccess> {
-    Ok(OfferAccess {
-        offer: offer_of(row)?,
-        pin_hash: hash_if_any(row, "pin_hash")?,
+fn access_from_row(row: &SqliteRow) -> StoreResult<OfferSecretHashes> {
+    Ok(OfferSecretHashes {
+        offer: offer_from_row(row)?,
+        pin_hash: read_optional_hash(row, "pin_hash")?,
         pin_failures: row.try_get("pin_failures")?,
-        challenge_hash: hash_if_any(row, "challenge_hash")?,
+        challenge_hash: read_optional_hash(row, "challenge_hash")?,
         repeat_failures: row.try_get("repeat_failures")?,
-        token_until: time_if_any(row, "token_until")?,
-        token_salt: hash_if_any(row, "token_salt")?,
+        token_until: read_optional_time(row, "token_until")?,
+        token_salt: read_optional_hash(row, "token_salt")?,
     })
 }

@@ -15,9 +15,9 @@ use crate::{
 type Tx = Transaction<'static, Sqlite>;
 
 /// Distance of the new list's number from the highest known one: more lists than an issuer opens after a backup.
-const GAP: i64 = 1_000;
+const LIST_NUMBER_GAP: i64 = 1_000;
 /// Name recorded as the staff member of the acts.
-const WHO: &str = "restore";
+const STAFF_NAME: &str = "restore";
 const REASON: &str = "taken over from the published lists, after an older backup was restored";
 
 /// Inserts a list with a given number, unless it exists.
@@ -29,11 +29,11 @@ const INSERT_LIST: &str = "INSERT INTO status_lists (list, first_index, entries,
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RestoreSummary {
     /// Number of open and redeemed offers that were closed.
-    pub(crate) offers: u64,
+    pub(crate) closed_offers: u64,
     /// Number of copies that were revoked or suspended because they are published in that state.
-    pub(crate) copies: u64,
+    pub(crate) changed_copies: u64,
     /// Number of those copies of which the store has no record.
-    pub(crate) unknown: u64,
+    pub(crate) unknown_copies: u64,
 }
 
 /// Closes all lists and uncollected offers, opens a new list of `list_entries` entries, and applies the published
@@ -49,9 +49,9 @@ pub(crate) async fn continue_restored(
 ) -> Result<RestoreSummary, sqlx::Error> {
     let offers = close_offers(tx).await?;
     close_lists(tx, now, list_entries, published).await?;
-    let mut taken = RestoreSummary { offers, ..RestoreSummary::default() };
+    let mut taken = RestoreSummary { closed_offers: offers, ..RestoreSummary::default() };
     for to in [StatusState::Revoked, StatusState::Suspended] {
-        take_over(tx, now, published, to, &mut taken).await?;
+        apply_published_state(tx, now, published, to, &mut taken).await?;
     }
     Ok(taken)
 }
@@ -110,7 +110,7 @@ async fn close_lists(
     let mut seed = PermutationKey::default();
     OsRng.fill_bytes(&mut seed);
     sqlx::query(INSERT_LIST)
-        .bind(newest.saturating_add(GAP))
+        .bind(newest.saturating_add(LIST_NUMBER_GAP))
         .bind(integer(list_entries))
         .bind(seed.as_slice())
         .bind(0)
@@ -129,12 +129,12 @@ fn integer(number: u64) -> i64 {
 struct Difference {
     status_index: i64,
     /// Offer of the copy, and its state in the store; `None` if the store has no record of it.
-    known: Option<(String, String)>,
+    offer_and_state: Option<(String, String)>,
 }
 
 /// Records one act for all copies published in the state `to`. A suspension whose end was published remains; staff can
 /// end it.
-async fn take_over(
+async fn apply_published_state(
     tx: &mut Tx,
     now: Timestamp,
     published: &[PublishedStates],
@@ -143,27 +143,31 @@ async fn take_over(
 ) -> Result<(), sqlx::Error> {
     let mut differences = Vec::new();
     for list in published {
-        differences.append(&mut differing(tx, list, to).await?);
+        differences.append(&mut differences_in_list(tx, list, to).await?);
     }
     if differences.is_empty() {
         return Ok(());
     }
     let act = write_act(tx, now, to, &differences).await?;
     for difference in &differences {
-        match &difference.known {
-            Some((_, before)) => set(tx, act, difference.status_index, before, to).await?,
-            None => inherit(tx, act, difference.status_index, to).await?,
+        match &difference.offer_and_state {
+            Some((_, before)) => set_state(tx, act, difference.status_index, before, to).await?,
+            None => set_unknown_copy_state(tx, act, difference.status_index, to).await?,
         }
     }
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let unknown = differences.iter().filter(|difference| difference.known.is_none()).count();
-    taken.copies = taken.copies.saturating_add(count(differences.len()));
-    taken.unknown = taken.unknown.saturating_add(count(unknown));
+    let unknown = differences.iter().filter(|difference| difference.offer_and_state.is_none()).count();
+    taken.changed_copies = taken.changed_copies.saturating_add(count(differences.len()));
+    taken.unknown_copies = taken.unknown_copies.saturating_add(count(unknown));
     Ok(())
 }
 
 /// Returns the entries of a list that were published in the state `to`, and have a less severe one in the store.
-async fn differing(tx: &mut Tx, list: &PublishedStates, to: StatusState) -> Result<Vec<Difference>, sqlx::Error> {
+async fn differences_in_list(
+    tx: &mut Tx,
+    list: &PublishedStates,
+    to: StatusState,
+) -> Result<Vec<Difference>, sqlx::Error> {
     let row = sqlx::query("SELECT first_index, entries FROM status_lists WHERE list = ?")
         .bind(list.list)
         .fetch_one(&mut **tx)
@@ -190,13 +194,13 @@ async fn differing(tx: &mut Tx, list: &PublishedStates, to: StatusState) -> Resu
             _ => true,
         };
         if holds_more {
-            differences.push(Difference { status_index, known });
+            differences.push(Difference { status_index, offer_and_state: known });
         }
     }
     Ok(differences)
 }
 
-async fn set(tx: &mut Tx, act: i64, index: i64, before: &str, to: StatusState) -> Result<(), sqlx::Error> {
+async fn set_state(tx: &mut Tx, act: i64, index: i64, before: &str, to: StatusState) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO status_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
         .bind(act)
         .bind(index)
@@ -216,7 +220,7 @@ async fn set(tx: &mut Tx, act: i64, index: i64, before: &str, to: StatusState) -
     Ok(())
 }
 
-async fn inherit(tx: &mut Tx, act: i64, index: i64, to: StatusState) -> Result<(), sqlx::Error> {
+async fn set_unknown_copy_state(tx: &mut Tx, act: i64, index: i64, to: StatusState) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO inherited_statuses (status_index, state, act) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
         .bind(index)
         .bind(to.as_str())
@@ -235,7 +239,10 @@ async fn write_act(
     let verb = if to == StatusState::Revoked { "revoke" } else { "suspend" };
     let id: String = sqlx::query_scalar("SELECT id FROM store_identity").fetch_one(&mut **tx).await?;
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    let offers = differences.iter().filter_map(|difference| difference.known.as_ref()).map(|(offer, _)| offer.as_str());
+    let offers = differences
+        .iter()
+        .filter_map(|difference| difference.offer_and_state.as_ref())
+        .map(|(offer, _)| offer.as_str());
     sqlx::query_scalar(
         "INSERT INTO status_acts (seq, request_id, request, verb, reason, who, at, credentials, copies, changed) \
          SELECT coalesce(max(seq), 0) + 1, ?1, zeroblob(32), ?2, ?3, ?4, ?5, ?6, ?7, ?7 FROM acts RETURNING seq",
@@ -243,7 +250,7 @@ async fn write_act(
     .bind(format!("restore-{id}-{verb}"))
     .bind(verb)
     .bind(REASON)
-    .bind(WHO)
+    .bind(STAFF_NAME)
     .bind(now.unix())
     .bind(count(offers.collect::<BTreeSet<_>>().len()))
     .bind(count(differences.len()))

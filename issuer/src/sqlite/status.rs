@@ -6,35 +6,39 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
     SqliteTx,
-    rows::{format, hash, integer, message, number, place, state, time, time_if_any},
+    rows::{
+        read_format, read_hash, read_message_number, read_number, read_optional_time, read_state, read_status_index,
+        read_time, to_sqlite_integer,
+    },
 };
 use crate::{
-    secrets::SecretHash,
+    secrets::Sha256Hash,
     store::{
-        PageSlice, Stored,
+        PageSlice, StoreResult,
         status::{
-            ActRecord, ChangedCopy, ChangedEntry, CopyStanding, CopyStatus, CopyWithState, IssuedIn, LastChange,
-            ListRecord, NewAct, StatusAction, StatusRows, StatusState, parse_state,
+            ChangedCopy, ChangedEntry, CopyStatus, CopyWithState, HolderCopyStatus, IssuancePeriodFilter,
+            LastStatusChange, NewStatusAct, StatusActRecord, StatusAction, StatusListRecord, StatusRows, StatusState,
+            parse_state,
         },
     },
 };
 
 /// Number of the last act; status changes and messages share one sequence.
-const VERSION: &str = "SELECT max((SELECT coalesce(max(seq), 0) FROM status_acts), \
+const LAST_ACT_NUMBER: &str = "SELECT max((SELECT coalesce(max(seq), 0) FROM status_acts), \
      (SELECT coalesce(max(seq), 0) FROM message_acts))";
 /// Copies of an offer with their states, including those about to be signed.
-const BY_OFFER: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
+const COPIES_BY_OFFER: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id = ?";
 /// One issued copy with its state.
-const BY_COPY: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
+const COPY_BY_ID: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.issued_id = ? AND i.issued_at IS NOT NULL";
 /// Copies, with their states, of credentials whose first copy was issued in a period.
-const BY_TIME: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
+const COPIES_BY_TIME: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id IN (\
      SELECT f.offer_id FROM issued f WHERE f.issued_at >= ? AND f.issued_at <= ? AND NOT EXISTS (\
      SELECT 1 FROM issued e WHERE e.offer_id = f.offer_id AND e.issued_at < ?))";
 /// Copies, with their states, of credentials of one type whose first copy was issued in a period.
-const BY_TYPE: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
+const COPIES_BY_TYPE: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id IN (\
      SELECT f.offer_id FROM issued f CROSS JOIN offers o USING (offer_id) \
      WHERE f.issued_at >= ? AND f.issued_at <= ? AND NOT EXISTS (\
@@ -46,14 +50,14 @@ const ACTS: &str = "SELECT * FROM (SELECT seq, request_id, verb, NULL AS number,
      FROM message_acts WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2) ORDER BY seq DESC LIMIT ?2";
 /// Newest acts that changed copies of an offer, or one copy. `+` keeps SQLite from using the index of `seq`, which
 /// would read all acts.
-const ACTS_ON: &str = "SELECT seq, request_id, verb, NULL AS number, reason, who, at, credentials, copies, changed \
+const ACTS_ON_COPIES: &str = "SELECT seq, request_id, verb, NULL AS number, reason, who, at, credentials, copies, changed \
      FROM status_acts WHERE +seq < ?2 AND seq IN (\
      SELECT c.act FROM issued i JOIN status_changes c USING (status_index) WHERE i.offer_id = ?1 OR i.issued_id = ?1) UNION ALL \
      SELECT seq, request_id, 'message', number, reason, who, at, credentials, copies, changed \
      FROM message_acts WHERE +seq < ?2 AND seq IN (\
      SELECT c.act FROM issued i JOIN message_changes c USING (status_index) WHERE i.offer_id = ?1 OR i.issued_id = ?1) ORDER BY seq DESC LIMIT ?3";
 /// Status of a copy for its holder, by the hash of the copy's handle.
-const STANDING: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS state, \
+const HOLDER_STATUS: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS state, \
      coalesce(c.valid_until, o.valid_until) AS valid_until, \
      (EXISTS (SELECT 1 FROM status_changes r WHERE r.status_index = i.status_index AND r.after = 'valid') \
      OR EXISTS (SELECT 1 FROM message_changes r WHERE r.status_index = i.status_index)) AS marked, \
@@ -78,12 +82,12 @@ const CHANGED: &str = "SELECT s.state, w.listed, w.since, coalesce(k.valid_until
      SELECT s.state, NULL, NULL, NULL, NULL, l.list, s.status_index - l.first_index AS position \
      FROM inherited_statuses s INDEXED BY inherited_statuses_by_act JOIN status_lists l \
      ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?1";
-const WRITE_STATUS_ACT: &str = "INSERT INTO status_acts \
+const INSERT_STATUS_ACT: &str = "INSERT INTO status_acts \
      (seq, request_id, request, verb, reason, who, at, credentials, copies, changed, urgent) \
      SELECT 1 + max((SELECT coalesce(max(seq), 0) FROM status_acts), \
      (SELECT coalesce(max(seq), 0) FROM message_acts)), \
      ?, ?, ?, ?, ?, ?, ?, ?, ?, ? RETURNING seq";
-const WRITE_MESSAGE_ACT: &str = "INSERT INTO message_acts \
+const INSERT_MESSAGE_ACT: &str = "INSERT INTO message_acts \
      (seq, request_id, request, number, reason, who, at, credentials, copies, changed) \
      SELECT 1 + max((SELECT coalesce(max(seq), 0) FROM status_acts), \
      (SELECT coalesce(max(seq), 0) FROM message_acts)), \
@@ -100,31 +104,38 @@ const RELEASED: &str = "SELECT s.state, NULL AS listed, NULL AS since, coalesce(
      WHERE w.since < ?1";
 
 impl StatusRows for SqliteTx {
-    async fn act_by_request(&mut self, request_id: &str) -> Stored<Option<(SecretHash, ActRecord)>> {
+    async fn act_by_request(&mut self, request_id: &str) -> StoreResult<Option<(Sha256Hash, StatusActRecord)>> {
         let row = sqlx::query("SELECT * FROM acts WHERE request_id = ?").bind(request_id);
         let row = row.fetch_optional(&mut *self.0).await?;
-        row.as_ref().map(|row| Ok((hash(row, "request")?, act_of(row)?))).transpose()
+        row.as_ref().map(|row| Ok((read_hash(row, "request")?, act_from_row(row)?))).transpose()
     }
 
-    async fn copies_of_offer(&mut self, offer_id: &str) -> Stored<Vec<CopyWithState>> {
-        sqlx::query(BY_OFFER).bind(offer_id).fetch_all(&mut *self.0).await?.iter().map(state_of).collect()
+    async fn copies_of_offer(&mut self, offer_id: &str) -> StoreResult<Vec<CopyWithState>> {
+        sqlx::query(COPIES_BY_OFFER)
+            .bind(offer_id)
+            .fetch_all(&mut *self.0)
+            .await?
+            .iter()
+            .map(copy_state_from_row)
+            .collect()
     }
 
-    async fn issued_copy(&mut self, issued_id: &str) -> Stored<Option<CopyWithState>> {
-        let row = sqlx::query(BY_COPY).bind(issued_id).fetch_optional(&mut *self.0).await?;
-        row.as_ref().map(state_of).transpose()
+    async fn copy_by_id(&mut self, issued_id: &str) -> StoreResult<Option<CopyWithState>> {
+        let row = sqlx::query(COPY_BY_ID).bind(issued_id).fetch_optional(&mut *self.0).await?;
+        row.as_ref().map(copy_state_from_row).transpose()
     }
 
-    async fn copies_issued_in(&mut self, issued: IssuedIn<'_>) -> Stored<Vec<CopyWithState>> {
-        let (from, until) = bounds(issued);
-        let query = if issued.credential_type.is_some() { sqlx::query(BY_TYPE) } else { sqlx::query(BY_TIME) };
+    async fn copies_matching(&mut self, issued: IssuancePeriodFilter<'_>) -> StoreResult<Vec<CopyWithState>> {
+        let (from, until) = period_bounds(issued);
+        let query =
+            if issued.credential_type.is_some() { sqlx::query(COPIES_BY_TYPE) } else { sqlx::query(COPIES_BY_TIME) };
         let query = query.bind(from).bind(until).bind(from);
         let query = if let Some(name) = issued.credential_type { query.bind(name) } else { query };
-        query.fetch_all(&mut *self.0).await?.iter().map(state_of).collect()
+        query.fetch_all(&mut *self.0).await?.iter().map(copy_state_from_row).collect()
     }
 
-    async fn open_offers_in(&mut self, created: IssuedIn<'_>) -> Stored<u64> {
-        let (from, until) = bounds(created);
+    async fn count_open_offers(&mut self, created: IssuancePeriodFilter<'_>) -> StoreResult<u64> {
+        let (from, until) = period_bounds(created);
         let query = match created.credential_type {
             None => sqlx::query_scalar(
                 "SELECT count(*) FROM offers INDEXED BY offers_uncollected \
@@ -140,7 +151,7 @@ impl StatusRows for SqliteTx {
         u64::try_from(open).map_err(|_| StoreError::Corrupt("offers"))
     }
 
-    async fn message_of(&mut self, status_index: i64) -> Stored<Option<(CredentialFormat, u8)>> {
+    async fn copy_format_and_message(&mut self, status_index: i64) -> StoreResult<Option<(CredentialFormat, u8)>> {
         let row = sqlx::query(
             "SELECT o.format, coalesce(m.number, 0) AS number FROM issued i JOIN offers o USING (offer_id) \
              LEFT JOIN messages m USING (status_index) WHERE i.status_index = ?",
@@ -148,35 +159,36 @@ impl StatusRows for SqliteTx {
         .bind(status_index)
         .fetch_optional(&mut *self.0)
         .await?;
-        row.as_ref().map(|row| Ok((format(row)?, message(row, "number")?))).transpose()
+        row.as_ref().map(|row| Ok((read_format(row)?, read_message_number(row, "number")?))).transpose()
     }
 
-    async fn last_change(&mut self, status_index: i64) -> Stored<Option<LastChange>> {
+    async fn last_change(&mut self, status_index: i64) -> StoreResult<Option<LastStatusChange>> {
         let row = sqlx::query(LAST_CHANGE).bind(status_index).fetch_optional(&mut *self.0).await?;
-        let change =
-            |row: &SqliteRow| Ok(LastChange { at: time_if_any(row, "at")?, waits_since: time_if_any(row, "since")? });
+        let change = |row: &SqliteRow| {
+            Ok(LastStatusChange { at: read_optional_time(row, "at")?, waits_since: read_optional_time(row, "since")? })
+        };
         row.as_ref().map(change).transpose()
     }
 
-    async fn insert_act(&mut self, act: &NewAct<'_>) -> Stored<i64> {
+    async fn insert_act(&mut self, act: &NewStatusAct<'_>) -> StoreResult<i64> {
         let query = match act.verb {
-            StatusAction::Message(_) => sqlx::query_scalar(WRITE_MESSAGE_ACT),
+            StatusAction::Message(_) => sqlx::query_scalar(INSERT_MESSAGE_ACT),
             StatusAction::Revoke | StatusAction::Suspend | StatusAction::Reinstate => {
-                sqlx::query_scalar(WRITE_STATUS_ACT)
+                sqlx::query_scalar(INSERT_STATUS_ACT)
             }
         };
-        let query = query.bind(act.request_id).bind(act.request.as_slice());
+        let query = query.bind(act.request_id).bind(act.request_digest.as_slice());
         let query = match act.verb {
             StatusAction::Message(number) => query.bind(i64::from(number)),
             verb => query.bind(verb.as_str()),
         };
         let query = query
             .bind(act.reason)
-            .bind(act.who)
+            .bind(act.staff_name)
             .bind(act.now.unix())
-            .bind(integer(act.credentials))
-            .bind(integer(act.copies))
-            .bind(integer(act.changed));
+            .bind(to_sqlite_integer(act.credentials))
+            .bind(to_sqlite_integer(act.copies))
+            .bind(to_sqlite_integer(act.changed));
         let query = match act.verb {
             // Messages are in no list.
             StatusAction::Message(_) => query,
@@ -189,7 +201,7 @@ impl StatusRows for SqliteTx {
         &mut self,
         act: i64,
         (status_index, before, after): (i64, StatusState, StatusState),
-    ) -> Stored<()> {
+    ) -> StoreResult<()> {
         sqlx::query("INSERT INTO status_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
             .bind(act)
             .bind(status_index)
@@ -209,7 +221,7 @@ impl StatusRows for SqliteTx {
         Ok(())
     }
 
-    async fn set_message(&mut self, act: i64, (status_index, before, after): (i64, u8, u8)) -> Stored<()> {
+    async fn set_message(&mut self, act: i64, (status_index, before, after): (i64, u8, u8)) -> StoreResult<()> {
         sqlx::query("INSERT INTO message_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
             .bind(act)
             .bind(status_index)
@@ -229,7 +241,7 @@ impl StatusRows for SqliteTx {
         Ok(())
     }
 
-    async fn defer_publication(&mut self, status_index: i64, listed: StatusState, since: Timestamp) -> Stored<()> {
+    async fn defer_publication(&mut self, status_index: i64, listed: StatusState, since: Timestamp) -> StoreResult<()> {
         sqlx::query(
             "INSERT INTO waiting_statuses (status_index, listed, since) VALUES (?, ?, ?) \
              ON CONFLICT (status_index) DO NOTHING",
@@ -242,38 +254,40 @@ impl StatusRows for SqliteTx {
         Ok(())
     }
 
-    async fn publish_deferred(&mut self, status_index: i64) -> Stored<()> {
+    async fn end_publication_deferral(&mut self, status_index: i64) -> StoreResult<()> {
         let end = sqlx::query("DELETE FROM waiting_statuses WHERE status_index = ?").bind(status_index);
         end.execute(&mut *self.0).await?;
         Ok(())
     }
 
-    async fn has_deferred(&mut self, before: Timestamp) -> Stored<bool> {
+    async fn has_deferred_changes(&mut self, before: Timestamp) -> StoreResult<bool> {
         let waits = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM waiting_statuses WHERE since < ?)");
         Ok(waits.bind(before.unix()).fetch_one(&mut *self.0).await?)
     }
 
-    async fn release_deferred(&mut self, before: Timestamp, skew: i64) -> Stored<Vec<ChangedEntry>> {
+    async fn release_deferred(&mut self, before: Timestamp, skew: i64) -> StoreResult<Vec<ChangedEntry>> {
         let rows = sqlx::query(RELEASED).bind(before.unix()).bind(skew).fetch_all(&mut *self.0).await?;
         sqlx::query("DELETE FROM waiting_statuses WHERE since < ?").bind(before.unix()).execute(&mut *self.0).await?;
         rows.iter().map(entry_of).collect()
     }
 
-    async fn version(&mut self) -> Stored<i64> {
-        Ok(sqlx::query_scalar(VERSION).fetch_one(&mut *self.0).await?)
+    async fn last_act_number(&mut self) -> StoreResult<i64> {
+        Ok(sqlx::query_scalar(LAST_ACT_NUMBER).fetch_one(&mut *self.0).await?)
     }
 
-    async fn lists(&mut self) -> Stored<Vec<ListRecord>> {
+    async fn status_lists(&mut self) -> StoreResult<Vec<StatusListRecord>> {
         let rows = sqlx::query("SELECT list, entries FROM status_lists ORDER BY list").fetch_all(&mut *self.0).await?;
-        rows.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? })).collect()
+        rows.iter()
+            .map(|row| Ok(StatusListRecord { list: row.try_get("list")?, entries: read_number(row, "entries")? }))
+            .collect()
     }
 
-    async fn entries_changed_since(&mut self, version: i64, skew: i64) -> Stored<Vec<ChangedEntry>> {
+    async fn entries_changed_since(&mut self, version: i64, skew: i64) -> StoreResult<Vec<ChangedEntry>> {
         let rows = sqlx::query(CHANGED).bind(version).bind(skew).fetch_all(&mut *self.0).await?;
         rows.iter().map(entry_of).collect()
     }
 
-    async fn list_ended(&mut self, list: i64, before: Timestamp) -> Stored<bool> {
+    async fn is_list_expired(&mut self, list: i64, before: Timestamp) -> StoreResult<bool> {
         // Positions are shuffled, so that a valid copy is found soon if there is one.
         let ended = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM status_lists l WHERE l.list = ? AND l.drawn = l.entries AND l.inherited = 0 AND NOT EXISTS (\
@@ -284,17 +298,17 @@ impl StatusRows for SqliteTx {
         Ok(ended.bind(list).bind(before.unix()).fetch_one(&mut *self.0).await?)
     }
 
-    async fn last_copy(&mut self) -> Stored<i64> {
+    async fn last_copy_number(&mut self) -> StoreResult<i64> {
         Ok(sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM issued").fetch_one(&mut *self.0).await?)
     }
 
-    async fn messages(&mut self) -> Stored<Vec<(u8, String)>> {
+    async fn message_texts(&mut self) -> StoreResult<Vec<(u8, String)>> {
         let rows =
             sqlx::query("SELECT number, text FROM status_messages ORDER BY number").fetch_all(&mut *self.0).await?;
-        rows.iter().map(|row| Ok((message(row, "number")?, row.try_get("text")?))).collect()
+        rows.iter().map(|row| Ok((read_message_number(row, "number")?, row.try_get("text")?))).collect()
     }
 
-    async fn delete_messages(&mut self, after: i64) -> Stored<()> {
+    async fn delete_unused_messages(&mut self, after: i64) -> StoreResult<()> {
         sqlx::query(
             "DELETE FROM status_messages WHERE after >= ? AND number NOT IN (SELECT number FROM used_messages)",
         )
@@ -304,7 +318,7 @@ impl StatusRows for SqliteTx {
         Ok(())
     }
 
-    async fn insert_message(&mut self, number: u8, text: &str, after: i64) -> Stored<()> {
+    async fn insert_message(&mut self, number: u8, text: &str, after: i64) -> StoreResult<()> {
         sqlx::query(
             "INSERT INTO status_messages (number, text, after) VALUES (?, ?, ?) ON CONFLICT (number) DO NOTHING",
         )
@@ -316,7 +330,7 @@ impl StatusRows for SqliteTx {
         Ok(())
     }
 
-    async fn status(&mut self, id: &str) -> Stored<Vec<CopyStatus>> {
+    async fn copy_statuses(&mut self, id: &str) -> StoreResult<Vec<CopyStatus>> {
         let rows = sqlx::query(
             "SELECT i.issued_id, i.offer_id, i.issued_at, o.credential_type, coalesce(s.state, 'valid') AS state, s.act, \
              coalesce(m.number, 0) AS number, l.list, i.status_index - l.first_index AS position, w.since \
@@ -329,25 +343,25 @@ impl StatusRows for SqliteTx {
         .bind(id)
         .fetch_all(&mut *self.0)
         .await?;
-        rows.iter().map(copy_of).collect()
+        rows.iter().map(copy_status_from_row).collect()
     }
 
-    async fn standing(&mut self, handle: &SecretHash) -> Stored<Option<CopyStanding>> {
-        let row = sqlx::query(STANDING).bind(handle.as_slice()).fetch_optional(&mut *self.0).await?;
-        row.as_ref().map(standing_of).transpose()
+    async fn holder_status_by_handle(&mut self, handle: &Sha256Hash) -> StoreResult<Option<HolderCopyStatus>> {
+        let row = sqlx::query(HOLDER_STATUS).bind(handle.as_slice()).fetch_optional(&mut *self.0).await?;
+        row.as_ref().map(holder_status_from_row).transpose()
     }
 
-    async fn acts(&mut self, id: &str, slice: PageSlice) -> Stored<Vec<ActRecord>> {
-        let query = if id.is_empty() { sqlx::query(ACTS) } else { sqlx::query(ACTS_ON).bind(id) };
-        query.bind(slice.before).bind(slice.limit).fetch_all(&mut *self.0).await?.iter().map(act_of).collect()
+    async fn status_acts(&mut self, id: &str, slice: PageSlice) -> StoreResult<Vec<StatusActRecord>> {
+        let query = if id.is_empty() { sqlx::query(ACTS) } else { sqlx::query(ACTS_ON_COPIES).bind(id) };
+        query.bind(slice.before).bind(slice.limit).fetch_all(&mut *self.0).await?.iter().map(act_from_row).collect()
     }
 
-    async fn has_act(&mut self, act: i64) -> Stored<bool> {
+    async fn has_act(&mut self, act: i64) -> StoreResult<bool> {
         let known = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM acts WHERE seq = ?)").bind(act);
         Ok(known.fetch_one(&mut *self.0).await?)
     }
 
-    async fn changed_by(&mut self, act: i64, slice: PageSlice) -> Stored<Vec<ChangedCopy>> {
+    async fn copies_changed_by(&mut self, act: i64, slice: PageSlice) -> StoreResult<Vec<ChangedCopy>> {
         let rows = sqlx::query(
             "SELECT i.seq, i.issued_id, i.offer_id, NOT EXISTS (SELECT 1 FROM issued o WHERE o.offer_id = i.offer_id \
              AND o.issued_at IS NOT NULL AND NOT EXISTS (\
@@ -361,7 +375,7 @@ impl StatusRows for SqliteTx {
                 seq: row.try_get("seq")?,
                 issued_id: row.try_get("issued_id")?,
                 offer_id: row.try_get("offer_id")?,
-                whole: row.try_get("whole")?,
+                is_whole_offer: row.try_get("whole")?,
             })
         };
         rows.iter().map(changed).collect()
@@ -369,68 +383,68 @@ impl StatusRows for SqliteTx {
 }
 
 /// Returns the bounds of a period in Unix seconds, both inclusive; an absent bound is the minimum or maximum.
-fn bounds(issued: IssuedIn<'_>) -> (i64, i64) {
+fn period_bounds(issued: IssuancePeriodFilter<'_>) -> (i64, i64) {
     (issued.from.map_or(i64::MIN, Timestamp::unix), issued.until.map_or(i64::MAX, Timestamp::unix))
 }
 
-fn message_if_any(row: &SqliteRow, column: &'static str) -> Stored<Option<u8>> {
+fn read_optional_message(row: &SqliteRow, column: &'static str) -> StoreResult<Option<u8>> {
     let number: Option<i64> = row.try_get(column)?;
     number.map(|number| u8::try_from(number).map_err(|_| StoreError::Corrupt(column))).transpose()
 }
 
-fn entry_of(row: &SqliteRow) -> Stored<ChangedEntry> {
+fn entry_of(row: &SqliteRow) -> StoreResult<ChangedEntry> {
     let state_if_any = |column: &str| row.try_get::<Option<&str>, _>(column)?.map(parse_state).transpose();
     Ok(ChangedEntry {
-        place: place(row)?,
-        state: state(row)?,
-        deferred: state_if_any("listed")?.zip(time_if_any(row, "since")?),
-        ends: time_if_any(row, "ends")?,
+        status_index: read_status_index(row)?,
+        state: read_state(row)?,
+        deferred: state_if_any("listed")?.zip(read_optional_time(row, "since")?),
+        ends: read_optional_time(row, "ends")?,
         before_late: state_if_any("before_late")?,
     })
 }
 
-fn state_of(row: &SqliteRow) -> Stored<CopyWithState> {
+fn copy_state_from_row(row: &SqliteRow) -> StoreResult<CopyWithState> {
     Ok(CopyWithState {
         status_index: row.try_get("status_index")?,
         offer_id: row.try_get("offer_id")?,
-        state: state(row)?,
+        state: read_state(row)?,
     })
 }
 
-fn standing_of(row: &SqliteRow) -> Stored<CopyStanding> {
-    Ok(CopyStanding {
-        digest: hash(row, "copy_digest")?,
-        state: state(row)?,
-        valid_until: time(row, "valid_until")?,
-        replace: row.try_get("marked")?,
-        message: message_if_any(row, "message")?.unwrap_or_default(),
+fn holder_status_from_row(row: &SqliteRow) -> StoreResult<HolderCopyStatus> {
+    Ok(HolderCopyStatus {
+        digest: read_hash(row, "copy_digest")?,
+        state: read_state(row)?,
+        valid_until: read_time(row, "valid_until")?,
+        should_replace: row.try_get("marked")?,
+        message: read_optional_message(row, "message")?.unwrap_or_default(),
     })
 }
 
-fn copy_of(row: &SqliteRow) -> Stored<CopyStatus> {
+fn copy_status_from_row(row: &SqliteRow) -> StoreResult<CopyStatus> {
     Ok(CopyStatus {
         issued_id: row.try_get("issued_id")?,
         offer_id: row.try_get("offer_id")?,
         credential_type: row.try_get("credential_type")?,
-        issued_at: time(row, "issued_at")?,
-        state: state(row)?,
-        place: place(row)?,
-        message: message(row, "number")?,
-        act: row.try_get("act")?,
-        waits_since: time_if_any(row, "since")?,
+        issued_at: read_time(row, "issued_at")?,
+        state: read_state(row)?,
+        status_index: read_status_index(row)?,
+        message: read_message_number(row, "number")?,
+        last_act: row.try_get("act")?,
+        waits_since: read_optional_time(row, "since")?,
     })
 }
 
-fn act_of(row: &SqliteRow) -> Stored<ActRecord> {
-    Ok(ActRecord {
+fn act_from_row(row: &SqliteRow) -> StoreResult<StatusActRecord> {
+    Ok(StatusActRecord {
         seq: row.try_get("seq")?,
         request_id: row.try_get("request_id")?,
-        verb: StatusAction::parse(row.try_get("verb")?, message_if_any(row, "number")?)?,
+        verb: StatusAction::parse(row.try_get("verb")?, read_optional_message(row, "number")?)?,
         reason: row.try_get("reason")?,
-        who: row.try_get("who")?,
-        at: time(row, "at")?,
-        credentials: number(row, "credentials")?,
-        copies: number(row, "copies")?,
-        changed: number(row, "changed")?,
+        staff_name: row.try_get("who")?,
+        at: read_time(row, "at")?,
+        credentials: read_number(row, "credentials")?,
+        copies: read_number(row, "copies")?,
+        changed: read_number(row, "changed")?,
     })
 }

@@ -9,7 +9,7 @@ use sqlx::{SqlitePool, query, query_scalar, sqlite::SqliteConnectOptions};
 use super::*;
 use crate::{
     config::RECORD_DAYS,
-    indices::open_next_list,
+    indices::open_list_if_low,
     status::changes_since,
     store::status::{StatusRows as _, StatusState},
     sweep::erase_expired,
@@ -91,12 +91,13 @@ async fn copies_of_before_there_were_lists_keep_their_indices() {
     earlier_store(data.path(), "0004", &rows).await;
     let store = SqliteStore(open_store(data.path(), &MIGRATIONS).await.unwrap());
     let mut tx = store.begin("a test").await.unwrap();
-    open_next_list(&mut tx, 131_072, Timestamp::from_unix(9)).await.unwrap();
+    open_list_if_low(&mut tx, 131_072, Timestamp::from_unix(9)).await.unwrap();
     tx.commit().await.unwrap();
     let lists = changes_since(&store, 0, Timestamp::from_unix(0)).await.unwrap().lists;
     assert_eq!(lists.iter().map(|list| (list.list, list.entries)).collect::<Vec<_>>(), [0, 1, 2].map(|n| (n, 131_072)));
-    let copies = store.read().await.unwrap().status("old").await.unwrap();
-    let places: Vec<_> = copies.iter().map(|copy| (copy.place.list, copy.place.position, copy.state)).collect();
+    let copies = store.read().await.unwrap().copy_statuses("old").await.unwrap();
+    let places: Vec<_> =
+        copies.iter().map(|copy| (copy.status_index.list, copy.status_index.position, copy.state)).collect();
     assert_eq!(places, [(0, 7, StatusState::Valid), (1, 7, StatusState::Valid)]);
 }
 

@@ -6,11 +6,14 @@ use carnet_core::{format::CredentialFormat, time::Timestamp};
 
 use crate::{
     error::Error,
-    secrets::{self, SecretHash},
+    secrets::{self, Sha256Hash},
     store::{
         Store, StoreTx,
         offers::OfferState,
-        status::{ActRecord, CopyWithState, IssuedIn, NewAct, StatusAction, StatusRows as _, StatusState},
+        status::{
+            CopyWithState, IssuancePeriodFilter, NewStatusAct, StatusActRecord, StatusAction, StatusRows as _,
+            StatusState,
+        },
     },
 };
 
@@ -29,14 +32,14 @@ pub(crate) enum StatusTarget {
 pub(crate) struct StatusChange {
     pub(crate) request_id: String,
     /// Digest of the request, by which a repetition is recognised.
-    pub(crate) request: SecretHash,
-    pub(crate) verb: StatusAction,
+    pub(crate) request_digest: Sha256Hash,
+    pub(crate) action: StatusAction,
     pub(crate) reason: String,
     /// Name of the staff member.
-    pub(crate) who: String,
-    pub(crate) whom: StatusTarget,
+    pub(crate) staff_name: String,
+    pub(crate) target: StatusTarget,
     /// Expected number of credentials, compared with the number that match; `None`: not compared.
-    pub(crate) expected: Option<u64>,
+    pub(crate) expected_count: Option<u64>,
     /// `true` only counts, and changes nothing.
     pub(crate) dry_run: bool,
     /// `true` publishes the change with the next publication, `false` not before the next publication time.
@@ -49,23 +52,23 @@ pub(crate) struct StatusChange {
 pub(crate) struct StatusChangeResult {
     /// Number of the recorded act, which is also the version of the lists that include it. `None` for a dry run, and if
     /// nothing changed.
-    pub(crate) act: Option<i64>,
+    pub(crate) act_number: Option<i64>,
     /// Number of matching credentials.
-    pub(crate) credentials: u64,
+    pub(crate) credential_count: u64,
     /// Number of their copies.
-    pub(crate) copies: u64,
+    pub(crate) copy_count: u64,
     /// Number of copies whose state or message changed.
-    pub(crate) changed: u64,
+    pub(crate) changed_count: u64,
     /// Number of open or redeemed offers that match the filter, and from which nothing was issued yet; 0 for ids.
-    pub(crate) open: u64,
+    pub(crate) open_offers: u64,
     /// Time of the credential's last status change; only if the request concerned one credential and changed nothing.
     pub(crate) unchanged_since: Option<Timestamp>,
     /// Time since which that last change waits for publication; `None` if it is published.
-    pub(crate) waits_since: Option<Timestamp>,
+    pub(crate) pending_since: Option<Timestamp>,
 }
 
 /// Change of one copy: its status index, and the state or message number before and after.
-enum AppliedChange {
+enum CopyChange {
     State(i64, StatusState, StatusState),
     Message(i64, u8, u8),
 }
@@ -79,45 +82,46 @@ enum AppliedChange {
 /// request; store errors.
 pub(crate) async fn apply_change<S: Store>(store: &S, act: &StatusChange) -> Result<StatusChangeResult, Error> {
     let mut tx = store.begin("act_on_status").await?;
-    if let Some(done) = done_before(&mut tx, act).await? {
+    if let Some(done) = repeated_change(&mut tx, act).await? {
         return Ok(done);
     }
-    let (targets, open) = match &act.whom {
-        StatusTarget::Ids(ids) => (named(&mut tx, ids, act.verb).await?, 0),
+    let (targets, open) = match &act.target {
+        StatusTarget::Ids(ids) => (copies_by_ids(&mut tx, ids, act.action).await?, 0),
         StatusTarget::Matching { credential_type, from, until } => {
-            let issued = IssuedIn { credential_type: credential_type.as_deref(), from: *from, until: *until };
-            let (targets, open) = (tx.copies_issued_in(issued).await?, tx.open_offers_in(issued).await?);
+            let issued =
+                IssuancePeriodFilter { credential_type: credential_type.as_deref(), from: *from, until: *until };
+            let (targets, open) = (tx.copies_matching(issued).await?, tx.count_open_offers(issued).await?);
             if targets.is_empty() {
-                return Err(Error::NothingMatches { open });
+                return Err(Error::NoCredentialMatches { open });
             }
             (targets, open)
         }
     };
-    let changes = changes(&mut tx, act.verb, &targets).await?;
+    let changes = changes_to_copies(&mut tx, act.action, &targets).await?;
     let offers: HashSet<&str> = targets.iter().map(|target| target.offer_id.as_str()).collect();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let mut acted = StatusChangeResult {
-        act: None,
-        credentials: count(offers.len()),
-        copies: count(targets.len()),
-        changed: count(changes.len()),
-        open,
+        act_number: None,
+        credential_count: count(offers.len()),
+        copy_count: count(targets.len()),
+        changed_count: count(changes.len()),
+        open_offers: open,
         unchanged_since: None,
-        waits_since: None,
+        pending_since: None,
     };
     if act.dry_run {
         return Ok(acted);
     }
-    if let Some(expected) = act.expected.filter(|expected| *expected != acted.credentials) {
-        return Err(Error::CountDiffers { expected, found: acted.credentials });
+    if let Some(expected) = act.expected_count.filter(|expected| *expected != acted.credential_count) {
+        return Err(Error::UnexpectedCount { expected, found: acted.credential_count });
     }
     if changes.is_empty() {
-        if acted.credentials == 1 && !matches!(act.verb, StatusAction::Message(_)) {
-            (acted.unchanged_since, acted.waits_since) = last_change(&mut tx, &targets).await?;
+        if acted.credential_count == 1 && !matches!(act.action, StatusAction::Message(_)) {
+            (acted.unchanged_since, acted.pending_since) = last_change(&mut tx, &targets).await?;
         }
         return Ok(acted);
     }
-    acted.act = Some(write(&mut tx, act, &acted, &changes).await?);
+    acted.act_number = Some(record_change(&mut tx, act, &acted, &changes).await?);
     tx.commit().await?;
     Ok(acted)
 }
@@ -126,20 +130,20 @@ pub(crate) async fn apply_change<S: Store>(store: &S, act: &StatusChange) -> Res
 ///
 /// # Errors
 /// [`Error::RequestIdReused`] if that request was another one; store errors.
-async fn done_before<T: StoreTx>(tx: &mut T, act: &StatusChange) -> Result<Option<StatusChangeResult>, Error> {
+async fn repeated_change<T: StoreTx>(tx: &mut T, act: &StatusChange) -> Result<Option<StatusChangeResult>, Error> {
     let Some((request, record)) = tx.act_by_request(&act.request_id).await? else { return Ok(None) };
-    if !secrets::equal_in_constant_time(&request, &act.request) {
+    if !secrets::equal_in_constant_time(&request, &act.request_digest) {
         return Err(Error::RequestIdReused { what: "a change of status" });
     }
-    let ActRecord { seq, credentials, copies, changed, .. } = record;
+    let StatusActRecord { seq, credentials, copies, changed, .. } = record;
     Ok(Some(StatusChangeResult {
-        act: Some(seq),
-        credentials,
-        copies,
-        changed,
-        open: 0,
+        act_number: Some(seq),
+        credential_count: credentials,
+        copy_count: copies,
+        changed_count: changed,
+        open_offers: 0,
         unchanged_since: None,
-        waits_since: None,
+        pending_since: None,
     }))
 }
 
@@ -148,26 +152,30 @@ async fn done_before<T: StoreTx>(tx: &mut T, act: &StatusChange) -> Result<Optio
 /// # Errors
 /// An id is unknown; nothing was issued from an offer; all copies of an id are revoked, for a suspension or a
 /// reinstatement; no copy of an id can receive the message; store errors.
-async fn named<T: StoreTx>(tx: &mut T, ids: &[String], verb: StatusAction) -> Result<Vec<CopyWithState>, Error> {
+async fn copies_by_ids<T: StoreTx>(
+    tx: &mut T,
+    ids: &[String],
+    verb: StatusAction,
+) -> Result<Vec<CopyWithState>, Error> {
     let mut targets: HashMap<i64, CopyWithState> = HashMap::new();
     for id in ids {
         let found = match tx.offer(id).await? {
             Some(content) if content.offer.state == OfferState::Collected => tx.copies_of_offer(id).await?,
             // An offer that was not collected is cancelled instead; it has no copies.
-            Some(_) => return Err(Error::NotIssued { id: id.clone() }),
-            None => tx.issued_copy(id).await?.into_iter().collect(),
+            Some(_) => return Err(Error::NothingIssued { id: id.clone() }),
+            None => tx.copy_by_id(id).await?.into_iter().collect(),
         };
         if found.is_empty() {
-            return Err(Error::StatusUnknown { id: id.clone() });
+            return Err(Error::CredentialUnknown { id: id.clone() });
         }
         match verb {
             StatusAction::Suspend | StatusAction::Reinstate
                 if found.iter().all(|target| target.state == StatusState::Revoked) =>
             {
-                return Err(Error::StatusRevoked { id: id.clone() });
+                return Err(Error::AlreadyRevoked { id: id.clone() });
             }
-            StatusAction::Message(number) if messages_of(tx, &found).await?.is_empty() => {
-                return Err(Error::MessageNotCarried { id: id.clone(), number });
+            StatusAction::Message(number) if current_messages(tx, &found).await?.is_empty() => {
+                return Err(Error::MessageUndeliverable { id: id.clone(), number });
             }
             _ => {}
         }
@@ -177,20 +185,19 @@ async fn named<T: StoreTx>(tx: &mut T, ids: &[String], verb: StatusAction) -> Re
 }
 
 /// Returns the changes that an action makes to these copies; copies that it leaves unchanged are absent.
-async fn changes<T: StoreTx>(
+async fn changes_to_copies<T: StoreTx>(
     tx: &mut T,
     verb: StatusAction,
     targets: &[CopyWithState],
-) -> Result<Vec<AppliedChange>, Error> {
+) -> Result<Vec<CopyChange>, Error> {
     if let StatusAction::Message(number) = verb {
-        let have = messages_of(tx, targets).await?;
+        let have = current_messages(tx, targets).await?;
         let changed = have.into_iter().filter(|(_, before)| *before != number);
-        return Ok(changed
-            .map(|(status_index, before)| AppliedChange::Message(status_index, before, number))
-            .collect());
+        return Ok(changed.map(|(status_index, before)| CopyChange::Message(status_index, before, number)).collect());
     }
-    let change =
-        |target: &CopyWithState| Some(AppliedChange::State(target.status_index, target.state, verb.of(target.state)?));
+    let change = |target: &CopyWithState| {
+        Some(CopyChange::State(target.status_index, target.state, verb.new_state(target.state)?))
+    };
     Ok(targets.iter().filter_map(change).collect())
 }
 
@@ -211,11 +218,11 @@ async fn last_change<T: StoreTx>(
 
 /// Returns the copies among these that can have a message, with the number of their current one (0: none): only SD-JWT
 /// copies, since wallets request the status of no others.
-async fn messages_of<T: StoreTx>(tx: &mut T, targets: &[CopyWithState]) -> Result<Vec<(i64, u8)>, Error> {
+async fn current_messages<T: StoreTx>(tx: &mut T, targets: &[CopyWithState]) -> Result<Vec<(i64, u8)>, Error> {
     let mut found = Vec::new();
     for target in targets {
         if let Some((CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt, before)) =
-            tx.message_of(target.status_index).await?
+            tx.copy_format_and_message(target.status_index).await?
         {
             found.push((target.status_index, before));
         }
@@ -224,34 +231,34 @@ async fn messages_of<T: StoreTx>(tx: &mut T, targets: &[CopyWithState]) -> Resul
 }
 
 /// Records the act and writes its changes. Returns the number of the act.
-async fn write<T: StoreTx>(
+async fn record_change<T: StoreTx>(
     tx: &mut T,
     act: &StatusChange,
     acted: &StatusChangeResult,
-    changes: &[AppliedChange],
+    changes: &[CopyChange],
 ) -> Result<i64, Error> {
-    let new = NewAct {
+    let new = NewStatusAct {
         request_id: &act.request_id,
-        request: &act.request,
-        verb: act.verb,
+        request_digest: &act.request_digest,
+        verb: act.action,
         reason: &act.reason,
-        who: &act.who,
+        staff_name: &act.staff_name,
         urgent: act.urgent,
         now: act.now,
-        credentials: acted.credentials,
-        copies: acted.copies,
-        changed: acted.changed,
+        credentials: acted.credential_count,
+        copies: acted.copy_count,
+        changed: acted.changed_count,
     };
     let seq = tx.insert_act(&new).await?;
     for change in changes {
         match *change {
-            AppliedChange::Message(status_index, before, after) => {
+            CopyChange::Message(status_index, before, after) => {
                 tx.set_message(seq, (status_index, before, after)).await?
             }
-            AppliedChange::State(status_index, before, after) => {
+            CopyChange::State(status_index, before, after) => {
                 if act.urgent {
                     // Pending changes of the copy are published at once, too.
-                    tx.publish_deferred(status_index).await?;
+                    tx.end_publication_deferral(status_index).await?;
                 } else {
                     // A copy with a pending earlier change keeps waiting from that time.
                     tx.defer_publication(status_index, before, act.now).await?;

@@ -14,10 +14,10 @@ use crate::{
 /// [`Error::MessageChanged`] with the first recorded text that the configuration changes or removes; store errors.
 pub(crate) async fn record_messages<S: Store>(store: &S, messages: Option<&StatusMessages>) -> Result<(), Error> {
     let mut tx = store.begin("settle_messages").await?;
-    let newest = tx.last_copy().await?;
-    tx.delete_messages(newest).await?;
+    let newest = tx.last_copy_number().await?;
+    tx.delete_unused_messages(newest).await?;
     let text = |number| messages.and_then(|messages| messages.text(number));
-    for (number, meant) in tx.messages().await? {
+    for (number, meant) in tx.message_texts().await? {
         if text(number) != Some(meant.as_str()) {
             return Err(Error::MessageChanged { number, meant });
         }

@@ -10,19 +10,19 @@ use carnet_core::{
     status::{
         StatusListUrl,
         message::StatusMessages,
-        publication::{self, Publication},
+        publication::{self, PublishedStatusList},
     },
     time::{CLOCK_SKEW, Timestamp},
 };
 use carnet_service::config::{StartError, invalid_field};
 
-use super::{set_times::PublicationTimes, shelf::PublishedLists, statement::PublicationStatement};
+use super::{publication_times::PublicationTimes, published_lists::PublishedLists, statement::PublicationStatement};
 use crate::{
     config::StatusConfig,
     error::Error,
     store::{
         Store, StoreTx as _,
-        status::{ChangedEntry, ListRecord, StatusIndex, StatusRows as _, StatusState},
+        status::{ChangedEntry, StatusIndex, StatusListRecord, StatusRows as _, StatusState},
     },
 };
 
@@ -51,7 +51,7 @@ pub(super) struct PublicationState {
     /// Number of the last act that is included; 0: none was read.
     pub(super) version: i64,
     /// Published lists by number.
-    pub(super) lists: BTreeMap<i64, Publication>,
+    pub(super) lists: BTreeMap<i64, PublishedStatusList>,
     /// Numbers of lists that are no longer published, since their copies have all expired.
     pub(super) retired: BTreeSet<i64>,
     /// Lists and formats whose content differs from the published one.
@@ -68,7 +68,7 @@ impl StatusPublisher {
     /// The configured URL is unsuitable for lists; a message text or a publication time is invalid.
     pub(crate) fn new(config: &StatusConfig, did: &Did) -> Result<Self, StartError> {
         let base = match &config.url {
-            Some(url) => Some(checked(url)?),
+            Some(url) => Some(check_list_url(url)?),
             None => default_status_url(did),
         };
         Ok(Self {
@@ -76,19 +76,19 @@ impl StatusPublisher {
             ttl: config.ttl_seconds,
             validity: config.validity_seconds,
             messages: config.messages()?,
-            set_times: config.set_times()?,
+            set_times: config.publication_times()?,
             shelf: RwLock::default(),
             making: Arc::default(),
         })
     }
 
     /// Returns the URL under which the lists are published, without a trailing slash; `None` if they are not published.
-    pub(crate) fn base(&self) -> Option<&str> {
+    pub(crate) fn base_url(&self) -> Option<&str> {
         self.base.as_deref()
     }
 
     /// Returns the time to live of a list for clients that cache it, in seconds.
-    pub(crate) fn ttl(&self) -> u32 {
+    pub(crate) fn ttl_seconds(&self) -> u32 {
         self.ttl
     }
 
@@ -98,8 +98,8 @@ impl StatusPublisher {
     }
 
     /// Returns the URL of a list in one format; `None` if lists are not published. The list need not exist.
-    pub(crate) fn url(&self, form: publication::ListFormat, list: i64) -> Option<String> {
-        self.base().map(|base| StatusListUrl { base, form, number: list }.to_string())
+    pub(crate) fn list_url(&self, form: publication::ListFormat, list: i64) -> Option<String> {
+        self.base_url().map(|base| StatusListUrl { base, form, number: list }.to_string())
     }
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct ListChanges {
     /// Number of the last act that is included.
     pub(crate) version: i64,
     /// All lists of the store.
-    pub(crate) lists: Vec<ListRecord>,
+    pub(crate) lists: Vec<StatusListRecord>,
     /// Changed entries, with the states to be published.
     pub(crate) entries: Vec<(StatusIndex, StatusState)>,
 }
@@ -126,15 +126,15 @@ pub(crate) async fn changes_since<S: Store>(
     waiting_before: Timestamp,
 ) -> Result<ListChanges, Error> {
     let mut entries = Vec::new();
-    if store.read().await?.has_deferred(waiting_before).await? {
+    if store.read().await?.has_deferred_changes(waiting_before).await? {
         let mut tx = store.begin("release_statuses").await?;
         entries = tx.release_deferred(waiting_before, CLOCK_SKEW).await?;
         tx.commit().await?;
     }
     let mut tx = store.read().await?;
-    let (upto, lists) = (tx.version().await?, tx.lists().await?);
+    let (upto, lists) = (tx.last_act_number().await?, tx.status_lists().await?);
     entries.append(&mut tx.entries_changed_since(version, CLOCK_SKEW).await?);
-    let entries = entries.iter().map(|entry| (entry.place, published_state(entry))).collect();
+    let entries = entries.iter().map(|entry| (entry.status_index, published_state(entry))).collect();
     Ok(ListChanges { version: upto, lists, entries })
 }
 
@@ -159,7 +159,7 @@ impl PublicationState {
                 continue;
             }
             if let std::collections::btree_map::Entry::Vacant(entry) = self.lists.entry(record.list) {
-                entry.insert(Publication::new(record.entries).map_err(Error::Signing)?);
+                entry.insert(PublishedStatusList::new(record.entries).map_err(Error::Signing)?);
                 self.dirty.extend(publication::ListFormat::ALL.map(|form| (record.list, form)));
             }
         }
@@ -168,7 +168,7 @@ impl PublicationState {
                 continue;
             }
             let list = self.lists.get_mut(&place.list).ok_or(Error::Corrupt("status_lists"))?;
-            let changed = list.set(place.position, state).map_err(|_| Error::Corrupt("statuses.status_index"))?;
+            let changed = list.set_state(place.position, state).map_err(|_| Error::Corrupt("statuses.status_index"))?;
             self.dirty.extend(changed.into_iter().map(|form| (place.list, form)));
         }
         self.version = changes.version;
@@ -189,7 +189,7 @@ pub(crate) fn default_status_url(did: &Did) -> Option<String> {
 ///
 /// # Errors
 /// Any other URL.
-fn checked(url: &str) -> Result<String, StartError> {
+fn check_list_url(url: &str) -> Result<String, StartError> {
     let uri: Option<axum::http::Uri> = url.parse().ok();
     let plain = |path: &str| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
     let fits = uri.as_ref().is_some_and(|uri| {
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_url_that_cannot_be_one_of_lists_is_refused() {
-        assert!(checked("https://uni.example:8443/a/status").is_ok());
+        assert!(check_list_url("https://uni.example:8443/a/status").is_ok());
         for wrong in [
             "http://uni.example/status",
             "https://uni.example/status/",
@@ -245,7 +245,7 @@ mod tests {
             "uni.example/status",
             "",
         ] {
-            assert!(checked(wrong).is_err(), "{wrong}");
+            assert!(check_list_url(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -254,7 +254,13 @@ mod tests {
         use StatusState::{Revoked, Suspended, Valid};
         let at = Timestamp::from_unix;
         let place = StatusIndex { list: 0, position: 7 };
-        let entry = ChangedEntry { place, state: Revoked, deferred: None, ends: Some(at(1_000)), before_late: None };
+        let entry = ChangedEntry {
+            status_index: place,
+            state: Revoked,
+            deferred: None,
+            ends: Some(at(1_000)),
+            before_late: None,
+        };
         let deferred = |since: i64| Some((Suspended, at(since)));
         for (entry, published) in [
             (entry, Revoked),

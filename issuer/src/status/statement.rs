@@ -23,7 +23,7 @@ pub(crate) struct PublicationStatement {
 
 impl PublicationStatement {
     /// Creates the statement for a store's identity.
-    pub(crate) fn of(identity: &StoreIdentity) -> Self {
+    pub(crate) fn from_identity(identity: &StoreIdentity) -> Self {
         Self { store: identity.id.clone(), number: identity.publication }
     }
 

@@ -4,9 +4,9 @@
 //! transaction, reads, decides, writes and commits. [`crate::intent`] describes the state after a power failure at each
 //! step.
 
-pub(crate) mod collections;
 pub(crate) mod expiry;
 pub(crate) mod filter;
+pub(crate) mod issuances;
 pub(crate) mod offers;
 pub(crate) mod records;
 pub(crate) mod renewal;
@@ -19,7 +19,7 @@ use carnet_service::store::StoreIdentity;
 use zeroize::Zeroizing;
 
 /// Result of a store operation.
-pub(crate) type Stored<T> = Result<T, StoreError>;
+pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
 /// Claims of a credential as JSON text: wiped from memory when dropped, and not printed by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,24 +56,24 @@ pub(crate) trait Store: Clone + Send + Sync + 'static {
 
     /// Begins a write transaction; `name` is for logs. Writers take turns, in the order of their requests. A
     /// transaction that is dropped changes nothing, and is rolled back before the next one begins.
-    fn begin(&self, name: &'static str) -> impl Future<Output = Stored<Self::Tx>> + Send;
+    fn begin(&self, name: &'static str) -> impl Future<Output = StoreResult<Self::Tx>> + Send;
     /// Begins a transaction that only reads, and sees the store as of one instant. It does not wait for writers.
-    fn read(&self) -> impl Future<Output = Stored<Self::Tx>> + Send;
+    fn read(&self) -> impl Future<Output = StoreResult<Self::Tx>> + Send;
     /// Removes erased data from every place where the database may still keep it, such as a write-ahead log. A failure
     /// is logged; the next sweep tries again.
     fn purge_erased_data(&self) -> impl Future<Output = ()> + Send;
     /// Schedules [`Self::purge_erased_data`] without waiting for it.
-    fn purge_soon(&self);
+    fn schedule_purge(&self);
     /// Writes the identity of the store's committed state (its id, change number and publication number) to the file
     /// beside the keys, by which an outdated store is recognised, and returns it.
-    fn update_mark(&self) -> impl Future<Output = Stored<StoreIdentity>> + Send;
+    fn write_identity_mark(&self) -> impl Future<Output = StoreResult<StoreIdentity>> + Send;
 }
 
 /// Transaction of a [`Store`], with the operations on all kinds of rows.
 pub(crate) trait StoreTx:
     offers::OfferRows
-    + collections::CollectionRows
-    + collections::IndexRows
+    + issuances::IssuanceRows
+    + issuances::IndexRows
     + records::RecordRows
     + renewal::RenewalRows
     + status::StatusRows
@@ -82,5 +82,5 @@ pub(crate) trait StoreTx:
     + Sized
 {
     /// Commits the transaction: its changes survive a power failure once this returns.
-    fn commit(self) -> impl Future<Output = Stored<()>> + Send;
+    fn commit(self) -> impl Future<Output = StoreResult<()>> + Send;
 }

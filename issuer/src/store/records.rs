@@ -2,7 +2,7 @@
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 
-use super::{PageSlice, RowPage, Stored, filter::CommonFilter};
+use super::{PageSlice, RowPage, StoreResult, filter::CommonFilter};
 
 /// Record of an issued copy, without claims and holder's key.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub(crate) struct IssuedRecord {
     /// Name of the staff member who created its offer; empty in records of early versions.
     pub(crate) created_by: String,
     /// `true` if the record of its offer was erased after its retention period.
-    pub(crate) forgotten: bool,
+    pub(crate) is_erased: bool,
 }
 
 /// Number of holders with usable copies that have the same visible members.
@@ -71,18 +71,18 @@ impl IssuedFilter {
 /// Store operations on records and counts.
 pub(crate) trait RecordRows {
     /// Returns a page of the issued copies that match a filter, newest first, without erased records.
-    fn issued(
+    fn issued_copies(
         &mut self,
         filter: &IssuedFilter,
         slice: PageSlice,
-    ) -> impl Future<Output = Stored<RowPage<IssuedRecord>>> + Send;
+    ) -> impl Future<Output = StoreResult<RowPage<IssuedRecord>>> + Send;
     /// Returns the record of an issued copy; `None` also if the record of its offer was erased.
-    fn issued_by_id(&mut self, issued_id: &str) -> impl Future<Output = Stored<Option<IssuedRecord>>> + Send;
+    fn issued_copy_by_id(&mut self, issued_id: &str) -> impl Future<Output = StoreResult<Option<IssuedRecord>>> + Send;
     /// Returns the sizes of the cohorts of copies that have not expired at `now`. Holders whose copies are all revoked
     /// or suspended are not counted.
-    fn cohorts(&mut self, now: Timestamp) -> impl Future<Output = Stored<Vec<CohortCount>>> + Send;
+    fn cohorts(&mut self, now: Timestamp) -> impl Future<Output = StoreResult<Vec<CohortCount>>> + Send;
     /// Adds the numbers of vouchers and uses in `total` to the stored total of its service, redeemer and month.
-    fn add_voucher(&mut self, total: &VoucherTotal) -> impl Future<Output = Stored<()>> + Send;
+    fn add_to_voucher_totals(&mut self, total: &VoucherTotal) -> impl Future<Output = StoreResult<()>> + Send;
     /// Returns all totals, sorted by service, redeemer and month.
-    fn voucher_totals(&mut self) -> impl Future<Output = Stored<Vec<VoucherTotal>>> + Send;
+    fn voucher_totals(&mut self) -> impl Future<Output = StoreResult<Vec<VoucherTotal>>> + Send;
 }

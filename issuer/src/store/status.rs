@@ -4,8 +4,8 @@
 pub(crate) use carnet_core::status::StatusState;
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 
-use super::{PageSlice, StoreError, Stored};
-use crate::secrets::SecretHash;
+use super::{PageSlice, StoreError, StoreResult};
+use crate::secrets::Sha256Hash;
 
 /// Status index of a copy: its entry in a status list, the same in all published formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct StatusIndex {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`]
-pub(crate) fn parse_state(text: &str) -> Stored<StatusState> {
+pub(crate) fn parse_state(text: &str) -> StoreResult<StatusState> {
     StatusState::parse(text).ok_or(StoreError::Corrupt("statuses.state"))
 }
 
@@ -49,7 +49,7 @@ impl StatusAction {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for an unknown name, or a message without number.
-    pub(crate) fn parse(text: &str, number: Option<u8>) -> Stored<Self> {
+    pub(crate) fn parse(text: &str, number: Option<u8>) -> StoreResult<Self> {
         let all = [Self::Revoke, Self::Suspend, Self::Reinstate];
         let known = all.into_iter().chain(number.map(Self::Message)).find(|verb| verb.as_str() == text);
         known.ok_or(StoreError::Corrupt("status_acts.verb"))
@@ -63,7 +63,7 @@ impl StatusAction {
 
     /// Returns the new state of a copy in the given state; `None` if the action does not change it. A revocation is
     /// final.
-    pub(crate) const fn of(self, state: StatusState) -> Option<StatusState> {
+    pub(crate) const fn new_state(self, state: StatusState) -> Option<StatusState> {
         match (self, state) {
             (Self::Revoke, StatusState::Valid | StatusState::Suspended) => Some(StatusState::Revoked),
             (Self::Suspend, StatusState::Valid) => Some(StatusState::Suspended),
@@ -81,13 +81,13 @@ pub(crate) struct ChangedCopy {
     pub(crate) issued_id: String,
     pub(crate) offer_id: String,
     /// `true` if the act changed all issued copies of the offer.
-    pub(crate) whole: bool,
+    pub(crate) is_whole_offer: bool,
 }
 
 /// Entry of a list whose state acts changed, with what decides on its published state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ChangedEntry {
-    pub(crate) place: StatusIndex,
+    pub(crate) status_index: StatusIndex,
     /// Current state.
     pub(crate) state: StatusState,
     /// State that stays published while the change is deferred, and the time of the first deferred change.
@@ -100,14 +100,14 @@ pub(crate) struct ChangedEntry {
 
 /// Recorded act of staff: a status change or a message. The numbers are those at the time of the act.
 #[derive(Debug, Clone)]
-pub(crate) struct ActRecord {
+pub(crate) struct StatusActRecord {
     /// Number of the act.
     pub(crate) seq: i64,
     pub(crate) request_id: String,
     pub(crate) verb: StatusAction,
     pub(crate) reason: String,
     /// Name of the staff member.
-    pub(crate) who: String,
+    pub(crate) staff_name: String,
     pub(crate) at: Timestamp,
     /// Number of credentials to which it applied.
     pub(crate) credentials: u64,
@@ -126,32 +126,32 @@ pub(crate) struct CopyStatus {
     pub(crate) issued_at: Timestamp,
     pub(crate) state: StatusState,
     /// Entry of the copy in a status list.
-    pub(crate) place: StatusIndex,
+    pub(crate) status_index: StatusIndex,
     /// Number of its message; 0: none.
     pub(crate) message: u8,
     /// Number of the last act that changed its state; `None` if there was none.
-    pub(crate) act: Option<i64>,
+    pub(crate) last_act: Option<i64>,
     /// Time since which its state waits for publication, while the lists show another one; `None` if it is published.
     pub(crate) waits_since: Option<Timestamp>,
 }
 
 /// Status of a copy, for its holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CopyStanding {
+pub(crate) struct HolderCopyStatus {
     /// SHA-256 of its issuer-signed JWT.
-    pub(crate) digest: SecretHash,
+    pub(crate) digest: Sha256Hash,
     pub(crate) state: StatusState,
     pub(crate) valid_until: Timestamp,
     /// `true` if the wallet should replace the copy with a new one: it was reinstated, so that archived lists
     /// distinguish it, or a message was sent about it.
-    pub(crate) replace: bool,
+    pub(crate) should_replace: bool,
     /// Number of the newest message about its credential; 0: none.
     pub(crate) message: u8,
 }
 
 /// Status list: its number and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ListRecord {
+pub(crate) struct StatusListRecord {
     pub(crate) list: i64,
     /// Number of entries.
     pub(crate) entries: u64,
@@ -178,14 +178,14 @@ pub(crate) struct CopyWithState {
 
 /// Act of staff to be recorded: a status change or a message.
 #[derive(Debug)]
-pub(crate) struct NewAct<'a> {
+pub(crate) struct NewStatusAct<'a> {
     pub(crate) request_id: &'a str,
     /// Digest of the request, by which a repetition is recognised.
-    pub(crate) request: &'a SecretHash,
+    pub(crate) request_digest: &'a Sha256Hash,
     pub(crate) verb: StatusAction,
     pub(crate) reason: &'a str,
     /// Name of the staff member.
-    pub(crate) who: &'a str,
+    pub(crate) staff_name: &'a str,
     /// `true` if it is published at once; not stored for a message.
     pub(crate) urgent: bool,
     pub(crate) now: Timestamp,
@@ -196,7 +196,7 @@ pub(crate) struct NewAct<'a> {
 
 /// Last change of a copy's state.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LastChange {
+pub(crate) struct LastStatusChange {
     /// Time of the act that changed it.
     pub(crate) at: Option<Timestamp>,
     /// Time since which the change waits for publication; `None` if it is published.
@@ -206,7 +206,7 @@ pub(crate) struct LastChange {
 /// Filter by type (`None`: any) and time, both bounds inclusive (`None`: no bound): the time of issuance of a
 /// credential's first copy, or of an offer's creation.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct IssuedIn<'a> {
+pub(crate) struct IssuancePeriodFilter<'a> {
     pub(crate) credential_type: Option<&'a str>,
     pub(crate) from: Option<Timestamp>,
     pub(crate) until: Option<Timestamp>,
@@ -218,29 +218,36 @@ pub(crate) trait StatusRows {
     fn act_by_request(
         &mut self,
         request_id: &str,
-    ) -> impl Future<Output = Stored<Option<(SecretHash, ActRecord)>>> + Send;
+    ) -> impl Future<Output = StoreResult<Option<(Sha256Hash, StatusActRecord)>>> + Send;
     /// Returns all copies of an offer, including those about to be signed.
-    fn copies_of_offer(&mut self, offer_id: &str) -> impl Future<Output = Stored<Vec<CopyWithState>>> + Send;
+    fn copies_of_offer(&mut self, offer_id: &str) -> impl Future<Output = StoreResult<Vec<CopyWithState>>> + Send;
     /// Returns one issued copy.
-    fn issued_copy(&mut self, issued_id: &str) -> impl Future<Output = Stored<Option<CopyWithState>>> + Send;
+    fn copy_by_id(&mut self, issued_id: &str) -> impl Future<Output = StoreResult<Option<CopyWithState>>> + Send;
     /// Returns all copies of the credentials that match, including those about to be signed.
-    fn copies_issued_in(&mut self, issued: IssuedIn<'_>) -> impl Future<Output = Stored<Vec<CopyWithState>>> + Send;
+    fn copies_matching(
+        &mut self,
+        issued: IssuancePeriodFilter<'_>,
+    ) -> impl Future<Output = StoreResult<Vec<CopyWithState>>> + Send;
     /// Counts the open and redeemed offers that match, by their time of creation.
-    fn open_offers_in(&mut self, created: IssuedIn<'_>) -> impl Future<Output = Stored<u64>> + Send;
+    fn count_open_offers(&mut self, created: IssuancePeriodFilter<'_>)
+    -> impl Future<Output = StoreResult<u64>> + Send;
     /// Returns the format of a copy, and the number of its current message (0: none).
-    fn message_of(&mut self, status_index: i64) -> impl Future<Output = Stored<Option<(CredentialFormat, u8)>>> + Send;
+    fn copy_format_and_message(
+        &mut self,
+        status_index: i64,
+    ) -> impl Future<Output = StoreResult<Option<(CredentialFormat, u8)>>> + Send;
     /// Returns the last change of a copy's state; `None` if it never changed.
-    fn last_change(&mut self, status_index: i64) -> impl Future<Output = Stored<Option<LastChange>>> + Send;
+    fn last_change(&mut self, status_index: i64) -> impl Future<Output = StoreResult<Option<LastStatusChange>>> + Send;
     /// Records an act and returns its number. Acts of all kinds share one sequence.
-    fn insert_act(&mut self, act: &NewAct<'_>) -> impl Future<Output = Stored<i64>> + Send;
+    fn insert_act(&mut self, act: &NewStatusAct<'_>) -> impl Future<Output = StoreResult<i64>> + Send;
     /// Records the change of a copy's state by an act. `change`: its status index, the old and the new state.
     fn set_state(
         &mut self,
         act: i64,
         change: (i64, StatusState, StatusState),
-    ) -> impl Future<Output = Stored<()>> + Send;
+    ) -> impl Future<Output = StoreResult<()>> + Send;
     /// Records the change of a copy's message by an act. `change`: its status index, the old and the new number.
-    fn set_message(&mut self, act: i64, change: (i64, u8, u8)) -> impl Future<Output = Stored<()>> + Send;
+    fn set_message(&mut self, act: i64, change: (i64, u8, u8)) -> impl Future<Output = StoreResult<()>> + Send;
     /// Defers the publication of a copy's changes from `since` on: the lists continue to show the state `listed`. A
     /// deferral that exists already remains.
     fn defer_publication(
@@ -248,51 +255,63 @@ pub(crate) trait StatusRows {
         status_index: i64,
         listed: StatusState,
         since: Timestamp,
-    ) -> impl Future<Output = Stored<()>> + Send;
+    ) -> impl Future<Output = StoreResult<()>> + Send;
     /// Ends the deferral of a copy's changes, if there is one.
-    fn publish_deferred(&mut self, status_index: i64) -> impl Future<Output = Stored<()>> + Send;
+    fn end_publication_deferral(&mut self, status_index: i64) -> impl Future<Output = StoreResult<()>> + Send;
     /// Returns whether the publication of any change has been deferred since before a time.
-    fn has_deferred(&mut self, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
+    fn has_deferred_changes(&mut self, before: Timestamp) -> impl Future<Output = StoreResult<bool>> + Send;
     /// Ends the deferrals that began before a time, and returns their entries. A change is late if it was made more than
     /// `skew` seconds after the end of the copy.
     fn release_deferred(
         &mut self,
         before: Timestamp,
         skew: i64,
-    ) -> impl Future<Output = Stored<Vec<ChangedEntry>>> + Send;
+    ) -> impl Future<Output = StoreResult<Vec<ChangedEntry>>> + Send;
     /// Returns the number of the last act, which is also the version of the lists; 0 if there was none.
-    fn version(&mut self) -> impl Future<Output = Stored<i64>> + Send;
+    fn last_act_number(&mut self) -> impl Future<Output = StoreResult<i64>> + Send;
     /// Returns all status lists, including full ones.
-    fn lists(&mut self) -> impl Future<Output = Stored<Vec<ListRecord>>> + Send;
+    fn status_lists(&mut self) -> impl Future<Output = StoreResult<Vec<StatusListRecord>>> + Send;
     /// Returns the entries whose state was changed by acts after `version` (0: by any act). A change is late if it was
     /// made more than `skew` seconds after the end of the copy.
     fn entries_changed_since(
         &mut self,
         version: i64,
         skew: i64,
-    ) -> impl Future<Output = Stored<Vec<ChangedEntry>>> + Send;
+    ) -> impl Future<Output = StoreResult<Vec<ChangedEntry>>> + Send;
     /// Returns whether a list is full and all of its copies expired before a time. Always `false` for a list that was
     /// open or unknown when the store was restored from an older backup, since it may have copies without a record.
-    fn list_ended(&mut self, list: i64, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
+    fn is_list_expired(&mut self, list: i64, before: Timestamp) -> impl Future<Output = StoreResult<bool>> + Send;
     /// Returns the sequence number of the newest copy; 0 if there is none.
-    fn last_copy(&mut self) -> impl Future<Output = Stored<i64>> + Send;
+    fn last_copy_number(&mut self) -> impl Future<Output = StoreResult<i64>> + Send;
     /// Returns the recorded message texts, by their numbers.
-    fn messages(&mut self) -> impl Future<Output = Stored<Vec<(u8, String)>>> + Send;
+    fn message_texts(&mut self) -> impl Future<Output = StoreResult<Vec<(u8, String)>>> + Send;
     /// Deletes recorded message texts that no act has used, and that were recorded when `after` or a later copy was the
     /// newest.
-    fn delete_messages(&mut self, after: i64) -> impl Future<Output = Stored<()>> + Send;
-    /// Records a message text while `after` is the newest copy; does nothing if the number has a text already.
-    fn insert_message(&mut self, number: u8, text: &str, after: i64) -> impl Future<Output = Stored<()>> + Send;
+    fn delete_unused_messages(&mut self, after: i64) -> impl Future<Output = StoreResult<()>> + Send;
+    /// Stores the text of a message number, and `after`, the sequence number of the newest copy at that time. Does
+    /// nothing if the number has a text already.
+    fn insert_message(&mut self, number: u8, text: &str, after: i64) -> impl Future<Output = StoreResult<()>> + Send;
     /// Returns the status of all issued copies of an offer, or of one issued copy; `id` is the id of either. Empty for
     /// an unknown id.
-    fn status(&mut self, id: &str) -> impl Future<Output = Stored<Vec<CopyStatus>>> + Send;
+    fn copy_statuses(&mut self, id: &str) -> impl Future<Output = StoreResult<Vec<CopyStatus>>> + Send;
     /// Returns the status of an issued copy for its holder, by the hash of the copy's handle.
-    fn standing(&mut self, handle: &SecretHash) -> impl Future<Output = Stored<Option<CopyStanding>>> + Send;
+    fn holder_status_by_handle(
+        &mut self,
+        handle: &Sha256Hash,
+    ) -> impl Future<Output = StoreResult<Option<HolderCopyStatus>>> + Send;
     /// Returns recorded acts, newest first. `id`: only those that changed copies of this offer, or this copy; empty:
     /// all.
-    fn acts(&mut self, id: &str, slice: PageSlice) -> impl Future<Output = Stored<Vec<ActRecord>>> + Send;
+    fn status_acts(
+        &mut self,
+        id: &str,
+        slice: PageSlice,
+    ) -> impl Future<Output = StoreResult<Vec<StatusActRecord>>> + Send;
     /// Returns whether an act with this number is recorded.
-    fn has_act(&mut self, act: i64) -> impl Future<Output = Stored<bool>> + Send;
+    fn has_act(&mut self, act: i64) -> impl Future<Output = StoreResult<bool>> + Send;
     /// Returns the issued copies whose state or message an act changed, newest first.
-    fn changed_by(&mut self, act: i64, slice: PageSlice) -> impl Future<Output = Stored<Vec<ChangedCopy>>> + Send;
+    fn copies_changed_by(
+        &mut self,
+        act: i64,
+        slice: PageSlice,
+    ) -> impl Future<Output = StoreResult<Vec<ChangedCopy>>> + Send;
 }

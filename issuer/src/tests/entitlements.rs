@@ -27,7 +27,7 @@ pub(super) fn voucher(request_id: &str, uses: usize, serials: &[&str]) -> proto:
 
 /// Returns the serials in a copy.
 fn serials(copy: &str) -> BTreeSet<String> {
-    let shown = SdJwt::parse(copy).unwrap().disclosed().unwrap();
+    let shown = SdJwt::parse(copy).unwrap().resolve_disclosures().unwrap();
     let serials = shown.payload["credentialSubject"]["serials"].as_array().unwrap();
     serials.iter().map(|serial| serial.as_str().unwrap().to_owned()).collect()
 }
@@ -174,7 +174,7 @@ fn a_voucher_is_not_renewed() {
     let catalogue = carnet_spec::Catalogue::embedded().unwrap();
     let fault = |name: &str| {
         let policy = serde_json::from_value(json!({"window_days": 30, "days": 31, "most": 1})).unwrap();
-        crate::policy::renewal::fault(
+        crate::policy::renewal::first_fault(
             &[(name.to_owned(), policy)].into(),
             &crate::policy::cohorts::CohortPolicy::default(),
             &catalogue,

@@ -3,7 +3,7 @@
 use carnet_core::{
     day,
     epoch::Epoch,
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     secure::sd_jwt::SdJwt,
     time::Timestamp,
 };
@@ -24,7 +24,7 @@ fn rounding(epoch: Epoch) -> CohortPolicy {
 }
 
 fn until(id: &str, day: &str) -> proto::CreateOfferRequest {
-    let valid_until = Some(wire::timestamp(day::parse_until(day).unwrap()));
+    let valid_until = Some(wire::to_timestamp(day::parse_end(day).unwrap()));
     proto::CreateOfferRequest { valid_until, ..offer_request(id) }
 }
 
@@ -86,7 +86,8 @@ async fn copies_of_every_format_have_the_days_of_the_epoch() {
         (Epoch::Quarter, "2026-10-01", "2028-01-01"),
         (Epoch::Day, "2026-11-22", "2028-02-16"),
     ] {
-        let issuer = start_rounding(Box::new(SecretKey::generate(Algorithm::EdDsa, &mut OsRng)), rounding(epoch)).await;
+        let issuer =
+            start_rounding(Box::new(SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng)), rounding(epoch)).await;
         let metadata = issuer.issuance.clone().read_metadata(proto::ReadMetadataRequest {}).await.unwrap().into_inner();
         let named = crate::grpc::values::epoch_to_wire(epoch);
         assert!(metadata.configurations.iter().all(|configuration| configuration.validity_epoch() == named));
@@ -137,7 +138,7 @@ async fn an_offer_of_which_rounding_leaves_nothing_is_refused_in_words_that_help
         assert_eq!(reason::<()>(Err(refused)), "INVALID_ARGUMENT");
         message
     };
-    let from = |day: &str| Some(wire::timestamp(day::parse_from(day).unwrap()));
+    let from = |day: &str| Some(wire::to_timestamp(day::parse_start(day).unwrap()));
     let said = refused(until("a", "2026-11-29")).await;
     assert!(said.starts_with("valid_until") && said.contains("give 2026-11-30 or a later day"), "{said}");
     assert!(said.contains("cohorts.epochs"), "{said}");
@@ -159,7 +160,7 @@ async fn an_offer_of_which_rounding_leaves_nothing_is_refused_in_words_that_help
 #[tokio::test]
 async fn an_end_that_rounding_moves_before_the_last_day_of_redemption_is_refused() {
     let issuer = start().await;
-    issuer.pass(day::parse_from("2026-11-30").unwrap().unix() + 3_600 - issuer.now());
+    issuer.pass(day::parse_start("2026-11-30").unwrap().unix() + 3_600 - issuer.now());
     let refused = async |request: proto::CreateOfferRequest| {
         let refused = issuer.staff().create_offer(request).await.unwrap_err();
         let message = refused.message().to_owned();
@@ -176,7 +177,7 @@ async fn an_end_that_rounding_moves_before_the_last_day_of_redemption_is_refused
     // The named end, the end as it was asked for, one that has passed, and a redemption time that ends earlier.
     let short = proto::CreateOfferRequest { offer_ttl_seconds: 3_600, ..until("d", "2026-12-30") };
     let past = proto::CreateOfferRequest {
-        valid_from: Some(wire::timestamp(day::parse_from("2020-01-10").unwrap())),
+        valid_from: Some(wire::to_timestamp(day::parse_start("2020-01-10").unwrap())),
         ..until("e", "2024-01-20")
     };
     for request in [until("f", "2026-12-31"), until("g", "2026-11-30"), short, past] {
@@ -187,7 +188,7 @@ async fn an_end_that_rounding_moves_before_the_last_day_of_redemption_is_refused
 
 #[tokio::test]
 async fn copies_of_before_are_rounded_by_a_refill_unless_nothing_would_be_left() {
-    let signer = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let signer = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     let same = || Box::new(SecretKey::from_bytes(signer.algorithm(), &signer.to_bytes()).unwrap());
     let before = start_rounding(same(), rounding(Epoch::Day)).await;
     let (long, short) = (until("a", "2028-02-15"), until("b", "2026-11-28"));
@@ -219,7 +220,7 @@ async fn a_cohort_stays_whole_whenever_each_of_it_is_renewed() {
     }
     let first = ("2026-11-01".to_owned(), "2027-02-01".to_owned(), 3);
     assert_eq!(issuer.cohorts_of("QualificationCredential").await, [first]);
-    issuer.pass(day::parse_from("2027-01-05").unwrap().unix() - issuer.now());
+    issuer.pass(day::parse_start("2027-01-05").unwrap().unix() - issuer.now());
     let mut renewed = Vec::new();
     for (text, key) in &people {
         renewed.push(days(&payload(&issuer.renewal_of(text, key).await)));
@@ -262,7 +263,7 @@ async fn cohorts_are_counted_by_type_and_forgotten_at_their_end() {
         .collect();
     assert_eq!(of, [("QualificationCredential", 1, 1, 1, 1), (PERMIT, 3, 1, 2, 3)]);
     // Expired cohorts are not counted, and the sweep deletes their rows.
-    issuer.pass(Epoch::Month.next(Timestamp::from_unix(NOW)).unix() + 61 - issuer.now());
+    issuer.pass(Epoch::Month.next_start(Timestamp::from_unix(NOW)).unix() + 61 - issuer.now());
     assert_eq!(read().await.types.len(), 1);
     issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(issuer.probe().await.cohort_rows().await, 2);

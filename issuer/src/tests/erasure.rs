@@ -5,9 +5,9 @@ use carnet_proto::issuer::v1 as proto;
 
 use super::harness::{HolderOffer, MARK, Running, holder_keys, offer_request, reason, start};
 use crate::{
-    intent::{CollectionDecision, CollectionIntent, SignedResponse},
+    intent::{IssuanceIntent, IssuanceStep, SignedResponse},
     secrets::{self, HashPurpose},
-    store::collections::SealedResponse,
+    store::issuances::SealedResponse,
 };
 
 #[tokio::test]
@@ -61,21 +61,15 @@ async fn a_deferred_offer_that_is_never_released_is_erased_with_its_keys() {
 }
 
 /// Runs only the first transaction of a collection; then the power fails.
-async fn intend(
-    issuer: &Running,
-    offer: &HolderOffer,
-    token: &str,
-    nonce: &str,
-    proofs: &[String],
-) -> CollectionDecision {
+async fn intend(issuer: &Running, offer: &HolderOffer, token: &str, nonce: &str, proofs: &[String]) -> IssuanceStep {
     let mut parts = vec![token.as_bytes(), offer.configuration.as_bytes()];
     parts.extend(proofs.iter().map(String::as_bytes));
-    let request = secrets::purpose_hash(HashPurpose::Request, &parts);
+    let request = secrets::purpose_hash(HashPurpose::RequestDigest, &parts);
     let handle = secrets::derive_secret(HashPurpose::TransactionId, token, &request);
     let notification = secrets::derive_secret(HashPurpose::NotificationId, &handle, &request);
     let now = Timestamp::from_unix(issuer.now());
-    let keys = crate::proofs::verify(proofs, super::harness::DID, 10, Some(now)).unwrap().keys;
-    let intent = CollectionIntent {
+    let keys = crate::proofs::verify_proofs(proofs, super::harness::DID, 10, Some(now)).unwrap().keys;
+    let intent = IssuanceIntent {
         token_hash: secrets::purpose_hash(HashPurpose::AccessToken, &[token.as_bytes()]),
         request_digest: request,
         nonce: issuer.issuer.nonces.verify_nonce(nonce, now),
@@ -87,7 +81,7 @@ async fn intend(
         now,
         deferred_until: now,
     };
-    issuer.issuer.store_intent(intent).await.unwrap()
+    issuer.issuer.store_issuance_intent(intent).await.unwrap()
 }
 
 /// The power fails between the intent and the signature, and between the signature and the response.
@@ -99,7 +93,7 @@ async fn a_power_cut_gives_no_index_out_twice_and_loses_no_copy() {
     let nonce = issuer.nonce().await;
     let proofs = issuer.proofs(&holder_keys(2), &nonce);
     let intended = intend(&issuer, &offer, &token, &nonce, &proofs).await;
-    assert!(matches!(intended, CollectionDecision::Sign(_)));
+    assert!(matches!(intended, IssuanceStep::Sign(_)));
     assert!(issuer.issued().await.is_empty(), "what was not signed does not count as issued");
 
     // The wallet repeats the request with the same proofs: the nonce is not checked twice, and the rows are the same.
@@ -125,7 +119,7 @@ async fn what_was_signed_too_late_is_refused() {
         let token = issuer.redeem(&offer).await.unwrap();
         let nonce = issuer.nonce().await;
         let proofs = issuer.proofs(&holder_keys(1), &nonce);
-        let CollectionDecision::Sign(work) = intend(&issuer, &offer, &token, &nonce, &proofs).await else {
+        let IssuanceStep::Sign(work) = intend(&issuer, &offer, &token, &nonce, &proofs).await else {
             panic!("nothing to sign");
         };
         if cancelled {
@@ -133,13 +127,17 @@ async fn what_was_signed_too_late_is_refused() {
         } else {
             // The same request was answered, and the wallet acknowledged the response.
             let first = issuer.collect(&token, &offer.configuration, proofs).await.unwrap();
-            issuer.issuer.notify(&first.notification_id, crate::issuance::NotificationEvent::Accepted).await.unwrap();
+            issuer
+                .issuer
+                .record_notification(&first.notification_id, crate::issuance::NotificationEvent::Accepted)
+                .await
+                .unwrap();
         }
         let now = Timestamp::from_unix(issuer.now());
-        let response = SealedResponse { sealed: vec![1], until: now.plus(300) };
-        let copies = issuer.issuer.signed(&[]);
+        let response = SealedResponse { ciphertext: vec![1], keep_until: now.plus(300) };
+        let copies = issuer.issuer.with_signing_key(&[]);
         let signed = SignedResponse { copies, response, validity: (now, now), voucher: None, now };
-        let late = issuer.issuer.finish(work.collection, signed).await;
+        let late = issuer.issuer.store_issuance(work.issuance, signed).await;
         assert_eq!(reason(late.map_err(Into::into)), refusal);
     }
 }
@@ -152,7 +150,7 @@ async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_en
     let lost = issuer.redeem(&offer).await.unwrap();
     let nonce = issuer.nonce().await;
     let proofs = issuer.proofs(&holder_keys(2), &nonce);
-    let CollectionDecision::Sign(work) = intend(&issuer, &offer, &lost, &nonce, &proofs).await else {
+    let IssuanceStep::Sign(work) = intend(&issuer, &offer, &lost, &nonce, &proofs).await else {
         panic!("nothing to sign");
     };
     drop(work);
@@ -227,7 +225,7 @@ async fn nonces_and_sealed_answers_are_swept() {
 async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
     let issuer = start().await;
     let day = issuer.soon();
-    let until = Some(carnet_service::wire::timestamp(day));
+    let until = Some(carnet_service::wire::to_timestamp(day));
     let short = issuer.create(proto::CreateOfferRequest { valid_until: until, ..offer_request("a") }).await;
     let long = issuer.create(offer_request("b")).await;
     issuer.receive(&short, &holder_keys(2)).await.unwrap();

@@ -7,8 +7,8 @@ use std::sync::{
 
 use carnet_core::{
     Problem,
-    did::SelfContained,
-    keys::{Algorithm, PublicKey, SecretKey, Signer},
+    did::SelfContainedResolver,
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer},
     secure::{jose::Jws, sd_jwt::SdJwt},
     status::freshness,
     time::Timestamp,
@@ -37,13 +37,13 @@ impl Running {
     pub(super) async fn act(&self, verb: StatusAction, offer: &str) {
         let id = secrets::random_id();
         let act = StatusChange {
-            request: secrets::purpose_hash(HashPurpose::Request, &[id.as_bytes()]),
+            request_digest: secrets::purpose_hash(HashPurpose::RequestDigest, &[id.as_bytes()]),
             request_id: id,
-            verb,
+            action: verb,
             reason: "a test".to_owned(),
-            who: "staff".to_owned(),
-            whom: StatusTarget::Ids(vec![offer.to_owned()]),
-            expected: None,
+            staff_name: "staff".to_owned(),
+            target: StatusTarget::Ids(vec![offer.to_owned()]),
+            expected_count: None,
             dry_run: false,
             urgent: true,
             now: Timestamp::from_unix(self.now()),
@@ -83,12 +83,22 @@ async fn every_valid_copy_gets_a_statement_with_the_times_of_the_epoch() {
         let token = SdJwt::parse(copy).unwrap();
         let now = Timestamp::from_unix(issuer.now());
         let holds = |at| {
-            freshness::verify(&said.statement, &token, DID, at, 60, &crate::refill::OwnIssuerPolicy(&*issuer.issuer))
+            freshness::verify_statement(
+                &said.statement,
+                &token,
+                DID,
+                at,
+                60,
+                &crate::refill::OwnIssuerPolicy(&*issuer.issuer),
+            )
         };
         let times = holds(now).unwrap();
-        assert_eq!((times.issued.unix(), times.until.unwrap().unix()), (epoch, epoch + 86_400));
+        assert_eq!((times.issued_at.unix(), times.expires_at.unwrap().unix()), (epoch, epoch + 86_400));
         assert!(holds(now.plus(86_400)).is_err());
-        assert!(freshness::verify(&said.statement, &token, DID, now, 60, &SelfContained).is_err(), "by no other's key");
+        assert!(
+            freshness::verify_statement(&said.statement, &token, DID, now, 60, &SelfContainedResolver).is_err(),
+            "by no other's key"
+        );
         let payload = Jws::parse(&said.statement).unwrap().payload().clone();
         let mut names: Vec<_> = payload.keys().cloned().collect();
         names.sort_unstable();
@@ -99,7 +109,10 @@ async fn every_valid_copy_gets_a_statement_with_the_times_of_the_epoch() {
         let token = SdJwt::parse(copy).unwrap();
         let own = crate::refill::OwnIssuerPolicy(&*issuer.issuer);
         let holds = |text: &String| {
-            freshness::verify(text, &token, DID, Timestamp::from_unix(issuer.now()), 60, &own).unwrap().issued.unix()
+            freshness::verify_statement(text, &token, DID, Timestamp::from_unix(issuer.now()), 60, &own)
+                .unwrap()
+                .issued_at
+                .unix()
         };
         let times: Vec<i64> = said.earlier_statements.iter().map(holds).collect();
         assert_eq!(times, [epoch - 21_600, epoch - 43_200, epoch - 64_800]);
@@ -145,7 +158,7 @@ async fn a_statement_is_signed_once_an_epoch_and_its_copy_looked_at_each_time() 
         }
     }
     let count = Arc::new(AtomicUsize::new(0));
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
     let issuer = start_signing(Box::new(Counted(key, count.clone()))).await;
     let (offer, made) = copies(&issuer, offer_request("a"), 2).await;
     let (_, others) = copies(&issuer, offer_request("b"), 1).await;
@@ -172,7 +185,7 @@ async fn a_copy_past_its_end_and_one_that_nobody_made_get_none() {
     let issuer = start().await;
     let day = issuer.soon();
     let short =
-        proto::CreateOfferRequest { valid_until: Some(carnet_service::wire::timestamp(day)), ..offer_request("a") };
+        proto::CreateOfferRequest { valid_until: Some(carnet_service::wire::to_timestamp(day)), ..offer_request("a") };
     let (_, made) = copies(&issuer, short, 1).await;
     let asked = vec![handle(&made[0]), vec![7; 32]];
     for (now, state) in [(day.unix() + 60, proto::CopyState::Valid), (day.unix() + 61, proto::CopyState::Ended)] {

@@ -12,7 +12,7 @@ use std::{
 use carnet_core::{
     did::{Did, DidDocument},
     epoch::Epoch,
-    keys::{Algorithm, PublicKey, SecretKey, Signer},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer},
     secure::{
         jose,
         sd_jwt::{KeyBindingMembers, SdJwt},
@@ -23,8 +23,8 @@ use carnet_proto::issuer::v1::{
     self as proto, issuance_service_client::IssuanceServiceClient, offer_service_client::OfferServiceClient,
 };
 use carnet_service::{
-    keys::{FIRST, Keyring},
-    staff::{self, StaffOnly},
+    keys::{FIRST_KEY_NAME, Keyring},
+    staff::{self, StaffAuthenticator},
     wire,
 };
 use carnet_spec::Catalogue;
@@ -35,7 +35,7 @@ use tonic::{Request, Status, transport::Channel};
 use crate::{
     config::{RECORD_DAYS, StatusConfig},
     issuer::{Issuer, IssuerSettings},
-    nonces::Nonces,
+    nonces::NonceIssuer,
     policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
     server::routes,
     sqlite::{MIGRATIONS, SqliteStore, StoreProbe},
@@ -62,10 +62,10 @@ pub(crate) struct Running {
 }
 
 pub(crate) async fn start() -> Running {
-    start_with(Algorithm::EdDsa).await
+    start_with(SignatureAlgorithm::EdDsa).await
 }
 
-pub(crate) async fn start_with(algorithm: Algorithm) -> Running {
+pub(crate) async fn start_with(algorithm: SignatureAlgorithm) -> Running {
     start_signing(Box::new(SecretKey::generate(algorithm, &mut OsRng))).await
 }
 
@@ -103,43 +103,43 @@ async fn serve(
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let time = clock.clone();
     let catalogue = Catalogue::embedded().unwrap();
-    let keys = Keyring::of(signer);
+    let keys = Keyring::from_signer(signer);
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let status = StatusConfig { messages: texts.clone(), ..StatusConfig::default() };
     let issuer = Arc::new(Issuer {
         store: SqliteStore(ground),
-        own: Arc::new(keys.own_document(&Did::parse(DID).unwrap()).unwrap()),
+        own_document: Arc::new(keys.own_document(&Did::parse(DID).unwrap()).unwrap()),
         signer: Box::new(keys),
-        nonces: Nonces::new(),
-        status: StatusPublisher::new(&status, &Did::parse(DID).unwrap()).unwrap(),
-        statements: Arc::default(),
+        nonces: NonceIssuer::new(),
+        status_publisher: StatusPublisher::new(&status, &Did::parse(DID).unwrap()).unwrap(),
+        statement_cache: Arc::default(),
         did: Did::parse(DID).unwrap(),
-        kid: format!("{DID}#{FIRST}"),
+        kid: format!("{DID}#{FIRST_KEY_NAME}"),
         suites: crate::suites::supported_suites(&catalogue).unwrap(),
         catalogue,
         settings: IssuerSettings {
             display_name: [("en".to_owned(), "University".to_owned())].into(),
             max_batch_size: 10,
-            offer_ttl: 7 * 86_400,
-            deferred_ttl: 30 * 86_400,
-            deferred_interval: 5,
+            offer_ttl_seconds: 7 * 86_400,
+            deferred_ttl_seconds: 30 * 86_400,
+            deferred_interval_seconds: 5,
             refill_copies_per_day: 12,
-            refill_copies: 20,
+            refill_copies_in_all: 20,
             list_entries: 131_072,
             record_days: RECORD_DAYS,
             freshness_seconds: 86_400,
-            cohorts: cohorts.clone(),
-            renewal: renewals(),
-            types: Vec::new(),
+            cohort_policy: cohorts.clone(),
+            renewal_policies: renewals(),
+            issued_types: Vec::new(),
         },
-        endpoint: endpoint.clone(),
-        faults: carnet_service::keys::PublicationFaults::default(),
+        issuer_url: endpoint.clone(),
+        publication_faults: carnet_service::keys::PublicationProblems::default(),
         clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst))),
     });
     issuer.open_list_if_needed().await.unwrap();
     record_messages(&issuer.store, issuer.messages()).await.unwrap();
     issuer.publish().await.unwrap();
-    let routes = routes(issuer.clone(), StaffOnly::of(data.path()).unwrap(), 1_048_576);
+    let routes = routes(issuer.clone(), StaffAuthenticator::for_directory(data.path()).unwrap(), 1_048_576);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     tokio::spawn(
         tonic::transport::Server::builder().accept_http1(true).add_routes(routes).serve_with_incoming(incoming),
@@ -234,12 +234,12 @@ pub(crate) fn exchanged(
     (audience, nonce, now): (&str, &str, i64),
 ) -> String {
     let keys: Vec<String> = keys.iter().map(|key| key.public_key().thumbprint()).collect();
-    let stapled = KeyBindingMembers { keys: &keys, ..KeyBindingMembers::default() };
-    copy.bind_with(&stapled, nonce, audience, Timestamp::from_unix(now), holder).unwrap()
+    let stapled = KeyBindingMembers { new_key_thumbprints: &keys, ..KeyBindingMembers::default() };
+    copy.bind_key_with_members(&stapled, nonce, audience, Timestamp::from_unix(now), holder).unwrap()
 }
 
 pub(crate) fn holder_keys(count: usize) -> Vec<SecretKey> {
-    (0..count).map(|_| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)).collect()
+    (0..count).map(|_| SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng)).collect()
 }
 
 impl Running {
@@ -256,7 +256,7 @@ impl Running {
 
     /// Restarts the issuer with other message texts.
     pub(crate) async fn restarted_saying(&self, texts: &[&str]) -> Self {
-        let signer = Box::new(SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
+        let signer = Box::new(SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng));
         let (token, clock) = (self.staff_token.clone(), self.clock.clone());
         serve(self.data.clone(), signer, token, clock, texts, self.cohorts.clone()).await
     }
@@ -273,7 +273,7 @@ impl Running {
 
     /// Returns the earliest end of a credential that ends soon: the start of the next month.
     pub(crate) fn soon(&self) -> Timestamp {
-        Epoch::Month.next(Timestamp::from_unix(self.now()))
+        Epoch::Month.next_start(Timestamp::from_unix(self.now()))
     }
 
     pub(crate) fn pass(&self, seconds: i64) {
@@ -376,7 +376,7 @@ impl Running {
     /// Returns the issuer's public key, as its DID document publishes it.
     pub(crate) fn issuer_key(&self) -> PublicKey {
         let key = self.issuer.signer.public_key();
-        let document = DidDocument::render(&self.issuer.did, &[(FIRST.to_owned(), key)]);
+        let document = DidDocument::json_for_keys(&self.issuer.did, &[(FIRST_KEY_NAME.to_owned(), key)]);
         DidDocument::parse(&self.issuer.did, &document)
             .unwrap()
             .key_for(

@@ -8,8 +8,8 @@ use std::{
 
 use carnet_core::{
     did::Did,
-    keys::{Algorithm, PublicKey, SecretKey, Signer},
-    secure::{data_integrity::Suites, sd_jwt::SdJwt},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer},
+    secure::{data_integrity::Cryptosuites, sd_jwt::SdJwt},
 };
 use carnet_proto::issuer::v1 as proto;
 use serde_json::{Value, json};
@@ -36,11 +36,11 @@ async fn copies_differ_in_key_salts_index_and_signature_and_in_nothing_else() {
         assert_eq!(credential.holder_key().unwrap().unwrap(), key.public_key());
         assert_eq!(credential.jws().header()["typ"], json!("vc+sd-jwt"));
         assert_eq!(credential.jws().header()["kid"], json!(format!("{DID}#key-1")));
-        let payload = credential.disclosed().unwrap().payload;
+        let payload = credential.resolve_disclosures().unwrap().payload;
         assert_eq!(payload["issuer"], json!(DID));
         assert_eq!(payload["validFrom"], json!("2026-11-01T00:00:00Z"));
         assert_eq!(payload["validUntil"], json!("2028-11-01T00:00:00Z"));
-        assert_eq!(payload["credentialSubject"]["id"], json!(Did::jwk(&key.public_key()).as_str()));
+        assert_eq!(payload["credentialSubject"]["id"], json!(Did::did_jwk(&key.public_key()).as_str()));
         assert_eq!(payload["credentialSubject"]["familyName"], json!(MARK));
         assert!(payload.get("id").is_none());
         assert!(credential.jws().payload().contains_key("credentialStatus"), "it can be withheld");
@@ -105,7 +105,7 @@ async fn an_sd_jwt_vc_has_its_claims_at_the_top() {
     let answer = issuer.receive(&offer, &keys).await.unwrap();
     let credential = SdJwt::parse(&answer.credentials[0].credential).unwrap();
     credential.verify_signature(&issuer.issuer_key()).unwrap();
-    let payload = credential.disclosed().unwrap().payload;
+    let payload = credential.resolve_disclosures().unwrap().payload;
     assert_eq!(payload["iss"], json!(DID));
     assert_eq!(payload["vct"], json!("urn:carnet:type:qualification:1"));
     assert!(payload["exp"].as_i64() > payload["nbf"].as_i64());
@@ -127,9 +127,11 @@ async fn a_data_integrity_credential_verifies() {
             Ok(self.0.clone())
         }
     }
-    for (algorithm, name) in [(Algorithm::EdDsa, "eddsa-jcs-2022"), (Algorithm::Es256, "ecdsa-jcs-2019")] {
+    for (algorithm, name) in
+        [(SignatureAlgorithm::EdDsa, "eddsa-jcs-2022"), (SignatureAlgorithm::Es256, "ecdsa-jcs-2019")]
+    {
         let issuer = start_with(algorithm).await;
-        let document = DidDocument::render(&issuer.issuer.did, &[("key-1".to_owned(), issuer.issuer_key())]);
+        let document = DidDocument::json_for_keys(&issuer.issuer.did, &[("key-1".to_owned(), issuer.issuer_key())]);
         let resolver = One(std::sync::Arc::new(DidDocument::parse(&issuer.issuer.did, &document).unwrap()));
         let expected = ProofRequirements {
             purpose: VerificationRelationship::AssertionMethod,
@@ -142,7 +144,8 @@ async fn a_data_integrity_credential_verifies() {
         let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
         let credential: Value = serde_json::from_str(&answer.credentials[0].credential).unwrap();
         let verified =
-            data_integrity::verify(credential.as_object().unwrap(), &Suites::jcs(), &resolver, &expected).unwrap();
+            data_integrity::verify(credential.as_object().unwrap(), &Cryptosuites::jcs(), &resolver, &expected)
+                .unwrap();
         assert_eq!(verified["credentialSubject"]["familyName"], json!(MARK));
         assert_eq!(credential["proof"]["created"], json!("2026-11-01T00:00:00Z"));
         assert_eq!(credential["proof"]["cryptosuite"], json!(name));
@@ -150,7 +153,7 @@ async fn a_data_integrity_credential_verifies() {
         #[cfg(feature = "jsonld")]
         for (id, name) in [("r", "QualificationCredential"), ("s", "ResidencePermitCredential")]
             .into_iter()
-            .filter(|_| algorithm == Algorithm::EdDsa)
+            .filter(|_| algorithm == SignatureAlgorithm::EdDsa)
         {
             let claims = issuer.issuer.catalogue.credential_type(name).unwrap().example_claims();
             let request = proto::CreateOfferRequest {
@@ -172,7 +175,7 @@ async fn what_a_key_or_a_build_cannot_make_is_not_listed_and_is_refused() {
     let formats = |metadata: proto::ReadMetadataResponse| -> HashSet<i32> {
         metadata.configurations.iter().map(|known| known.format).collect()
     };
-    let issuer = start_with(Algorithm::Es256).await;
+    let issuer = start_with(SignatureAlgorithm::Es256).await;
     let metadata = issuer.issuance.clone().read_metadata(proto::ReadMetadataRequest {}).await.unwrap().into_inner();
     assert_eq!(metadata.issuer, DID);
     assert_eq!(metadata.max_batch_size, 10);
@@ -274,7 +277,7 @@ impl Signer for OnThreads {
 #[tokio::test(flavor = "current_thread")]
 async fn signing_keeps_no_other_call_waiting() {
     let threads = Arc::new(Mutex::new(HashSet::new()));
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
     let issuer = start_signing(Box::new(OnThreads(key, threads.clone()))).await;
     let offer = issuer.create(offer_request("a")).await;
     issuer.receive(&offer, &holder_keys(3)).await.unwrap();
@@ -308,7 +311,7 @@ impl Signer for InPairs {
 }
 
 fn in_pairs() -> Box<dyn Signer> {
-    Box::new(InPairs(SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng), Barrier::new(2)))
+    Box::new(InPairs(SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng), Barrier::new(2)))
 }
 
 /// The wallet's connection breaks while its call is served, and it repeats the call.

@@ -1,7 +1,7 @@
 //! Messages, for holders only, by the handles of their copies: no list marks a holder for one.
 
 use carnet_core::{
-    keys::{Algorithm, SecretKey},
+    keys::{SecretKey, SignatureAlgorithm},
     secure::sd_jwt::SdJwt,
     status::{freshness, message::StatusMessages},
 };
@@ -18,7 +18,7 @@ const LOST: &str = "the card was lost";
 const NEWER: &str = "a newer one exists";
 
 async fn saying(texts: &[&str]) -> Running {
-    start_saying(Box::new(SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng)), texts).await
+    start_saying(Box::new(SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng)), texts).await
 }
 
 fn messages(texts: &[&str]) -> StatusMessages {

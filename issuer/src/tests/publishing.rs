@@ -10,7 +10,7 @@ use std::{
 
 use carnet_core::{
     Problem,
-    keys::{Algorithm, PublicKey, SecretKey, Signer},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer},
     secure::jose::Jws,
     status::{StatusList, bitstring, token},
     time::Timestamp,
@@ -123,7 +123,7 @@ async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
     let probe = issuer.probe().await;
     let end = issuer.soon();
     let ending = |id: &str, end: Timestamp| proto::CreateOfferRequest {
-        valid_until: Some(carnet_service::wire::timestamp(end)),
+        valid_until: Some(carnet_service::wire::to_timestamp(end)),
         ..offer_request(id)
     };
     // List 0 has two credentials with the same end; list 1 has one with that end and one with a later end.
@@ -162,7 +162,7 @@ async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
 
 #[tokio::test]
 async fn with_a_key_for_es256_lists_are_signed_with_ecdsa_jcs_2019() {
-    let issuer = start_with(Algorithm::Es256).await;
+    let issuer = start_with(SignatureAlgorithm::Es256).await;
     let mut lists = StatusListServiceClient::new(issuer.channel.clone());
     let mut urls = lists.list_status_lists(proto::ListStatusListsRequest {}).await.unwrap().into_inner().urls;
     urls.sort();
@@ -184,7 +184,7 @@ async fn row_58_the_lists_signature_is_the_issuers() {
     let text = String::from_utf8(issuer.get("/status/token/0", "").await.body).unwrap();
     let token = token::StatusListToken::parse(&text).unwrap();
     let (url, now) = (format!("{BASE}/token/0"), Timestamp::from_unix(issuer.now()));
-    let other = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let other = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
     let refused = token.verify(&other.public_key(), &url, now, 0).unwrap_err();
     assert_eq!(refused.code, carnet_core::Code::SignatureInvalid);
     token.verify(&issuer.issuer_key(), &url, now, 0).unwrap();
@@ -207,7 +207,7 @@ async fn what_could_not_be_published_is_published_later() {
         }
     }
     let away = Arc::new(AtomicBool::new(false));
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
     let issuer = start_signing(Box::new(Away(key, away.clone()))).await;
     let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
     away.store(true, Ordering::SeqCst);
@@ -235,10 +235,10 @@ async fn whoever_looks_sees_one_state_of_all_lists() {
     let looker = tokio::task::spawn_blocking(move || {
         let mut states = HashSet::new();
         while !seen.load(Ordering::SeqCst) {
-            let shelf = looking.status.published_lists();
+            let shelf = looking.status_publisher.published_lists();
             let list = |url: &str| -> StatusList {
-                let document: Value = serde_json::from_slice(&shelf.at(url).unwrap().content.bytes).unwrap();
-                bitstring::decode(document["credentialSubject"]["encodedList"].as_str().unwrap(), 1).unwrap()
+                let document: Value = serde_json::from_slice(&shelf.by_url(url).unwrap().content.bytes).unwrap();
+                bitstring::decode_list(document["credentialSubject"]["encodedList"].as_str().unwrap(), 1).unwrap()
             };
             let state = |(url, index): &(String, u64)| {
                 let suspension = list(&url.replace("revocation", "suspension")).value(*index).unwrap();

@@ -31,7 +31,7 @@ impl Running {
 }
 
 fn referenced(request_id: &str, until: Timestamp) -> proto::CreateOfferRequest {
-    let valid_until = Some(wire::timestamp(until));
+    let valid_until = Some(wire::to_timestamp(until));
     proto::CreateOfferRequest { valid_until, reference: REFERENCE.to_owned(), ..offer_request(request_id) }
 }
 
@@ -131,7 +131,7 @@ async fn cohorts_totals_and_serials_stay_right_when_a_record_is_forgotten() {
     const SERIALS: [&str; 2] = ["given-by-another-system-1", "given-by-another-system-2"];
     let issuer = start().await;
     let end = issuer.soon();
-    let until = |at, request| proto::CreateOfferRequest { valid_until: Some(wire::timestamp(at)), ..request };
+    let until = |at, request| proto::CreateOfferRequest { valid_until: Some(wire::to_timestamp(at)), ..request };
     let gone = issuer.create(until(end, voucher("gone", 2, &SERIALS))).await;
     issuer.receive(&gone, &holder_keys(2)).await.unwrap();
     let other = issuer.create(until(end, offer_request("other"))).await;

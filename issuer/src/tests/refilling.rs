@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use carnet_core::{
     Problem,
     format::CredentialFormat,
-    keys::{Algorithm, PublicKey, SecretKey, Signer},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer},
     secure::sd_jwt::{ClaimPath, SdJwt, Step},
     time::Timestamp,
 };
@@ -125,7 +125,7 @@ async fn new_copies_say_what_the_shown_one_does_for_as_long_and_share_nothing_el
         assert_eq!(answer.credentials.len(), 3);
         let first = SdJwt::parse(&old.text).unwrap();
         let content = |token: &SdJwt| {
-            let mut payload = token.disclosed().unwrap().payload;
+            let mut payload = token.resolve_disclosures().unwrap().payload;
             payload.remove("cnf");
             // Each copy has its own status index.
             payload.remove("credentialStatus");
@@ -175,21 +175,22 @@ async fn another_issuers_copy_is_refused() {
     let own = copy(&issuer).await;
     // One that names its signer, and one that names this issuer.
     let text = SdJwt::parse(&own.text).unwrap();
-    let mut payload = text.disclosed().unwrap().payload;
+    let mut payload = text.resolve_disclosures().unwrap().payload;
     payload.remove("cnf");
     payload.insert("issuer".to_owned(), "did:web:other.example".into());
     let options = carnet_core::secure::sd_jwt::IssueOptions {
         typ: "vc+sd-jwt",
         kid: "did:web:other.example#key-1",
         disclosable: &[],
-        ordered: &[],
-        holder: Some(&own.key.public_key()),
+        ordered_claims: &[],
+        holder_key: Some(&own.key.public_key()),
         decoys_to_multiple_of: 0,
-        padded: &[],
+        padded_arrays: &[],
     };
-    let other = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let other = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
     let foreign = carnet_core::secure::sd_jwt::issue(&payload, &options, &other, &mut rand_core::OsRng).unwrap();
-    let foreign = Copy { text: foreign, key: SecretKey::from_bytes(Algorithm::EdDsa, &own.key.to_bytes()).unwrap() };
+    let foreign =
+        Copy { text: foreign, key: SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &own.key.to_bytes()).unwrap() };
     let refused = issuer.refilled(&foreign, &holder_keys(1)).await;
     assert_eq!(refused.as_ref().unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(reason(refused), "ISSUER_UNTRUSTED");
@@ -217,7 +218,7 @@ async fn a_copy_that_was_never_stored_is_unknown_also_under_a_key_that_has_one()
     let place = StatusIndex { list: 0, position: 1 };
     // Signed with the issuer's key by a thief: for an unknown holder key, and for that of the known copy.
     for key in [holder_keys(1).remove(0), same(&known.key)] {
-        let text = issuer.issuer.secure(CredentialFormat::VcSdJwt, &content, &key.public_key(), place, now).unwrap();
+        let text = issuer.issuer.sign_copy(CredentialFormat::VcSdJwt, &content, &key.public_key(), place, now).unwrap();
         let refused = issuer.refilled(&Copy { text, key }, &holder_keys(1)).await;
         assert_eq!(refused.as_ref().unwrap_err().code(), Code::NotFound);
         assert_eq!(reason(refused), "COPY_UNKNOWN");
@@ -248,7 +249,7 @@ async fn a_copy_past_its_end_is_refused_and_its_key_forgotten() {
     let until = issuer.soon();
     let offer = issuer
         .create(proto::CreateOfferRequest {
-            valid_until: Some(carnet_service::wire::timestamp(until)),
+            valid_until: Some(carnet_service::wire::to_timestamp(until)),
             ..offer_request("a")
         })
         .await;
@@ -360,12 +361,13 @@ async fn what_the_type_needs_must_be_shown_and_what_is_withheld_is_not_made_up()
     let whole_arrays = |path: ClaimPath| -> ClaimPath {
         path.into_iter().map(|step| if matches!(step, Step::Index(_)) { Step::All } else { step }).collect()
     };
-    let paths: Vec<ClaimPath> = token.disclosed().unwrap().paths.into_iter().map(whole_arrays).collect();
+    let paths: Vec<ClaimPath> =
+        token.resolve_disclosures().unwrap().disclosure_paths.into_iter().map(whole_arrays).collect();
     let without = |name: &str| {
         let named = |path: &ClaimPath| path.contains(&Step::Name(name.to_owned()));
         let kept: Vec<ClaimPath> = paths.iter().filter(|path| !named(path)).cloned().collect();
         assert!(kept.len() < paths.len());
-        token.select(&kept).unwrap()
+        token.select_claims(&kept).unwrap()
     };
     let show = async |part: SdJwt, key: &SecretKey| {
         let nonce = issuer.nonce().await;
@@ -380,7 +382,7 @@ async fn what_the_type_needs_must_be_shown_and_what_is_withheld_is_not_made_up()
     assert!(message.contains("title") && !message.contains(MARK), "{message}");
     // The type does not require a name; the new copy then has none.
     let answer = show(without("familyName"), &keys[1]).await.unwrap();
-    let subject = SdJwt::parse(&answer.credentials[0].credential).unwrap().disclosed().unwrap().payload;
+    let subject = SdJwt::parse(&answer.credentials[0].credential).unwrap().resolve_disclosures().unwrap().payload;
     assert!(subject["credentialSubject"].get("familyName").is_none());
     assert!(subject["credentialSubject"].get("title").is_some());
     twin(&issuer, &whole).await;
@@ -463,7 +465,7 @@ async fn the_limit_of_a_day_is_a_whole_day_after_a_reinstatement_too() {
 /// The power fails between the intent and the signature, or the response is lost: the wallet asks again.
 #[tokio::test]
 async fn a_power_cut_costs_indices_alone() {
-    let signer = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let signer = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
     let issuer = start_signing(Box::new(signer)).await;
     let copy = copy(&issuer).await;
     let keys = holder_keys(2);
@@ -473,7 +475,7 @@ async fn a_power_cut_costs_indices_alone() {
         epoch: carnet_core::epoch::Epoch::Month,
         copy: copy_digest(&copy.text),
         nonce: issuer.issuer.nonces.verify_nonce(&nonce, now).unwrap(),
-        request_digest: secrets::purpose_hash(HashPurpose::Request, &[b"a"]),
+        request_digest: secrets::purpose_hash(HashPurpose::RequestDigest, &[b"a"]),
         notification_hash: secrets::purpose_hash(HashPurpose::NotificationHash, &[b"a"]),
         thumbprints: keys.iter().map(|key| key.public_key().thumbprint()).collect(),
         now,
@@ -493,7 +495,7 @@ struct Once {
 }
 
 impl Signer for Once {
-    fn algorithm(&self) -> Algorithm {
+    fn algorithm(&self) -> SignatureAlgorithm {
         self.key.algorithm()
     }
     fn public_key(&self) -> PublicKey {
@@ -513,13 +515,13 @@ impl Signer for Once {
 
 #[tokio::test]
 async fn what_could_not_be_signed_is_not_issued_and_its_keys_stay_free() {
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
     let issuer = start_signing(Box::new(Once { key, left: 2.into() })).await;
     let copy = copy(&issuer).await;
     let keys = holder_keys(2);
     assert_eq!(reason(issuer.refilled(&copy, &keys).await), "SIGNING_FAILED");
     assert_eq!(issuer.issued().await.len(), 1);
-    let two = start_with(Algorithm::Es256).await;
+    let two = start_with(SignatureAlgorithm::Es256).await;
     let copy = copy_of(&two, "a", proto::CredentialFormat::DcSdJwt).await.1;
     assert_eq!(two.refilled(&copy, &keys).await.unwrap().credentials.len(), 2);
 }

@@ -16,7 +16,7 @@ use tonic::{Request, Status};
 use super::harness::{CLERK, DID, MARK, Running, claims, exchanged, holder_keys, offer_request, reason, start};
 use crate::{
     credential::BatchContent,
-    renewal_intent::PendingRenewalOutcome,
+    renewal_intent::DeferredRenewalStep,
     secrets::{self, HashPurpose},
     store::status::{StatusAction, StatusIndex},
 };
@@ -33,7 +33,7 @@ struct Copy {
 
 impl Copy {
     fn payload(&self) -> Map<String, Value> {
-        SdJwt::parse(&self.text).unwrap().disclosed().unwrap().payload
+        SdJwt::parse(&self.text).unwrap().resolve_disclosures().unwrap().payload
     }
 
     /// Presents the copy in exchange for copies for these keys.
@@ -69,8 +69,8 @@ async fn near_its_end(issuer: &Running, request: proto::CreateOfferRequest) -> C
 
 /// Collects permits of two people that end on the same day.
 async fn two_near_their_end(issuer: &Running) -> [Copy; 2] {
-    let until = Epoch::Month.next(issuer.soon());
-    let permit = |id| proto::CreateOfferRequest { valid_until: Some(wire::timestamp(until)), ..request(PERMIT, id) };
+    let until = Epoch::Month.next_start(issuer.soon());
+    let permit = |id| proto::CreateOfferRequest { valid_until: Some(wire::to_timestamp(until)), ..request(PERMIT, id) };
     [near_its_end(issuer, permit("a")).await, near_its_end(issuer, permit("b")).await]
 }
 
@@ -84,7 +84,7 @@ pub(super) struct RenewedOffer {
 
 /// Two qualifications that ended together, renewed.
 pub(super) async fn two_renewed(issuer: &Running) -> [RenewedOffer; 2] {
-    let until = Some(wire::timestamp(Epoch::Month.next(issuer.soon())));
+    let until = Some(wire::to_timestamp(Epoch::Month.next_start(issuer.soon())));
     let mut renewed = Vec::new();
     for id in ["a", "b"] {
         let request = proto::CreateOfferRequest { valid_until: until, ..request("QualificationCredential", id) };
@@ -133,7 +133,7 @@ impl Running {
 }
 
 fn renewed(offer: &str, credential: &str, key: &SecretKey) -> Copy {
-    let key = SecretKey::from_bytes(carnet_core::keys::Algorithm::EdDsa, &key.to_bytes()).unwrap();
+    let key = SecretKey::from_bytes(carnet_core::keys::SignatureAlgorithm::EdDsa, &key.to_bytes()).unwrap();
     Copy { offer: offer.to_owned(), text: credential.to_owned(), key }
 }
 
@@ -146,7 +146,7 @@ async fn new_copies_say_the_same_and_hold_longer_by_what_the_policy_says() {
     assert!(answer.transaction_id.is_empty());
     let new = renewed(&old.offer, &answer.credentials[0].credential, &keys[0]);
     let from = Timestamp::parse(new.payload()["validFrom"].as_str().unwrap()).unwrap();
-    let days = Epoch::Month.renewed(Timestamp::from_unix(old.until()), 30 * DAY, 365 * DAY);
+    let days = Epoch::Month.renewed_validity(Timestamp::from_unix(old.until()), 30 * DAY, 365 * DAY);
     assert_eq!((from, Timestamp::from_unix(new.until())), days);
     assert_eq!(new.payload()["credentialSubject"]["familyName"], MARK);
     // Repeated after a lost response, it has the same end, and no later one.
@@ -174,7 +174,7 @@ async fn a_renewed_copy_is_refilled_confirmed_and_renewed_as_often_as_allowed() 
         let keys = holder_keys(1);
         let answer = issuer.renew(&copy, &keys).await.unwrap();
         copy = renewed(&copy.offer, &answer.credentials[0].credential, &keys[0]);
-        ends = Epoch::Month.renewed(ends, 30 * DAY, 365 * DAY).1;
+        ends = Epoch::Month.renewed_validity(ends, 30 * DAY, 365 * DAY).1;
         issuer.pass(copy.until() - 30 * DAY - issuer.now());
         // The sweep deletes the keys of expired copies, and of no others.
         issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
@@ -257,7 +257,7 @@ async fn what_is_not_renewed_here_is_refused() {
     let in_part = Copy {
         offer: String::new(),
         text: format!("{}~{}", in_part[0], in_part[2]),
-        key: SecretKey::from_bytes(carnet_core::keys::Algorithm::EdDsa, &copy.key.to_bytes()).unwrap(),
+        key: SecretKey::from_bytes(carnet_core::keys::SignatureAlgorithm::EdDsa, &copy.key.to_bytes()).unwrap(),
     };
     assert_eq!(reason(issuer.renew_with(in_part.shown(DID, &nonce, now, &keys), proofs()).await), "SCHEMA_VIOLATION");
     // For keys other than those of the proofs.
@@ -285,7 +285,8 @@ async fn a_copy_with_claims_that_were_never_issued_is_not_renewed() {
     };
     let now = Timestamp::from_unix(issuer.now());
     let place = StatusIndex { list: 0, position: 1 };
-    let text = issuer.issuer.secure(CredentialFormat::VcSdJwt, &content, &copy.key.public_key(), place, now).unwrap();
+    let text =
+        issuer.issuer.sign_copy(CredentialFormat::VcSdJwt, &content, &copy.key.public_key(), place, now).unwrap();
     let forged = renewed(&copy.offer, &text, &copy.key);
     assert_eq!(reason(issuer.renew(&forged, &holder_keys(1)).await), "COPY_UNKNOWN");
     assert_eq!(issuer.renew(&copy, &holder_keys(1)).await.unwrap().credentials.len(), 1);
@@ -340,7 +341,7 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     let answer = issuer.deferred(&asked.transaction_id).await.unwrap();
     assert_eq!(answer.credentials.len(), 2);
     let new = renewed("", &answer.credentials[1].credential, &keys[1]);
-    let ends = Epoch::Month.renewed(Timestamp::from_unix(old.until()), 30 * DAY, 730 * DAY).1;
+    let ends = Epoch::Month.renewed_validity(Timestamp::from_unix(old.until()), 30 * DAY, 730 * DAY).1;
     assert_eq!(new.until(), ends.unix());
     assert_eq!(SdJwt::parse(&new.text).unwrap().holder_key().unwrap(), Some(keys[1].public_key()));
     let subject = |copy: &Copy| copy.payload()["credentialSubject"]["validUntil"].as_str().unwrap().to_owned();
@@ -519,9 +520,10 @@ async fn a_power_cut_before_the_signature_costs_no_second_index() {
     let hash = secrets::purpose_hash(HashPurpose::TransactionHash, &[asked.transaction_id.as_bytes()]);
     let mut places = Vec::new();
     for _ in 0..2 {
-        let waited = issuer.issuer.store_approved_intent(&hash, Timestamp::from_unix(issuer.now())).await.unwrap();
-        let Some(PendingRenewalOutcome::Sign(approved)) = waited else { panic!("it is approved") };
-        places.push(approved.refill.places);
+        let waited =
+            issuer.issuer.store_approved_renewal_intent(&hash, Timestamp::from_unix(issuer.now())).await.unwrap();
+        let Some(DeferredRenewalStep::Sign(approved)) = waited else { panic!("it is approved") };
+        places.push(approved.reissue.status_indices);
     }
     assert_eq!((places[0].len(), &places[0]), (2, &places[1]));
     assert_eq!(issuer.issued().await.len(), 1, "what was not signed does not count as issued");

@@ -93,7 +93,7 @@ async fn an_act_that_changes_nothing_is_not_written_down_and_says_since_when_it_
     let again = issuer.change(change(REINSTATE, &[&offer])).await.unwrap();
     assert_eq!((again.act, again.published_at, again.published), (0, None, true));
     let mut tx = issuer.issuer.store.read().await.unwrap();
-    assert_eq!(tx.acts("", PageSlice { before: i64::MAX, limit: 9 }).await.unwrap().len(), 2);
+    assert_eq!(tx.status_acts("", PageSlice { before: i64::MAX, limit: 9 }).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

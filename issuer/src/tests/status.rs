@@ -19,7 +19,7 @@ use crate::{
     secrets,
     store::{
         Store as _,
-        collections::CopyNames,
+        issuances::CopyIdentifiers,
         status::{StatusRows as _, StatusState},
     },
 };
@@ -93,7 +93,7 @@ impl Running {
     }
 
     pub(super) async fn get(&self, path: &str, more: &str) -> Answer {
-        let address = self.issuer.endpoint.trim_start_matches("http://").to_owned();
+        let address = self.issuer.issuer_url.trim_start_matches("http://").to_owned();
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: university.example\r\nconnection: close\r\n{more}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -124,7 +124,7 @@ impl Running {
         let bits = |text: &str| {
             let document: Value = serde_json::from_str(text).unwrap();
             assert_eq!(document["issuer"], json!(self.issuer.did.as_str()));
-            bitstring::decode(document["credentialSubject"]["encodedList"].as_str().unwrap(), 1).unwrap()
+            bitstring::decode_list(document["credentialSubject"]["encodedList"].as_str().unwrap(), 1).unwrap()
         };
         let now = Timestamp::from_unix(self.now());
         let token = token::StatusListToken::parse(&texts[2]).unwrap();
@@ -271,7 +271,7 @@ async fn many_at_once_need_their_number() {
     issuer.pass(100);
     let (second, _) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
     let now = issuer.now();
-    let at = |seconds: i64| Some(carnet_service::wire::timestamp(Timestamp::from_unix(now + seconds)));
+    let at = |seconds: i64| Some(carnet_service::wire::to_timestamp(Timestamp::from_unix(now + seconds)));
     let qualification = "QualificationCredential".to_owned();
     let cases = [
         (change(SUSPEND, &[&first, &second]), 2, 3),
@@ -426,7 +426,7 @@ async fn a_copy_is_known_by_the_handle_of_what_was_signed() {
     let mut tx = issuer.issuer.store.read().await.unwrap();
     let mut standings = Vec::new();
     for handle in &handles {
-        standings.push(tx.standing(handle).await.unwrap());
+        standings.push(tx.holder_status_by_handle(handle).await.unwrap());
     }
     let said: Vec<_> = standings.into_iter().map(|known| known.map(|copy| (copy.state, copy.digest))).collect();
     let expected = [(StatusState::Suspended, copy_digest(&copies[1])), (StatusState::Valid, copy_digest(&others[0]))];
@@ -478,9 +478,10 @@ async fn a_copy_that_is_under_way_does_not_escape() {
     };
     let refill = issuer.issuer.store_refill_intent(intent).await.unwrap();
     assert_eq!(issuer.change(change(REVOKE, &[&offer])).await.unwrap().changed, 2);
-    let names = CopyNames { digest: [3; 32], handle_hash: [4; 32] };
-    issuer.issuer.complete_refill(refill.collection, issuer.issuer.signed(&[Some(names)]), now).await.unwrap();
-    let known = issuer.issuer.store.read().await.unwrap().standing(&names.handle_hash).await.unwrap().unwrap();
+    let names = CopyIdentifiers { digest: [3; 32], handle_hash: [4; 32] };
+    issuer.issuer.complete_refill(refill.issuance, issuer.issuer.with_signing_key(&[Some(names)]), now).await.unwrap();
+    let known =
+        issuer.issuer.store.read().await.unwrap().holder_status_by_handle(&names.handle_hash).await.unwrap().unwrap();
     assert_eq!((known.state, known.digest), (StatusState::Revoked, names.digest));
     assert_eq!(issuer.states(&offer).await, [proto::CredentialStatus::Revoked; 2]);
 }

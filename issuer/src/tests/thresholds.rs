@@ -7,7 +7,7 @@ use carnet_core::{
     keys::SecretKey,
     query::{Query, Threshold},
     secure::{
-        data_integrity::Suites,
+        data_integrity::Cryptosuites,
         sd_jwt::{ClaimPath, OrderedClaim, SdJwt, Step},
     },
     time::Timestamp,
@@ -45,7 +45,7 @@ fn ordered(issuer: &Running, format: proto::CredentialFormat) -> Vec<OrderedClai
     let credential_type = issuer.issuer.catalogue.credential_type("QualificationCredential").unwrap();
     match format {
         proto::CredentialFormat::DcSdJwt => credential_type.ordered_in_sd_jwt_vc(),
-        _ => credential_type.ordered.clone(),
+        _ => credential_type.ordered_claims.clone(),
     }
 }
 
@@ -76,11 +76,12 @@ fn prove(
     let (_, format_name, above, meta) = formats().into_iter().find(|known| known.0 == format).unwrap();
     let names: Vec<&str> = above.iter().copied().chain([claim]).collect();
     let path: ClaimPath = names.iter().map(|name| Step::Name((*name).to_owned())).collect();
-    let positions = copy.commitments(&ordered(issuer, format)).unwrap();
+    let positions = copy.verify_commitments(&ordered(issuer, format)).unwrap();
     let positions = positions.iter().find(|known| known.claim.path == path).unwrap();
-    let (element, proof) = copy.prove(positions, threshold).unwrap();
+    let (element, proof) = copy.prove_threshold(positions, threshold).unwrap();
     let now = Timestamp::from_unix(issuer.now());
-    let shown = copy.select(&[element]).unwrap().bind_with_proofs(&[proof], NONCE, AUDIENCE, now, key).unwrap();
+    let shown =
+        copy.select_claims(&[element]).unwrap().bind_key_with_proofs(&[proof], NONCE, AUDIENCE, now, key).unwrap();
     let mut asked_claim = json!({ "path": names });
     asked_claim[threshold.direction().query_member()] = threshold.bound().clone();
     let query = json!({ "credentials": [{ "id": "q", "format": format_name, "meta": meta, "claims": [asked_claim] }] });
@@ -90,17 +91,17 @@ fn prove(
         now,
         skew: 60,
         resolver: &own,
-        suites: &Suites::none(),
-        issuers: &own,
+        suites: &Cryptosuites::empty(),
+        issuer_policy: &own,
         types: &issuer.issuer.catalogue,
-        status: verify::StatusPolicy::NotChecked("it was issued just now"),
+        status_policy: verify::StatusPolicy::NotChecked("it was issued just now"),
     };
     let asked = PresentationContext { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
     let answer = BTreeMap::from([("q".to_owned(), vec![shown])]);
     let (report, verified) = verify::verify_presentation(&answer, &asked, &environment);
     let verified = verified.unwrap_or_else(|| panic!("{report:#?}")).into_inner();
     let held = &verified["q"][0];
-    assert_eq!(held.proved.len(), 1);
+    assert_eq!(held.proved_thresholds.len(), 1);
     Value::Object(held.credential.document().clone())
 }
 
@@ -109,7 +110,7 @@ async fn a_collected_copy_proves_its_thresholds_and_hides_the_values() {
     let issuer = start().await;
     for (format, ..) in formats() {
         let (copy, key) = collected(&issuer, format, "").await;
-        let positions = copy.commitments(&ordered(&issuer, format)).unwrap();
+        let positions = copy.verify_commitments(&ordered(&issuer, format)).unwrap();
         assert_eq!(positions.len(), 3, "dateOfBirth, eqfLevel and credits");
         let level = Threshold::new(Direction::AtLeast, json!(5)).unwrap();
         let seen = prove(&issuer, &copy, &key, format, &level, "eqfLevel");
@@ -119,7 +120,7 @@ async fn a_collected_copy_proves_its_thresholds_and_hides_the_values() {
         // A present value proves no threshold above itself.
         let more = Threshold::new(Direction::AtLeast, json!(7)).unwrap();
         let eqf = positions.iter().find(|known| known.claim.path.contains(&Step::Name("eqfLevel".to_owned()))).unwrap();
-        assert_eq!(copy.prove(eqf, &more).unwrap_err().code, carnet_core::Code::ThresholdUnmet);
+        assert_eq!(copy.prove_threshold(eqf, &more).unwrap_err().code, carnet_core::Code::ThresholdUnmet);
         let adult = Threshold::new(Direction::AtMost, json!("2008-11-22")).unwrap();
         let seen = prove(&issuer, &copy, &key, format, &adult, "dateOfBirth");
         assert!(!seen.to_string().contains("1998"));
@@ -138,7 +139,7 @@ async fn what_a_copy_shows_to_everybody_does_not_tell_which_ordered_claims_it_ha
         };
         let (whole, _) = collected(&issuer, format, "").await;
         let (part, _) = collected(&issuer, format, "credits").await;
-        assert_eq!(part.commitments(&ordered(&issuer, format)).unwrap().len(), 2);
+        assert_eq!(part.verify_commitments(&ordered(&issuer, format)).unwrap().len(), 2);
         assert_eq!((visible(&whole), visible(&part)), ([4; 3], [4; 3]));
     }
 }

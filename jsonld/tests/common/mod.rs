@@ -3,7 +3,7 @@
 
 use carnet_core::{
     Code,
-    keys::{Algorithm, SecretKey},
+    keys::{SecretKey, SignatureAlgorithm},
 };
 use carnet_jsonld::EddsaRdfc2022;
 use serde_json::{Map, Value};
@@ -38,7 +38,7 @@ pub(crate) fn suite() -> EddsaRdfc2022 {
 }
 
 pub(crate) fn key() -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[7; 32]).unwrap()
 }
 
 /// The catalogue's worked example, as an unsecured document.

@@ -10,7 +10,7 @@ fn statement(line: &str) -> Quad {
     let mut rest = line;
     let subject = term(&mut rest);
     let predicate = match term(&mut rest) {
-        Term::Ground(iri) => iri.trim_start_matches('<').trim_end_matches('>').to_owned(),
+        Term::IriOrLiteral(iri) => iri.trim_start_matches('<').trim_end_matches('>').to_owned(),
         Term::Blank(_) => panic!("a blank predicate: {line}"),
     };
     let object = term(&mut rest);
@@ -49,12 +49,12 @@ fn literal(text: &str) -> (Term, usize) {
     let after = &text[end + 1..];
     if let Some(datatype) = after.strip_prefix("^^<") {
         let length = datatype.find('>').unwrap();
-        (Term::typed(&value, &unescape(&datatype[..length])), end + 1 + 3 + length + 1)
+        (Term::typed_literal(&value, &unescape(&datatype[..length])), end + 1 + 3 + length + 1)
     } else if let Some(tag) = after.strip_prefix('@') {
         let length = tag.find(char::is_whitespace).unwrap();
-        (Term::in_language(&value, &tag[..length]), end + 1 + 1 + length)
+        (Term::language_string(&value, &tag[..length]), end + 1 + 1 + length)
     } else {
-        (Term::typed(&value, "http://www.w3.org/2001/XMLSchema#string"), end + 1)
+        (Term::typed_literal(&value, "http://www.w3.org/2001/XMLSchema#string"), end + 1)
     }
 }
 

@@ -13,16 +13,16 @@ use crate::{
 };
 
 /// Maximum depth of the JSON in requests; a `jwk` for encryption is the deepest member.
-const DEPTH: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// Parses the JSON object of a request of at most `max_bytes` bytes. Errors have the given code.
-fn object(body: &[u8], max_bytes: usize, code: ErrorCode) -> Result<Map<String, Value>, ErrorResponse> {
-    let limits = Limits { max_bytes, max_depth: DEPTH };
+fn parse_request_object(body: &[u8], max_bytes: usize, code: ErrorCode) -> Result<Map<String, Value>, ErrorResponse> {
+    let limits = Limits { max_bytes, max_depth: MAX_DEPTH };
     json::parse_object(body, limits).map_err(|problem| ErrorResponse::new(code, problem.to_string()))
 }
 
 /// Returns a required member that is non-empty text. Errors have the given code.
-fn text<'a>(members: &'a Map<String, Value>, name: &str, code: ErrorCode) -> Result<&'a str, ErrorResponse> {
+fn required_text<'a>(members: &'a Map<String, Value>, name: &str, code: ErrorCode) -> Result<&'a str, ErrorResponse> {
     let found = members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     found.ok_or_else(|| ErrorResponse::new(code, format!("{name} is missing or not text")))
 }
@@ -70,17 +70,21 @@ impl CredentialRequest {
     /// `invalid_credential_request`; `invalid_proof` for proofs that are missing, empty or of a type other than `jwt`.
     pub fn parse(body: &[u8], max_bytes: usize) -> Result<Self, ErrorResponse> {
         let malformed = ErrorCode::InvalidCredentialRequest;
-        let members = object(body, max_bytes, malformed)?;
+        let members = parse_request_object(body, max_bytes, malformed)?;
         let (configuration, identifier) = ("credential_configuration_id", "credential_identifier");
         let requested = match (members.contains_key(configuration), members.contains_key(identifier)) {
-            (true, false) => RequestedCredential::Configuration(text(&members, configuration, malformed)?.to_owned()),
-            (false, true) => RequestedCredential::Identifier(text(&members, identifier, malformed)?.to_owned()),
+            (true, false) => {
+                RequestedCredential::Configuration(required_text(&members, configuration, malformed)?.to_owned())
+            }
+            (false, true) => {
+                RequestedCredential::Identifier(required_text(&members, identifier, malformed)?.to_owned())
+            }
             _ => {
                 let why = "exactly one of credential_configuration_id and credential_identifier is needed";
                 return Err(ErrorResponse::new(malformed, why));
             }
         };
-        let proofs = proofs(members.get("proofs"))?;
+        let proofs = parse_proofs(members.get("proofs"))?;
         Ok(Self { requested, proofs, encryption: members.get("credential_response_encryption").cloned() })
     }
 
@@ -100,7 +104,7 @@ impl CredentialRequest {
     }
 }
 
-fn proofs(proofs: Option<&Value>) -> Result<Vec<String>, ErrorResponse> {
+fn parse_proofs(proofs: Option<&Value>) -> Result<Vec<String>, ErrorResponse> {
     let invalid = |why: &str| ErrorResponse::new(ErrorCode::InvalidProof, why);
     let proofs = proofs.ok_or_else(|| invalid("proofs is missing"))?;
     let types = proofs.as_object().ok_or_else(|| invalid("proofs is not an object"))?;
@@ -183,7 +187,8 @@ impl CredentialResponse {
                 Ok(Self::Issued { credentials, notification_id: handle("notification_id")? })
             }
             (None, Some(transaction_id)) => {
-                let interval = members.get("interval").and_then(json::unsigned_integer).filter(|seconds| *seconds > 0);
+                let interval =
+                    members.get("interval").and_then(json::as_unsigned_integer).filter(|seconds| *seconds > 0);
                 let interval = interval.ok_or_else(|| malformed("interval is not a number of seconds"))?;
                 Ok(Self::Deferred { transaction_id, interval })
             }
@@ -194,28 +199,29 @@ impl CredentialResponse {
 
 /// Deferred credential request (OpenID4VCI section 9.1).
 #[derive(Debug, PartialEq, Eq)]
-pub struct DeferredRequest {
+pub struct DeferredCredentialRequest {
     /// Id from the credential response.
     pub transaction_id: SecretText,
     /// `credential_response_encryption`, not yet parsed; `None`: the response is not encrypted.
     pub encryption: Option<Value>,
 }
 
-impl DeferredRequest {
+impl DeferredCredentialRequest {
     /// Parses the body, of at most `max_bytes` bytes. Unknown members are ignored.
     ///
     /// # Errors
     /// `invalid_credential_request`; `invalid_transaction_id` if the transaction id is missing, empty or not text.
     pub fn parse(body: &[u8], max_bytes: usize) -> Result<Self, ErrorResponse> {
-        let members = object(body, max_bytes, ErrorCode::InvalidCredentialRequest)?;
-        let transaction_id = text(&members, "transaction_id", ErrorCode::InvalidTransactionId).map(SecretText::from)?;
+        let members = parse_request_object(body, max_bytes, ErrorCode::InvalidCredentialRequest)?;
+        let transaction_id =
+            required_text(&members, "transaction_id", ErrorCode::InvalidTransactionId).map(SecretText::from)?;
         Ok(Self { transaction_id, encryption: members.get("credential_response_encryption").cloned() })
     }
 }
 
 /// Serialises a deferred credential request, without encryption of its response.
 #[must_use]
-pub fn deferred_request(transaction_id: &SecretText) -> Zeroizing<String> {
+pub fn write_deferred_request(transaction_id: &SecretText) -> Zeroizing<String> {
     Zeroizing::new(json!({ "transaction_id": transaction_id.expose() }).to_string())
 }
 
@@ -262,11 +268,11 @@ impl NotificationRequest {
     /// `invalid_notification_request`
     pub fn parse(body: &[u8], max_bytes: usize) -> Result<Self, ErrorResponse> {
         let malformed = ErrorCode::InvalidNotificationRequest;
-        let members = object(body, max_bytes, malformed)?;
-        let event = text(&members, "event", malformed)?;
+        let members = parse_request_object(body, max_bytes, malformed)?;
+        let event = required_text(&members, "event", malformed)?;
         let event = NotificationEvent::ALL.into_iter().find(|known| known.as_str() == event);
         Ok(Self {
-            notification_id: text(&members, "notification_id", malformed)?.into(),
+            notification_id: required_text(&members, "notification_id", malformed)?.into(),
             event: event.ok_or_else(|| ErrorResponse::new(malformed, "event is unknown"))?,
         })
     }
@@ -376,7 +382,9 @@ mod tests {
             assert_eq!(notify(bad.clone()), Err(ErrorCode::InvalidNotificationRequest), "{bad}");
         }
         let deferred = |body: &[u8]| {
-            DeferredRequest::parse(body, MOST).map(|request| request.transaction_id).map_err(|error| error.code)
+            DeferredCredentialRequest::parse(body, MOST)
+                .map(|request| request.transaction_id)
+                .map_err(|error| error.code)
         };
         assert_eq!(deferred(br#"{"transaction_id":"t","x":1}"#).unwrap().expose(), "t");
         assert_eq!(deferred(b"{}"), Err(ErrorCode::InvalidTransactionId));

@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 use crate::error::{ErrorCode, ErrorResponse};
 
 /// Media type of an encrypted credential request or response.
-pub const ENCRYPTED: &str = "application/jwt";
+pub const ENCRYPTED_MEDIA_TYPE: &str = "application/jwt";
 
 /// Returns `credential_request_encryption` of the issuer metadata: the key to which requests may be encrypted, and the
 /// content encryption algorithms. Encryption is not required.
 #[must_use]
-pub fn request_encryption(key: &EncryptionKey) -> Value {
+pub fn request_encryption_metadata(key: &EncryptionKey) -> Value {
     json!({
         "jwks": {"keys": [key.to_jwk()]},
         "enc_values_supported": ContentEncryption::ALL.map(ContentEncryption::as_str),
@@ -26,7 +26,7 @@ pub fn request_encryption(key: &EncryptionKey) -> Value {
 /// Returns `credential_response_encryption` of the issuer metadata: the supported algorithms. Encryption is not
 /// required.
 #[must_use]
-pub fn response_encryption() -> Value {
+pub fn response_encryption_metadata() -> Value {
     json!({
         "alg_values_supported": [ECDH_ES],
         "enc_values_supported": ContentEncryption::ALL.map(ContentEncryption::as_str),
@@ -100,11 +100,11 @@ mod tests {
     fn a_request_and_its_response_are_encrypted() {
         let (issuer, wallet) = (DecryptionKey::generate(&mut OsRng), DecryptionKey::generate(&mut OsRng));
         for encryption in ContentEncryption::ALL {
-            let sent = jwe::encrypt(b"{}", &issuer.public(), encryption, &[], &mut OsRng).unwrap();
+            let sent = jwe::encrypt(b"{}", &issuer.public_key(), encryption, &[], &mut OsRng).unwrap();
             assert_eq!(decrypt_request(sent.as_bytes(), &issuer, 10_000).unwrap().as_slice(), b"{}");
             assert!(decrypt_request(sent.as_bytes(), &wallet, 10_000).is_err(), "to another key");
             assert!(decrypt_request(sent.as_bytes(), &issuer, 10).is_err(), "too long");
-            let member = json!({"jwk": wallet.public().to_jwk(), "enc": encryption.as_str()});
+            let member = json!({"jwk": wallet.public_key().to_jwk(), "enc": encryption.as_str()});
             let asked = CredentialResponseEncryption::parse(&member, true).unwrap();
             let answer = asked.encrypt("credentials", &mut OsRng).unwrap();
             let read = jwe::decrypt(&answer, &wallet, &[encryption], 10_000).unwrap();
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn row_112_other_parameters_are_refused() {
-        let key = DecryptionKey::generate(&mut OsRng).public().to_jwk();
+        let key = DecryptionKey::generate(&mut OsRng).public_key().to_jwk();
         let good = json!({"jwk": key, "enc": "A256GCM"});
         assert!(CredentialResponseEncryption::parse(&good, true).is_ok());
         assert!(CredentialResponseEncryption::parse(&good, false).is_err(), "asked for in the clear");

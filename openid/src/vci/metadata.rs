@@ -12,8 +12,8 @@ use carnet_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{PRE_AUTHORIZED, identifier};
-use crate::link::https_url;
+use super::{PRE_AUTHORIZED_CODE_GRANT, parse_issuer_identifier};
+use crate::link::parse_https_url;
 
 /// Format identifier of SD-JWT VC, the only format whose configuration has a `vct`.
 pub const DC_SD_JWT: &str = carnet_core::format::CredentialFormat::DcSdJwt.as_str();
@@ -48,7 +48,7 @@ pub struct IssuerMetadata {
     pub batch_credential_issuance: Option<BatchIssuance>,
     /// Display properties of the issuer, one entry per language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub display: Vec<DisplayName>,
+    pub display: Vec<DisplayProperties>,
     /// Credential configurations, by id.
     pub credential_configurations_supported: BTreeMap<String, CredentialConfiguration>,
 }
@@ -62,7 +62,7 @@ pub struct BatchIssuance {
 
 /// Display properties in one language (`display`): name and description.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DisplayName {
+pub struct DisplayProperties {
     /// Name to be displayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -129,7 +129,7 @@ pub struct ProofType {
 pub struct CredentialMetadata {
     /// Display properties of the credential, one entry per language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub display: Vec<DisplayName>,
+    pub display: Vec<DisplayProperties>,
     /// Claims of the credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimDescription>,
@@ -145,7 +145,7 @@ pub struct ClaimDescription {
     pub mandatory: bool,
     /// Display properties of the claim, one entry per language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub display: Vec<DisplayName>,
+    pub display: Vec<DisplayProperties>,
 }
 
 impl IssuerMetadata {
@@ -179,16 +179,18 @@ impl IssuerMetadata {
     /// # Errors
     /// `malformed_value`; its detail names the member.
     pub fn check(&self) -> Result<(), Problem> {
-        identifier(&self.credential_issuer)?;
-        https_url("credential_endpoint", &self.credential_endpoint)?;
+        parse_issuer_identifier(&self.credential_issuer)?;
+        parse_https_url("credential_endpoint", &self.credential_endpoint)?;
         for (member, url) in [
             ("nonce_endpoint", &self.nonce_endpoint),
             ("deferred_credential_endpoint", &self.deferred_credential_endpoint),
             ("notification_endpoint", &self.notification_endpoint),
         ] {
-            url.as_ref().map(|url| https_url(member, url)).transpose()?;
+            url.as_ref().map(|url| parse_https_url(member, url)).transpose()?;
         }
-        self.authorization_servers.iter().try_for_each(|url| https_url("authorization_servers", url).map(drop))?;
+        self.authorization_servers
+            .iter()
+            .try_for_each(|url| parse_https_url("authorization_servers", url).map(drop))?;
         if self.batch_credential_issuance.is_some_and(|batch| batch.batch_size < 2) {
             return Err(Problem::new(Code::MalformedValue, "batch_size is below 2"));
         }
@@ -253,7 +255,7 @@ impl CredentialConfiguration {
 }
 
 /// Refuses malformed language tags (only their syntax is checked, BCP 47) and two names in one language.
-fn check_locales(names: &[DisplayName]) -> Result<(), Problem> {
+fn check_locales(names: &[DisplayProperties]) -> Result<(), Problem> {
     let mut seen = HashSet::new();
     for locale in names.iter().filter_map(|name| name.locale.as_deref()) {
         let subtag = |tag: &str| (1..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -266,13 +268,13 @@ fn check_locales(names: &[DisplayName]) -> Result<(), Problem> {
 
 /// Returns the metadata of an authorization server (RFC 8414) that supports only the pre-authorized code grant.
 #[must_use]
-pub fn server_metadata(issuer: &str, token_endpoint: &str) -> Value {
+pub fn authorization_server_metadata(issuer: &str, token_endpoint: &str) -> Value {
     json!({
         "issuer": issuer,
         "token_endpoint": token_endpoint,
         // Required by RFC 8414: there is no authorization endpoint, so there are none.
         "response_types_supported": [],
-        "grant_types_supported": [PRE_AUTHORIZED],
+        "grant_types_supported": [PRE_AUTHORIZED_CODE_GRANT],
         "token_endpoint_auth_methods_supported": ["none"],
         "pre-authorized_grant_anonymous_access_supported": true,
     })
@@ -290,7 +292,7 @@ pub fn parse_token_endpoint(body: &[u8], issuer: &str) -> Result<String, Problem
         return Err(Problem::new(Code::MalformedValue, "issuer is that of another server"));
     }
     let endpoint = text("token_endpoint").unwrap_or_default();
-    https_url("token_endpoint", endpoint)?;
+    parse_https_url("token_endpoint", endpoint)?;
     Ok(endpoint.to_owned())
 }
 
@@ -435,16 +437,17 @@ mod tests {
 
     #[test]
     fn the_server_is_the_one_that_was_asked() {
-        let written = server_metadata(ISSUER, "https://uni.example/token").to_string();
+        let written = authorization_server_metadata(ISSUER, "https://uni.example/token").to_string();
         assert_eq!(parse_token_endpoint(written.as_bytes(), ISSUER).unwrap(), "https://uni.example/token");
         assert!(parse_token_endpoint(written.as_bytes(), "https://uni.example").is_err());
-        let plain = server_metadata(ISSUER, "http://uni.example/token").to_string();
+        let plain = authorization_server_metadata(ISSUER, "http://uni.example/token").to_string();
         assert!(parse_token_endpoint(plain.as_bytes(), ISSUER).is_err());
     }
 
     #[test]
     fn published_keys_are_public() {
-        let key = carnet_core::keys::SecretKey::from_bytes(carnet_core::keys::Algorithm::Es256, &[7; 32]).unwrap();
+        let key =
+            carnet_core::keys::SecretKey::from_bytes(carnet_core::keys::SignatureAlgorithm::Es256, &[7; 32]).unwrap();
         let public = carnet_core::keys::Signer::public_key(&key);
         let written = jwt_vc_issuer_metadata(ISSUER, &[("did:web:uni.example#a".to_owned(), public.clone())]);
         let jwk = &written["jwks"]["keys"][0];

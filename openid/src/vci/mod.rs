@@ -9,14 +9,14 @@ pub mod token;
 use carnet_core::{Code, Problem};
 use url::Url;
 
-use crate::link::https_url;
+use crate::link::parse_https_url;
 
 /// Grant type of a pre-authorized code (OpenID4VCI section 4.1.1).
-pub const PRE_AUTHORIZED: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
+pub const PRE_AUTHORIZED_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
 /// Name of the credential issuer metadata below `/.well-known/` (section 12.2.2).
 pub const ISSUER_METADATA: &str = "openid-credential-issuer";
 /// Name of the authorization server metadata (RFC 8414 section 3).
-pub const SERVER_METADATA: &str = "oauth-authorization-server";
+pub const AUTHORIZATION_SERVER_METADATA: &str = "oauth-authorization-server";
 /// Name of the JWT VC issuer metadata (SD-JWT VC section 4).
 pub const JWT_VC_ISSUER: &str = "jwt-vc-issuer";
 
@@ -25,8 +25,8 @@ pub const JWT_VC_ISSUER: &str = "jwt-vc-issuer";
 ///
 /// # Errors
 /// `malformed_value` if the issuer identifier is invalid.
-pub fn well_known(issuer: &str, name: &str) -> Result<String, Problem> {
-    let mut url = identifier(issuer)?;
+pub fn well_known_url(issuer: &str, name: &str) -> Result<String, Problem> {
+    let mut url = parse_issuer_identifier(issuer)?;
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&format!("/.well-known/{name}{path}"));
     Ok(url.to_string())
@@ -37,8 +37,8 @@ pub fn well_known(issuer: &str, name: &str) -> Result<String, Problem> {
 ///
 /// # Errors
 /// `malformed_value`
-pub fn identifier(text: &str) -> Result<Url, Problem> {
-    let url = https_url("credential_issuer", text)?;
+pub fn parse_issuer_identifier(text: &str) -> Result<Url, Problem> {
+    let url = parse_https_url("credential_issuer", text)?;
     if url.query().is_some() {
         return Err(Problem::new(Code::MalformedValue, "credential_issuer has a query"));
     }
@@ -57,14 +57,14 @@ mod tests {
             ("https://a.example:8443/t/1", "https://a.example:8443/.well-known/openid-credential-issuer/t/1"),
             ("http://127.0.0.1:7401", "http://127.0.0.1:7401/.well-known/openid-credential-issuer"),
         ] {
-            assert_eq!(well_known(issuer, ISSUER_METADATA).unwrap(), expected);
+            assert_eq!(well_known_url(issuer, ISSUER_METADATA).unwrap(), expected);
         }
     }
 
     #[test]
     fn only_https_urls_identify_an_issuer() {
         for good in ["https://a.example", "https://a.example/x", "http://[::1]:1", "http://localhost:1"] {
-            assert!(identifier(good).is_ok(), "{good}");
+            assert!(parse_issuer_identifier(good).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -79,7 +79,7 @@ mod tests {
             "file:///etc/passwd",
             "https://",
         ] {
-            assert_eq!(identifier(bad).unwrap_err().code, Code::MalformedValue, "{bad}");
+            assert_eq!(parse_issuer_identifier(bad).unwrap_err().code, Code::MalformedValue, "{bad}");
         }
     }
 }

@@ -11,21 +11,21 @@ use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{PRE_AUTHORIZED, identifier};
+use super::{PRE_AUTHORIZED_CODE_GRANT, parse_issuer_identifier};
 use crate::{
     SecretText,
-    form::RESERVED,
-    link::{self, https_url},
+    form::PERCENT_ENCODED,
+    link::{self, parse_https_url},
 };
 
 /// URL scheme of offer links.
-pub const SCHEME: &str = "openid-credential-offer";
+pub const OFFER_SCHEME: &str = "openid-credential-offer";
 /// Maximum length of an offer link, in bytes.
-const MOST_LINK_BYTES: usize = 8_192;
+const MAX_LINK_BYTES: usize = 8_192;
 /// Maximum number of credential configurations in an offer.
-const MOST_CONFIGURATIONS: usize = 64;
+const MAX_CONFIGURATIONS: usize = 64;
 /// Maximum length of the description of a transaction code (section 4.1.1), in characters.
-const MOST_DESCRIPTION: usize = 300;
+const MAX_DESCRIPTION_CHARS: usize = 300;
 
 /// Link with a credential offer or its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,13 +45,13 @@ impl OfferLink {
     /// [`crate::form::FormParameters::parse`] and [`CredentialOffer::parse`]; `malformed_value` unless there is exactly
     /// one of the two parameters, and for an invalid URL.
     pub fn parse(link: &str) -> Result<Self, Problem> {
-        let (_, form) = link::open(link, SCHEME, MOST_LINK_BYTES)?;
+        let (_, form) = link::parse_link(link, OFFER_SCHEME, MAX_LINK_BYTES)?;
         match (form.get("credential_offer"), form.get("credential_offer_uri")) {
             (Some(offer), None) if !form.contains("credential_offer_uri") => {
                 CredentialOffer::parse(offer.expose().as_bytes()).map(Self::Value)
             }
             (None, Some(uri)) if !form.contains("credential_offer") => {
-                https_url("credential_offer_uri", uri.expose())?;
+                parse_https_url("credential_offer_uri", uri.expose())?;
                 Ok(Self::Reference(uri.expose().to_owned()))
             }
             _ => Err(Problem::new(
@@ -70,11 +70,11 @@ impl OfferLink {
         };
         // Capacity for the whole link, which is secret: reallocation would leave copies in memory.
         let mut link = Zeroizing::new(String::with_capacity(value.len().saturating_mul(3).saturating_add(64)));
-        link.push_str(SCHEME);
+        link.push_str(OFFER_SCHEME);
         link.push_str("://?");
         link.push_str(name);
         link.push('=');
-        link.extend(utf8_percent_encode(&value, RESERVED));
+        link.extend(utf8_percent_encode(&value, PERCENT_ENCODED));
         link
     }
 }
@@ -137,12 +137,12 @@ impl CredentialOffer {
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what.to_owned());
         let issuer = members.get("credential_issuer").and_then(Value::as_str);
         let issuer = issuer.ok_or_else(|| malformed("credential_issuer is missing"))?;
-        identifier(issuer)?;
+        parse_issuer_identifier(issuer)?;
         let ids = members.get("credential_configuration_ids").and_then(Value::as_array);
         let ids = ids.and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
         let ids = ids.filter(|ids| {
             let distinct: HashSet<_> = ids.iter().collect();
-            (1..=MOST_CONFIGURATIONS).contains(&ids.len())
+            (1..=MAX_CONFIGURATIONS).contains(&ids.len())
                 && distinct.len() == ids.len()
                 && ids.iter().all(|id| !id.is_empty())
         });
@@ -151,8 +151,10 @@ impl CredentialOffer {
             Some(Value::Object(grants)) => Some(grants),
             Some(_) => return Err(malformed("grants is not an object")),
         };
-        let pre_authorized =
-            grants.and_then(|grants| grants.get(PRE_AUTHORIZED)).map(PreAuthorizedGrant::read).transpose()?;
+        let pre_authorized = grants
+            .and_then(|grants| grants.get(PRE_AUTHORIZED_CODE_GRANT))
+            .map(PreAuthorizedGrant::from_json)
+            .transpose()?;
         let valid_until = match members.get("carnet_valid_until") {
             None => None,
             Some(Value::String(text)) => Some(Timestamp::parse(text)?),
@@ -176,25 +178,25 @@ impl CredentialOffer {
             members.insert("carnet_valid_until".to_owned(), json!(until.to_string()));
         }
         if let Some(grant) = &self.pre_authorized {
-            members.insert("grants".to_owned(), json!({ PRE_AUTHORIZED: grant.to_value() }));
+            members.insert("grants".to_owned(), json!({ PRE_AUTHORIZED_CODE_GRANT: grant.to_json() }));
         }
         Zeroizing::new(Value::Object(members).to_string())
     }
 }
 
 impl PreAuthorizedGrant {
-    fn read(grant: &Value) -> Result<Self, Problem> {
+    fn from_json(grant: &Value) -> Result<Self, Problem> {
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what.to_owned());
         let code = grant.get("pre-authorized_code").and_then(Value::as_str).filter(|code| !code.is_empty());
         let tx_code = match grant.get("tx_code") {
             None => None,
-            Some(Value::Object(form)) => Some(TxCode::read(form)?),
+            Some(Value::Object(form)) => Some(TxCode::from_json(form)?),
             Some(_) => return Err(malformed("tx_code is not an object")),
         };
         let authorization_server = match grant.get("authorization_server") {
             None => None,
             Some(Value::String(server)) => {
-                https_url("authorization_server", server)?;
+                parse_https_url("authorization_server", server)?;
                 Some(server.clone())
             }
             Some(_) => return Err(malformed("authorization_server is not text")),
@@ -203,11 +205,11 @@ impl PreAuthorizedGrant {
         Ok(Self { code, tx_code, authorization_server })
     }
 
-    fn to_value(&self) -> Value {
+    fn to_json(&self) -> Value {
         let mut members = Map::new();
         members.insert("pre-authorized_code".to_owned(), json!(self.code.expose()));
         if let Some(form) = &self.tx_code {
-            members.insert("tx_code".to_owned(), form.to_value());
+            members.insert("tx_code".to_owned(), form.to_json());
         }
         if let Some(server) = &self.authorization_server {
             members.insert("authorization_server".to_owned(), json!(server));
@@ -217,7 +219,7 @@ impl PreAuthorizedGrant {
 }
 
 impl TxCode {
-    fn read(form: &Map<String, Value>) -> Result<Self, Problem> {
+    fn from_json(form: &Map<String, Value>) -> Result<Self, Problem> {
         let malformed = |what: &str| Problem::new(Code::MalformedValue, format!("tx_code.{what}"));
         let input_mode = match form.get("input_mode").map(|mode| mode.as_str()) {
             None | Some(Some("numeric")) => InputMode::Numeric,
@@ -226,20 +228,20 @@ impl TxCode {
         };
         let length = match form.get("length") {
             None => None,
-            Some(length) => match json::unsigned_integer(length) {
+            Some(length) => match json::as_unsigned_integer(length) {
                 Some(length @ 1..=1_000) => Some(length),
                 _ => return Err(malformed("length is not a number from 1 to 1000")),
             },
         };
         let description = match form.get("description") {
             None => None,
-            Some(Value::String(text)) if text.chars().count() <= MOST_DESCRIPTION => Some(text.clone()),
+            Some(Value::String(text)) if text.chars().count() <= MAX_DESCRIPTION_CHARS => Some(text.clone()),
             Some(_) => return Err(malformed("description is not text of at most 300 characters")),
         };
         Ok(Self { input_mode, length, description })
     }
 
-    fn to_value(&self) -> Value {
+    fn to_json(&self) -> Value {
         let mut members = Map::new();
         let mode = match self.input_mode {
             InputMode::Numeric => "numeric",
@@ -268,7 +270,7 @@ mod tests {
             "credential_configuration_ids": ["a", "b"],
             "grants": {
                 "authorization_code": {"issuer_state": "x"},
-                PRE_AUTHORIZED: {"pre-authorized_code": "c0de", "tx_code": {}},
+                PRE_AUTHORIZED_CODE_GRANT: {"pre-authorized_code": "c0de", "tx_code": {}},
             },
             "unknown": [1],
         })
@@ -283,7 +285,7 @@ mod tests {
         let grant = read(&offer()).unwrap().pre_authorized.unwrap();
         assert_eq!((grant.code.expose(), grant.tx_code), ("c0de", Some(TxCode::default())));
         let mut without = offer();
-        without["grants"][PRE_AUTHORIZED] = json!({"pre-authorized_code": "c0de"});
+        without["grants"][PRE_AUTHORIZED_CODE_GRANT] = json!({"pre-authorized_code": "c0de"});
         assert_eq!(read(&without).unwrap().pre_authorized.unwrap().tx_code, None);
     }
 
@@ -338,7 +340,7 @@ mod tests {
             ("openid4vp://?credential_offer_uri=https%3A%2F%2Funi.example", Code::UnknownFormat),
             ("http://wallet.example?credential_offer_uri=https%3A%2F%2Funi.example", Code::UnknownFormat),
             ("nothing", Code::UnknownFormat),
-            (&"x".repeat(MOST_LINK_BYTES + 1), Code::TooLarge),
+            (&"x".repeat(MAX_LINK_BYTES + 1), Code::TooLarge),
         ] {
             assert_eq!(OfferLink::parse(bad).unwrap_err().code, code, "{bad}");
         }

@@ -7,7 +7,7 @@ use carnet_core::{
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::PRE_AUTHORIZED;
+use super::PRE_AUTHORIZED_CODE_GRANT;
 use crate::{
     SecretText,
     error::{ErrorCode, ErrorResponse},
@@ -32,7 +32,7 @@ impl TokenRequest {
         let invalid = |why: String| ErrorResponse::new(ErrorCode::InvalidRequest, why);
         let form = FormParameters::parse(body).map_err(|problem| invalid(problem.detail))?;
         let grant = form.get("grant_type").ok_or_else(|| invalid("grant_type is missing".to_owned()))?;
-        if grant.expose() != PRE_AUTHORIZED {
+        if grant.expose() != PRE_AUTHORIZED_CODE_GRANT {
             let why = "only the pre-authorized code grant is supported";
             return Err(ErrorResponse::new(ErrorCode::UnsupportedGrantType, why));
         }
@@ -44,9 +44,10 @@ impl TokenRequest {
     /// Serialises the body.
     #[must_use]
     pub fn to_form(&self) -> Zeroizing<String> {
-        let mut parameters = vec![("grant_type", PRE_AUTHORIZED), ("pre-authorized_code", self.code.expose())];
+        let mut parameters =
+            vec![("grant_type", PRE_AUTHORIZED_CODE_GRANT), ("pre-authorized_code", self.code.expose())];
         parameters.extend(self.tx_code.as_ref().map(|code| ("tx_code", code.expose())));
-        form::write(&parameters)
+        form::encode_form(&parameters)
     }
 }
 
@@ -86,7 +87,7 @@ impl TokenResponse {
         let expires_in = match members.get("expires_in") {
             None => None,
             Some(seconds) => {
-                Some(json::unsigned_integer(seconds).ok_or_else(|| malformed("expires_in is not a number"))?)
+                Some(json::as_unsigned_integer(seconds).ok_or_else(|| malformed("expires_in is not a number"))?)
             }
         };
         Ok(Self { access_token: token.ok_or_else(|| malformed("access_token is missing"))?.into(), expires_in })

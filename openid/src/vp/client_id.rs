@@ -5,12 +5,12 @@ use std::fmt;
 use carnet_core::{Code, Problem, did::Did};
 use url::Url;
 
-use crate::link::https_url;
+use crate::link::parse_https_url;
 
 /// Client identifier prefix for a DID.
-const DECENTRALIZED_IDENTIFIER: &str = "decentralized_identifier";
+const DID_PREFIX: &str = "decentralized_identifier";
 /// Client identifier prefix for the URL of the response endpoint.
-const REDIRECT_URI: &str = "redirect_uri";
+const REDIRECT_URI_PREFIX: &str = "redirect_uri";
 
 /// Client identifier with a supported prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +30,11 @@ impl ClientId {
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let refused = |what: &str| Problem::new(Code::RequestMalformed, what);
         match text.split_once(':') {
-            Some((DECENTRALIZED_IDENTIFIER, did)) => Did::parse(did)
+            Some((DID_PREFIX, did)) => Did::parse(did)
                 .map(Self::DecentralizedIdentifier)
                 .map_err(|_| refused("the client id has no valid DID")),
-            Some((REDIRECT_URI, url)) => {
-                https_url("client_id", url).map(Self::RedirectUri).map_err(|problem| refused(&problem.detail))
+            Some((REDIRECT_URI_PREFIX, url)) => {
+                parse_https_url("client_id", url).map(Self::RedirectUri).map_err(|problem| refused(&problem.detail))
             }
             Some(_) => Err(refused("the client id has a prefix that is not supported")),
             None => Err(refused("the client id has no prefix")),
@@ -52,8 +52,8 @@ impl ClientId {
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DecentralizedIdentifier(did) => write!(f, "{DECENTRALIZED_IDENTIFIER}:{did}"),
-            Self::RedirectUri(url) => write!(f, "{REDIRECT_URI}:{url}"),
+            Self::DecentralizedIdentifier(did) => write!(f, "{DID_PREFIX}:{did}"),
+            Self::RedirectUri(url) => write!(f, "{REDIRECT_URI_PREFIX}:{url}"),
         }
     }
 }

@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use super::ResponseMode;
 
 /// Maximum number of keys in `jwks`.
-const MOST_KEYS: usize = 16;
+const MAX_KEYS: usize = 16;
 /// Signature algorithms, by their JOSE names.
-const SIGNATURES: [&str; 2] = ["EdDSA", "ES256"];
+const SIGNATURE_ALGORITHMS: [&str; 2] = ["EdDSA", "ES256"];
 
 /// Parameters for an encrypted response (OpenID4VP section 8.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +20,14 @@ pub struct ResponseEncryption {
     /// Public key to which the response is encrypted.
     pub key: EncryptionKey,
     /// Content encryption algorithms that the verifier supports and this crate knows; never empty.
-    pub encryptions: Vec<ContentEncryption>,
+    pub content_encryptions: Vec<ContentEncryption>,
 }
 
 /// Verifier metadata (`client_metadata`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClientMetadata {
     /// `vp_formats_supported`: supported algorithms by credential format.
-    pub formats: Map<String, Value>,
+    pub vp_formats: Map<String, Value>,
     /// Parameters for an encrypted response; `None` if the response mode is not `direct_post.jwt`.
     pub encryption: Option<ResponseEncryption>,
 }
@@ -37,16 +37,17 @@ impl ClientMetadata {
     /// responses may be encrypted to it.
     #[must_use]
     pub fn new(formats: &[CredentialFormat], encryption: Option<EncryptionKey>) -> Self {
-        let formats = formats.iter().map(|format| (format.as_str().to_owned(), algorithms(*format))).collect();
-        let encryption = encryption.map(|key| ResponseEncryption { key, encryptions: ContentEncryption::ALL.to_vec() });
-        Self { formats, encryption }
+        let formats = formats.iter().map(|format| (format.as_str().to_owned(), format_algorithms(*format))).collect();
+        let encryption =
+            encryption.map(|key| ResponseEncryption { key, content_encryptions: ContentEncryption::ALL.to_vec() });
+        Self { vp_formats: formats, encryption }
     }
 
     /// Serialises the metadata.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let mut members = Map::from_iter([("vp_formats_supported".to_owned(), self.formats.clone().into())]);
-        if let Some(ResponseEncryption { key, encryptions }) = &self.encryption {
+        let mut members = Map::from_iter([("vp_formats_supported".to_owned(), self.vp_formats.clone().into())]);
+        if let Some(ResponseEncryption { key, content_encryptions: encryptions }) = &self.encryption {
             let names: Vec<&str> = encryptions.iter().map(|known| known.as_str()).collect();
             members.insert("jwks".to_owned(), json!({"keys": [key.to_jwk()]}));
             members.insert("encrypted_response_enc_values_supported".to_owned(), json!(names));
@@ -67,11 +68,11 @@ impl ClientMetadata {
         let formats = members.get("vp_formats_supported").and_then(Value::as_object);
         let formats = formats.cloned().ok_or_else(|| malformed("client_metadata has no vp_formats_supported"))?;
         if mode == ResponseMode::DirectPost {
-            return Ok(Self { formats, encryption: None });
+            return Ok(Self { vp_formats: formats, encryption: None });
         }
         let keys = members.get("jwks").and_then(|jwks| jwks.get("keys")).and_then(Value::as_array);
         let keys =
-            keys.filter(|keys| keys.len() <= MOST_KEYS).ok_or_else(|| malformed("client_metadata has no jwks"))?;
+            keys.filter(|keys| keys.len() <= MAX_KEYS).ok_or_else(|| malformed("client_metadata has no jwks"))?;
         let mut usable = None;
         for jwk in keys {
             match EncryptionKey::from_jwk(jwk) {
@@ -96,16 +97,16 @@ impl ClientMetadata {
         if encryptions.is_empty() {
             return Err(Problem::new(Code::AlgorithmForbidden, "no content encryption of the verifier is supported"));
         }
-        Ok(Self { formats, encryption: Some(ResponseEncryption { key, encryptions }) })
+        Ok(Self { vp_formats: formats, encryption: Some(ResponseEncryption { key, content_encryptions: encryptions }) })
     }
 }
 
 /// Supported algorithms of a format (OpenID4VP appendix B). `vc+sd-jwt` and `di_vc+jcs` are Carnet's own format
 /// identifiers.
-fn algorithms(format: CredentialFormat) -> Value {
+fn format_algorithms(format: CredentialFormat) -> Value {
     match format {
         CredentialFormat::DcSdJwt | CredentialFormat::VcSdJwt => {
-            json!({"sd-jwt_alg_values": SIGNATURES, "kb-jwt_alg_values": SIGNATURES})
+            json!({"sd-jwt_alg_values": SIGNATURE_ALGORITHMS, "kb-jwt_alg_values": SIGNATURE_ALGORITHMS})
         }
         CredentialFormat::LdpVc => {
             json!({"proof_type_values": ["DataIntegrityProof"], "cryptosuite_values": ["eddsa-rdfc-2022"]})
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     fn key(byte: u8) -> EncryptionKey {
-        DecryptionKey::from_bytes(&[byte; 32]).unwrap().public()
+        DecryptionKey::from_bytes(&[byte; 32]).unwrap().public_key()
     }
 
     fn read(value: &Value) -> Result<ClientMetadata, Code> {
@@ -173,13 +174,13 @@ mod tests {
         let with = |names: Value| {
             let mut metadata = ClientMetadata::new(&[CredentialFormat::DcSdJwt], Some(key(1))).to_json();
             metadata["encrypted_response_enc_values_supported"] = names;
-            read(&metadata).map(|metadata| metadata.encryption.unwrap().encryptions)
+            read(&metadata).map(|metadata| metadata.encryption.unwrap().content_encryptions)
         };
         assert_eq!(with(json!(["A128CBC-HS256", "A128GCM"])), Ok(vec![ContentEncryption::A128Gcm]));
         assert_eq!(with(json!(["A128CBC-HS256"])), Err(Code::AlgorithmForbidden));
         assert_eq!(with(json!("A128GCM")), Err(Code::RequestMalformed));
         let mut metadata = ClientMetadata::new(&[CredentialFormat::DcSdJwt], Some(key(1))).to_json();
         metadata.as_object_mut().unwrap().remove("encrypted_response_enc_values_supported");
-        assert_eq!(read(&metadata).unwrap().encryption.unwrap().encryptions, [ContentEncryption::A128Gcm]);
+        assert_eq!(read(&metadata).unwrap().encryption.unwrap().content_encryptions, [ContentEncryption::A128Gcm]);
     }
 }

@@ -1,4 +1,4 @@
-//! Error responses of a wallet (OpenID4VP section 8.5), and of the verifier at its `response_uri` (section 8.2).
+//! Error responses of a wallet (OpenID4VP section 8.5), and of the verifier at its `check_response_uri` (section 8.2).
 
 use carnet_core::{
     Code, Problem,
@@ -47,7 +47,7 @@ impl WalletErrorCode {
 
     /// Returns the error code with which a wallet answers a request that it refuses for this problem.
     #[must_use]
-    pub fn of(problem: &Problem) -> Self {
+    pub fn from_problem(problem: &Problem) -> Self {
         match problem.code {
             Code::TransactionDataUnsupported => Self::InvalidTransactionData,
             Code::ClientIdMismatch | Code::MethodOfOther | Code::DidUnresolved => Self::InvalidClient,
@@ -58,10 +58,10 @@ impl WalletErrorCode {
     }
 }
 
-/// Error response of a verifier at `response_uri` or `request_uri`. OpenID4VP defines no body for it: `error` is from
+/// Error response of a verifier at `check_response_uri` or `request_uri`. OpenID4VP defines no body for it: `error` is from
 /// RFC 6749, and the receipt is a member of Carnet's profile (spec/openid4vp.md).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct VerifierError {
+pub struct VerifierErrorResponse {
     /// Value of `error`, such as `invalid_request`.
     pub error: &'static str,
     /// Value of `error_description`, for developers; empty: the member is omitted.
@@ -70,7 +70,7 @@ pub struct VerifierError {
     pub receipt: Option<String>,
 }
 
-impl VerifierError {
+impl VerifierErrorResponse {
     /// Serialises the body; empty members are omitted.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -83,7 +83,7 @@ impl VerifierError {
 
 /// Error response of a verifier, as parsed by a wallet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ReceivedRefusal {
+pub struct ReceivedVerifierError {
     /// Value of `error`; empty: absent or not a string.
     pub error: String,
     /// Value of `error_description`; empty: absent or not a string.
@@ -92,7 +92,7 @@ pub struct ReceivedRefusal {
     pub receipt: Option<String>,
 }
 
-impl ReceivedRefusal {
+impl ReceivedVerifierError {
     /// Parses the body. A body that is not a JSON object yields empty members; then only the HTTP status code describes
     /// the error.
     #[must_use]
@@ -120,7 +120,7 @@ mod tests {
             assert_eq!(WalletErrorCode::parse(code.as_str()), Some(*code));
         }
         assert_eq!(WalletErrorCode::parse("server_error"), None);
-        let of = |code: Code| WalletErrorCode::of(&code.into()).as_str();
+        let of = |code: Code| WalletErrorCode::from_problem(&code.into()).as_str();
         assert_eq!(of(Code::TransactionDataUnsupported), "invalid_transaction_data");
         assert_eq!(of(Code::ClientIdMismatch), "invalid_client");
         assert_eq!(of(Code::RequestMalformed), "invalid_request");
@@ -129,13 +129,14 @@ mod tests {
 
     #[test]
     fn a_refusal_has_no_empty_member() {
-        let refusal = VerifierError { error: "invalid_request", description: "EXPIRED".to_owned(), receipt: None };
+        let refusal =
+            VerifierErrorResponse { error: "invalid_request", description: "EXPIRED".to_owned(), receipt: None };
         assert_eq!(refusal.to_json(), r#"{"error":"invalid_request","error_description":"EXPIRED"}"#);
-        let read = ReceivedRefusal::parse(refusal.to_json().as_bytes());
+        let read = ReceivedVerifierError::parse(refusal.to_json().as_bytes());
         assert_eq!(
             (read.error.as_str(), read.description.as_str(), read.receipt),
             ("invalid_request", "EXPIRED", None)
         );
-        assert_eq!(ReceivedRefusal::parse(b"<html>"), ReceivedRefusal::default());
+        assert_eq!(ReceivedVerifierError::parse(b"<html>"), ReceivedVerifierError::default());
     }
 }

@@ -8,16 +8,16 @@ use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{SCHEME, request::MOST_URL_BYTES};
+use super::{REQUEST_SCHEME, request::MAX_URL_BYTES};
 use crate::{
-    form::RESERVED,
-    link::{self, https_url},
+    form::PERCENT_ENCODED,
+    link::{self, parse_https_url},
 };
 
 /// Maximum length of a request link, in bytes.
-const MOST_LINK_BYTES: usize = 65_536;
+const MAX_LINK_BYTES: usize = 65_536;
 /// Parameters whose value in a query is JSON (OpenID4VP section 5.1).
-const OBJECTS: [&str; 4] = ["dcql_query", "client_metadata", "transaction_data", "verifier_info"];
+const JSON_PARAMETERS: [&str; 4] = ["dcql_query", "client_metadata", "transaction_data", "verifier_info"];
 
 /// HTTP method with which a wallet fetches a request object (OpenID4VP section 5.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,21 +53,21 @@ impl RequestLink {
     ///
     /// # Errors
     /// `too_large`: longer than 65,536 bytes; `unknown_format` for another scheme; those of
-    /// [`crate::form::FormParameters::parse`]; `request_malformed`: no `client_id`, both `request` and `request_uri`,
+    /// [`crate::form::FormParameters::parse`]; `request_malformed`: no `check_client_id`, both `request` and `request_uri`,
     /// or an invalid `request_uri` or `request_uri_method`; those of [`json::parse`] for a parameter whose value is
     /// JSON.
     pub fn parse(link: &str) -> Result<Self, Problem> {
         let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
-        let (url, form) = link::open(link, SCHEME, MOST_LINK_BYTES)?;
+        let (url, form) = link::parse_link(link, REQUEST_SCHEME, MAX_LINK_BYTES)?;
         let text = |name: &str| form.get(name).map(|value| value.expose().to_owned());
         let client_id = text("client_id").ok_or_else(|| malformed("the link has no client_id"))?;
         let source = match (text("request_uri"), text("request")) {
             (Some(_), Some(_)) => return Err(malformed("the link has request and request_uri")),
             (Some(uri), None) => {
-                if uri.len() > MOST_URL_BYTES {
+                if uri.len() > MAX_URL_BYTES {
                     return Err(malformed("request_uri is too long"));
                 }
-                let uri = https_url("request_uri", &uri).map_err(|problem| malformed(&problem.detail))?;
+                let uri = parse_https_url("request_uri", &uri).map_err(|problem| malformed(&problem.detail))?;
                 let method = match text("request_uri_method").as_deref() {
                     None | Some("get") => RequestUriMethod::Get,
                     Some("post") => RequestUriMethod::Post,
@@ -79,7 +79,7 @@ impl RequestLink {
                 return Err(malformed("request_uri_method without request_uri"));
             }
             (None, Some(object)) => RequestSource::Object(object),
-            (None, None) => RequestSource::Parameters(parameters(&url)?),
+            (None, None) => RequestSource::Parameters(parse_parameters(&url)?),
         };
         Ok(Self { client_id, source })
     }
@@ -102,16 +102,16 @@ impl RequestLink {
                 query.extend(others.map(|(name, value)| (name.as_str(), text(value))));
             }
         }
-        let pair = |(name, value): (&str, String)| format!("{name}={}", utf8_percent_encode(&value, RESERVED));
-        format!("{SCHEME}://?{}", query.into_iter().map(pair).collect::<Vec<_>>().join("&"))
+        let pair = |(name, value): (&str, String)| format!("{name}={}", utf8_percent_encode(&value, PERCENT_ENCODED));
+        format!("{REQUEST_SCHEME}://?{}", query.into_iter().map(pair).collect::<Vec<_>>().join("&"))
     }
 }
 
 /// Parses the parameters of an unsigned request in a query string, whose parameters are known to be unique. Empty ones
 /// are omitted.
-fn parameters(url: &Url) -> Result<Map<String, Value>, Problem> {
+fn parse_parameters(url: &Url) -> Result<Map<String, Value>, Problem> {
     let read = |(name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
-        let value = if OBJECTS.contains(&name.as_ref()) {
+        let value = if JSON_PARAMETERS.contains(&name.as_ref()) {
             json::parse(value.as_bytes(), Limits::SMALL)?
         } else {
             Value::String(value.into_owned())
@@ -170,7 +170,7 @@ mod tests {
             ("openid4vp://?client_id=x&dcql_query=%7B%22a%22%3A1%2C%22a%22%3A2%7D".to_owned(), Code::DuplicateKey),
             ("javascript:alert(1)".to_owned(), Code::UnknownFormat),
             ("http://wallet.example/?client_id=x".to_owned(), Code::UnknownFormat),
-            (format!("openid4vp://?client_id={}", "x".repeat(MOST_LINK_BYTES)), Code::TooLarge),
+            (format!("openid4vp://?client_id={}", "x".repeat(MAX_LINK_BYTES)), Code::TooLarge),
         ] {
             assert_eq!(refused(&link), code, "{}", link.chars().take(100).collect::<String>());
         }

@@ -11,20 +11,20 @@ pub mod transaction_data;
 use carnet_core::{Code, Problem};
 
 /// URL scheme of request links.
-pub const SCHEME: &str = "openid4vp";
+pub const REQUEST_SCHEME: &str = "openid4vp";
 /// Media type of a request object (OpenID4VP section 5.10.1).
 pub const REQUEST_MEDIA_TYPE: &str = "application/oauth-authz-req+jwt";
 /// Value of `aud` in a request object for a wallet that the verifier does not know (OpenID4VP section 5.8).
-pub const AUDIENCE: &str = "https://self-issued.me/v2";
+pub const SELF_ISSUED_AUDIENCE: &str = "https://self-issued.me/v2";
 /// Maximum length of a nonce or a state, in bytes.
-pub const MOST_NONCE_BYTES: usize = 512;
+pub const MAX_NONCE_BYTES: usize = 512;
 
 /// Response mode (OpenID4VP section 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseMode {
-    /// `direct_post`: form posted to `response_uri`.
+    /// `direct_post`: form posted to `check_response_uri`.
     DirectPost,
-    /// `direct_post.jwt`: form with an encrypted response, posted to `response_uri`.
+    /// `direct_post.jwt`: form with an encrypted response, posted to `check_response_uri`.
     DirectPostJwt,
 }
 
@@ -57,9 +57,9 @@ impl ResponseMode {
 /// `request_malformed`
 pub fn check_nonce(name: &str, value: &str) -> Result<(), Problem> {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    if !value.is_empty() && value.len() <= MOST_NONCE_BYTES && value.bytes().all(safe) {
+    if !value.is_empty() && value.len() <= MAX_NONCE_BYTES && value.bytes().all(safe) {
         return Ok(());
     }
-    let what = format!("{name} is empty, over {MOST_NONCE_BYTES} bytes, or has characters that are not URL safe");
+    let what = format!("{name} is empty, over {MAX_NONCE_BYTES} bytes, or has characters that are not URL safe");
     Err(Problem::new(Code::RequestMalformed, what))
 }

@@ -10,15 +10,15 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{
-    AUDIENCE, ResponseMode, check_nonce, client_id::ClientId, client_metadata::ClientMetadata,
+    ResponseMode, SELF_ISSUED_AUDIENCE, check_nonce, client_id::ClientId, client_metadata::ClientMetadata,
     transaction_data::TransactionData,
 };
-use crate::link::https_url;
+use crate::link::parse_https_url;
 
-/// Maximum length of `request_uri` and `response_uri`, in bytes.
-pub(super) const MOST_URL_BYTES: usize = 2_048;
+/// Maximum length of `request_uri` and `check_response_uri`, in bytes.
+pub(super) const MAX_URL_BYTES: usize = 2_048;
 /// Maximum number of entries in `verifier_info`.
-const MOST_INFO: usize = 16;
+const MAX_VERIFIER_INFO: usize = 16;
 
 /// Parameters of a request object, given by a verifier.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct RequestParameters<'a> {
     /// Full client identifier, with its prefix.
     pub client_id: &'a str,
     /// Response mode.
-    pub mode: ResponseMode,
+    pub response_mode: ResponseMode,
     /// URL to which the response is sent.
     pub response_uri: &'a str,
     /// Nonce to which the presentations are bound.
@@ -36,7 +36,7 @@ pub struct RequestParameters<'a> {
     /// DCQL query.
     pub query: &'a Value,
     /// Verifier metadata.
-    pub metadata: Option<&'a ClientMetadata>,
+    pub client_metadata: Option<&'a ClientMetadata>,
     /// Entry of `verifier_info`, as `(format, data)`: the verifier's registration (OpenID4VP section 5.1).
     pub verifier_info: Option<(&'a str, Value)>,
     /// Start and end of the validity: `iat` and `exp`.
@@ -53,9 +53,9 @@ impl RequestParameters<'_> {
         let mut payload = Map::new();
         let mut insert = |name: &str, value: Value| _ = payload.insert(name.to_owned(), value);
         insert("client_id", self.client_id.into());
-        insert("aud", AUDIENCE.into());
+        insert("aud", SELF_ISSUED_AUDIENCE.into());
         insert("response_type", "vp_token".into());
-        insert("response_mode", self.mode.as_str().into());
+        insert("response_mode", self.response_mode.as_str().into());
         insert("response_uri", self.response_uri.into());
         insert("nonce", self.nonce.into());
         insert("dcql_query", self.query.clone());
@@ -64,7 +64,7 @@ impl RequestParameters<'_> {
         if let Some(state) = self.state {
             insert("state", state.into());
         }
-        if let Some(metadata) = self.metadata {
+        if let Some(metadata) = self.client_metadata {
             insert("client_metadata", metadata.to_json());
         }
         if let Some((format, data)) = &self.verifier_info {
@@ -100,7 +100,7 @@ pub struct AuthorizationRequest {
     /// Client identifier of the verifier, which is also the audience of the response.
     pub client_id: ClientId,
     /// Response mode.
-    pub mode: ResponseMode,
+    pub response_mode: ResponseMode,
     /// URL to which the response is sent.
     pub response_uri: Url,
     /// Nonce to which the presentations are bound.
@@ -110,7 +110,7 @@ pub struct AuthorizationRequest {
     /// DCQL query.
     pub query: Query,
     /// Verifier metadata; always present for `direct_post.jwt`.
-    pub metadata: Option<ClientMetadata>,
+    pub client_metadata: Option<ClientMetadata>,
     /// Entries of `verifier_info`, unverified; empty if the parameter is absent.
     pub verifier_info: Vec<Value>,
     /// Transaction data of supported types.
@@ -128,7 +128,7 @@ impl AuthorizationRequest {
     /// `not_yet_valid`, each with clock skew and for signed requests only; `transaction_data_unsupported`;
     /// `nonce_replayed` for another `wallet_nonce`; those of [`Query::parse`] and [`ClientMetadata::parse`].
     pub fn parse(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>, now: Timestamp) -> Result<Self, Problem> {
-        let client_id = client_id(parameters, policy)?;
+        let client_id = check_client_id(parameters, policy)?;
         let expires_at = if policy.is_signed { Some(check_validity(parameters, now)?) } else { None };
         for (name, wanted) in [("response_type", "vp_token")] {
             if text(parameters, name)? != wanted {
@@ -142,7 +142,7 @@ impl AuthorizationRequest {
             return Err(malformed("there must be a dcql_query and no other query"));
         }
         let mode = ResponseMode::parse(text(parameters, "response_mode")?)?;
-        let response_uri = response_uri(parameters, &client_id, policy)?;
+        let response_uri = check_response_uri(parameters, &client_id, policy)?;
         let nonce = text(parameters, "nonce")?;
         check_nonce("nonce", nonce)?;
         let state = optional_text(parameters, "state")?;
@@ -162,12 +162,12 @@ impl AuthorizationRequest {
             .map_or(Ok(Vec::new()), |value| TransactionData::parse_all(value, policy.transaction_types, &ids))?;
         Ok(Self {
             client_id,
-            mode,
+            response_mode: mode,
             response_uri,
             nonce: nonce.to_owned(),
             state: state.map(str::to_owned),
             query,
-            metadata,
+            client_metadata: metadata,
             verifier_info: verifier_info(parameters)?,
             transaction_data,
             expires_at,
@@ -175,8 +175,8 @@ impl AuthorizationRequest {
     }
 }
 
-/// Checks that `client_id` is that of the link, and that the request is signed exactly if the identifier requires it.
-fn client_id(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>) -> Result<ClientId, Problem> {
+/// Checks that `check_client_id` is that of the link, and that the request is signed exactly if the identifier requires it.
+fn check_client_id(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>) -> Result<ClientId, Problem> {
     let inner = text(parameters, "client_id")?;
     if inner != policy.client_id {
         return Err(Code::ClientIdMismatch.into());
@@ -192,7 +192,7 @@ fn client_id(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>) -> Res
 
 /// Checks `aud`, `exp` and `iat` of a request object, and returns `exp`.
 fn check_validity(parameters: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, Problem> {
-    if text(parameters, "aud")? != AUDIENCE {
+    if text(parameters, "aud")? != SELF_ISSUED_AUDIENCE {
         return Err(Problem::new(Code::DomainMismatch, "the request is meant for another kind of wallet"));
     }
     let expires_at = numeric_date(parameters, "exp")?.ok_or_else(|| missing("exp"))?;
@@ -205,9 +205,9 @@ fn check_validity(parameters: &Map<String, Value>, now: Timestamp) -> Result<Tim
     Ok(expires_at)
 }
 
-/// Parses and checks `response_uri`. It must equal the client identifier of an unsigned request (OpenID4VP section
+/// Parses and checks `check_response_uri`. It must equal the client identifier of an unsigned request (OpenID4VP section
 /// 5.9.3), or have the origin of the URL from which the request object was fetched (spec/openid4vp.md).
-fn response_uri(
+fn check_response_uri(
     parameters: &Map<String, Value>,
     client_id: &ClientId,
     policy: &RequestPolicy<'_>,
@@ -216,10 +216,10 @@ fn response_uri(
         return Err(malformed("redirect_uri is not allowed with response_uri"));
     }
     let stated = text(parameters, "response_uri")?;
-    if stated.len() > MOST_URL_BYTES {
+    if stated.len() > MAX_URL_BYTES {
         return Err(malformed("response_uri is too long"));
     }
-    let url = https_url("response_uri", stated).map_err(|problem| malformed(&problem.detail))?;
+    let url = parse_https_url("response_uri", stated).map_err(|problem| malformed(&problem.detail))?;
     let fits = match (client_id, policy.request_uri) {
         (ClientId::RedirectUri(own), _) => *own == url,
         (ClientId::DecentralizedIdentifier(_), Some(request_uri)) => request_uri.origin() == url.origin(),
@@ -231,7 +231,7 @@ fn response_uri(
 fn verifier_info(parameters: &Map<String, Value>) -> Result<Vec<Value>, Problem> {
     let entries = match parameters.get("verifier_info") {
         None => return Ok(Vec::new()),
-        Some(Value::Array(entries)) if !entries.is_empty() && entries.len() <= MOST_INFO => entries,
+        Some(Value::Array(entries)) if !entries.is_empty() && entries.len() <= MAX_VERIFIER_INFO => entries,
         Some(_) => return Err(malformed("verifier_info is not an array of 1 to 16 objects")),
     };
     let holds = |entry: &Value| {

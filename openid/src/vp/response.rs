@@ -1,4 +1,4 @@
-//! Authorization responses at `response_uri` (OpenID4VP section 8).
+//! Authorization responses at `check_response_uri` (OpenID4VP section 8).
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Media type of a form body.
-pub const FORM: &str = "application/x-www-form-urlencoded";
+pub const FORM_MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// Presentations by credential query id, each as SD-JWT text or JSON text.
 pub type Presentations = BTreeMap<String, Vec<String>>;
@@ -51,7 +51,7 @@ pub struct AuthorizationResponse {
     /// Value of [`WALLET_NONCE_MEMBER`]; `None`: absent.
     pub wallet_nonce: Option<String>,
     /// JWK thumbprint (RFC 7638) of the wallet's ephemeral encryption key; `None` if the response was not encrypted.
-    pub ephemeral: Option<String>,
+    pub ephemeral_thumbprint: Option<String>,
 }
 
 impl std::fmt::Debug for AuthorizationResponse {
@@ -61,7 +61,7 @@ impl std::fmt::Debug for AuthorizationResponse {
 }
 
 impl ResponseForm {
-    /// Parses a body of media type [`FORM`]. Unknown parameters are ignored.
+    /// Parses a body of media type [`FORM_MEDIA_TYPE`]. Unknown parameters are ignored.
     ///
     /// # Errors
     /// Those of [`FormParameters::parse`]; `token_malformed` unless there is exactly one of `vp_token`, `response` and
@@ -89,9 +89,9 @@ impl AuthorizationResponse {
     ///
     /// # Errors
     /// Those of [`json::parse`]; `token_malformed` if it is not an object with non-empty lists of presentations.
-    pub fn from_plain(vp_token: &str, state: Option<String>, limits: Limits) -> Result<Self, Problem> {
+    pub fn from_vp_token(vp_token: &str, state: Option<String>, limits: Limits) -> Result<Self, Problem> {
         let mut value = json::parse(vp_token.as_bytes(), limits)?;
-        let read = presentations(&value);
+        let read = parse_vp_token(&value);
         carnet_core::wipe(&mut value);
         Ok(Self { presentations: read?, state, ..Self::default() })
     }
@@ -113,10 +113,10 @@ impl AuthorizationResponse {
             Some(_) => Err(malformed(&format!("{name} is not a string"))),
         };
         let (state, wallet_nonce) = (text("state"), text(WALLET_NONCE_MEMBER));
-        let read = value.get("vp_token").map_or_else(|| Err(malformed("there is no vp_token")), presentations);
+        let read = value.get("vp_token").map_or_else(|| Err(malformed("there is no vp_token")), parse_vp_token);
         carnet_core::wipe(&mut value);
-        let ephemeral = Some(decrypted.ephemeral);
-        Ok(Self { presentations: read?, state: state?, wallet_nonce: wallet_nonce?, ephemeral })
+        let ephemeral = Some(decrypted.ephemeral_thumbprint);
+        Ok(Self { presentations: read?, state: state?, wallet_nonce: wallet_nonce?, ephemeral_thumbprint: ephemeral })
     }
 
     /// Checks that `state` equals that of the request (`expected`), or is absent if the request has none.
@@ -134,7 +134,7 @@ impl AuthorizationResponse {
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let mut members = Map::from_iter([("vp_token".to_owned(), self.vp_token())]);
-        for (name, text) in self.texts() {
+        for (name, text) in self.text_parameters() {
             members.insert(name.to_owned(), text.into());
         }
         Zeroizing::new(Value::Object(members).to_string())
@@ -143,23 +143,23 @@ impl AuthorizationResponse {
     /// Serialises the form body, encrypted if the response mode is `direct_post.jwt`.
     ///
     /// # Errors
-    /// `response_encryption` if the request has no encryption parameters, and those of [`encrypt`].
+    /// `response_encryption_metadata` if the request has no encryption parameters, and those of [`encrypt`].
     pub fn to_form(&self, request: &AuthorizationRequest, rng: Rng<'_>) -> Result<Zeroizing<String>, Problem> {
-        if request.mode == ResponseMode::DirectPost {
+        if request.response_mode == ResponseMode::DirectPost {
             let token = Zeroizing::new(self.vp_token().to_string());
             let mut parameters = vec![("vp_token", token.as_str())];
-            parameters.extend(self.texts());
-            return Ok(form::write(&parameters));
+            parameters.extend(self.text_parameters());
+            return Ok(form::encode_form(&parameters));
         }
-        let encryption = request.metadata.as_ref().and_then(|metadata| metadata.encryption.as_ref());
+        let encryption = request.client_metadata.as_ref().and_then(|metadata| metadata.encryption.as_ref());
         let encryption = encryption.ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
-        let method = encryption.encryptions.first().ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
+        let method = encryption.content_encryptions.first().ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
         let response = encrypt(self.to_json().as_bytes(), &encryption.key, *method, request.nonce.as_bytes(), rng)?;
-        Ok(form::write(&[("response", &response)]))
+        Ok(form::encode_form(&[("response", &response)]))
     }
 
     /// Returns the text parameters other than `vp_token`, with their names.
-    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    fn text_parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let texts = [("state", &self.state), (WALLET_NONCE_MEMBER, &self.wallet_nonce)];
         texts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)))
     }
@@ -177,7 +177,7 @@ impl AuthorizationResponse {
 }
 
 /// Parses `vp_token`: a non-empty list of presentations for each credential query id (OpenID4VP section 8.1).
-fn presentations(value: &Value) -> Result<Presentations, Problem> {
+fn parse_vp_token(value: &Value) -> Result<Presentations, Problem> {
     let malformed = |what: &str| Problem::new(Code::TokenMalformed, what);
     let members = value.as_object().ok_or_else(|| malformed("vp_token is not an object"))?;
     let one = |presentation: &Value| match presentation {
@@ -228,7 +228,8 @@ impl AcceptedResponse {
         let redirect_uri = redirect_uri.filter(|url| {
             // The fragment contains the response code.
             let before = url.split_once('#').map_or(url.as_str(), |(before, _)| before);
-            crate::link::https_url("redirect_uri", before).is_ok() && url.bytes().all(|byte| byte.is_ascii_graphic())
+            crate::link::parse_https_url("redirect_uri", before).is_ok()
+                && url.bytes().all(|byte| byte.is_ascii_graphic())
         });
         Ok(Self { redirect_uri, receipt: text(RECEIPT_MEMBER)? })
     }
@@ -240,9 +241,9 @@ impl AcceptedResponse {
 /// # Errors
 /// `request_malformed`: the code has characters other than those of [`check_nonce`], or the URL is not https or already
 /// has a fragment.
-pub fn with_response_code(return_url: &str, code: &str) -> Result<String, Problem> {
+pub fn append_response_code(return_url: &str, code: &str) -> Result<String, Problem> {
     check_nonce("response_code", code)?;
-    let url = crate::link::https_url("return_url", return_url)
+    let url = crate::link::parse_https_url("return_url", return_url)
         .map_err(|problem| Problem::new(Code::RequestMalformed, problem.detail))?;
     Ok(format!("{url}#response_code={code}"))
 }

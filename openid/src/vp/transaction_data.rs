@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 /// Maximum number of entries in `transaction_data`.
-const MOST_ENTRIES: usize = 16;
+const MAX_ENTRIES: usize = 16;
 
 /// Entry of `transaction_data`, of a type that the wallet supports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionData {
     /// Value of `type`.
-    pub kind: String,
+    pub data_type: String,
     /// Credential query ids. A credential for one of them authorises the transaction. Never empty.
     pub credential_ids: Vec<String>,
     /// All members of the entry.
@@ -33,7 +33,7 @@ impl TransactionData {
     /// malformed entry, or not 1 to 16 entries.
     pub fn parse_all(value: &Value, known: &[&str], ids: &[&str]) -> Result<Vec<Self>, Problem> {
         let refused = |what: &str| Problem::new(Code::TransactionDataUnsupported, what);
-        let entries = value.as_array().filter(|entries| !entries.is_empty() && entries.len() <= MOST_ENTRIES);
+        let entries = value.as_array().filter(|entries| !entries.is_empty() && entries.len() <= MAX_ENTRIES);
         let entries = entries.ok_or_else(|| refused("transaction_data is not an array of 1 to 16 strings"))?;
         let one = |entry: &Value| {
             let encoded = entry.as_str().ok_or_else(|| refused("an entry of transaction_data is not a string"))?;
@@ -42,16 +42,17 @@ impl TransactionData {
                 .map_err(|_| refused("an entry of transaction_data is not a JSON object"))?;
             let kind = members.get("type").and_then(Value::as_str).filter(|kind| known.contains(kind));
             let kind = kind.ok_or_else(|| refused("the type of transaction_data is not known"))?.to_owned();
-            let credential_ids = strings(members.get("credential_ids"));
+            let credential_ids = non_empty_strings(members.get("credential_ids"));
             let credential_ids = credential_ids.filter(|named| named.iter().all(|id| ids.contains(&id.as_str())));
             let credential_ids =
                 credential_ids.ok_or_else(|| refused("transaction_data names credentials that nobody asked for"))?;
             let algorithms = members.get("transaction_data_hashes_alg");
-            if algorithms.is_some_and(|named| !strings(Some(named)).is_some_and(|all| all.iter().any(|a| a == SHA_256)))
-            {
+            if algorithms.is_some_and(|named| {
+                !non_empty_strings(Some(named)).is_some_and(|all| all.iter().any(|a| a == SHA_256))
+            }) {
                 return Err(refused("transaction_data allows no hash that is supported"));
             }
-            Ok(Self { kind, credential_ids, members, encoded: encoded.to_owned() })
+            Ok(Self { data_type: kind, credential_ids, members, encoded: encoded.to_owned() })
         };
         entries.iter().map(one).collect()
     }
@@ -68,7 +69,7 @@ impl TransactionData {
 const SHA_256: &str = "sha-256";
 
 /// Returns a non-empty array of strings; `None` for any other value.
-fn strings(value: Option<&Value>) -> Option<Vec<String>> {
+fn non_empty_strings(value: Option<&Value>) -> Option<Vec<String>> {
     let all: Option<Vec<String>> = value?.as_array()?.iter().map(|entry| entry.as_str().map(str::to_owned)).collect();
     all.filter(|all| !all.is_empty())
 }
@@ -93,7 +94,7 @@ mod tests {
     fn a_known_type_is_read_and_hashed_as_sent() {
         let data = json!({"type": KNOWN[0], "credential_ids": ["permit"], "amount": "10"});
         let read = read(&encoded(&data)).unwrap().remove(0);
-        assert_eq!((read.kind.as_str(), &read.members["amount"]), (KNOWN[0], &json!("10")));
+        assert_eq!((read.data_type.as_str(), &read.members["amount"]), (KNOWN[0], &json!("10")));
         assert_eq!(read.hash(), URL_SAFE_NO_PAD.encode(Sha256::digest(encoded(&data)[0].as_str().unwrap())));
     }
 

@@ -6,11 +6,11 @@ use http::HeaderMap;
 use tokio::time::{Instant, sleep_until};
 
 /// Longest timeout; a longer one is shortened to it.
-const FAR: Duration = Duration::from_secs(86_400);
+const MAX_TIMEOUT: Duration = Duration::from_secs(86_400);
 
 /// Returns the timeout that a client requests (gRPC over HTTP/2, "Timeout"); `None` if the header is absent or
 /// malformed.
-pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn requested_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -29,9 +29,9 @@ pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Runs a call for at most `time` from now, and returns its result; `None` if the time is over before.
-pub(super) fn within<F: Future>(time: Duration, call: F) -> impl Future<Output = Option<F::Output>> {
+pub(super) fn with_timeout<F: Future>(time: Duration, call: F) -> impl Future<Output = Option<F::Output>> {
     let now = Instant::now();
-    let deadline = now.checked_add(time.min(FAR)).unwrap_or(now);
+    let deadline = now.checked_add(time.min(MAX_TIMEOUT)).unwrap_or(now);
     async move {
         let (mut call, mut timer) = (pin!(call), pin!(sleep_until(deadline)));
         std::future::poll_fn(|context| {
@@ -56,7 +56,9 @@ mod tests {
     #[test]
     fn a_clients_time_is_read_in_every_unit() {
         let read = |text: &str| {
-            asked(&[(http::HeaderName::from_static("grpc-timeout"), text.parse().unwrap())].into_iter().collect())
+            requested_timeout(
+                &[(http::HeaderName::from_static("grpc-timeout"), text.parse().unwrap())].into_iter().collect(),
+            )
         };
         for (text, nanos) in [
             ("1H", 3_600_000_000_000),
@@ -72,16 +74,16 @@ mod tests {
         for text in ["", "S", "5", "-1S", "+1S", "1.5S", "123456789S", "1s", "1 S", "S1"] {
             assert_eq!(read(text), None, "{text}");
         }
-        assert_eq!(asked(&HeaderMap::new()), None);
+        assert_eq!(requested_timeout(&HeaderMap::new()), None);
     }
 
     #[tokio::test]
     async fn a_call_ends_at_its_deadline_and_not_before() {
         let never = std::future::pending::<()>;
-        assert!(within(Duration::from_millis(20), never()).await.is_none());
-        assert!(within(Duration::ZERO, never()).await.is_none());
+        assert!(with_timeout(Duration::from_millis(20), never()).await.is_none());
+        assert!(with_timeout(Duration::ZERO, never()).await.is_none());
         // An immediate answer counts, even with no time left.
-        assert!(within(Duration::ZERO, async {}).await.is_some());
-        assert!(within(Duration::MAX, tokio::task::yield_now()).await.is_some());
+        assert!(with_timeout(Duration::ZERO, async {}).await.is_some());
+        assert!(with_timeout(Duration::MAX, tokio::task::yield_now()).await.is_some());
     }
 }

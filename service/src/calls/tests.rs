@@ -13,7 +13,7 @@ async fn ask(method: Method, media_type: &str, path: &str, timeout: &str) -> Res
 }
 
 async fn ask_within(time: Duration, method: Method, media_type: &str, path: &str, timeout: &str) -> Response<Body> {
-    let limits = CallLimits { most: 8, time, bytes: 1_000 };
+    let limits = CallLimits { max_concurrent: 8, timeout: time, max_message_bytes: 1_000 };
     let layer = CallLayer::new(limits, [SERVICE.to_owned()]);
     let mut service = layer.layer(tower::service_fn(|request: Request<Body>| async move {
         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
@@ -167,7 +167,7 @@ async fn an_error_in_the_trailers_of_a_stream_has_a_code_and_a_reason_too() {
     ] {
         let mut trailers = http::HeaderMap::from_iter([(http::HeaderName::from_static("x"), "y".parse().unwrap())]);
         status.add_header(&mut trailers).unwrap();
-        let limits = CallLimits { most: 8, time: Duration::from_secs(60), bytes: 1_000 };
+        let limits = CallLimits { max_concurrent: 8, timeout: Duration::from_secs(60), max_message_bytes: 1_000 };
         let mut service = CallLayer::new(limits, [SERVICE.to_owned()]).layer(tower::service_fn(|_: Request<Body>| {
             let body = Body::new(Failing(Some(trailers.clone())));
             async { Ok::<_, Infallible>(Response::new(body)) }
@@ -190,7 +190,7 @@ async fn an_error_in_the_trailers_of_a_stream_has_a_code_and_a_reason_too() {
 
 #[tokio::test]
 async fn more_calls_at_once_on_one_connection_than_the_limit_are_refused() {
-    let limits = CallLimits { most: 2, time: Duration::from_secs(30), bytes: 1_000 };
+    let limits = CallLimits { max_concurrent: 2, timeout: Duration::from_secs(30), max_message_bytes: 1_000 };
     let mut service = CallLayer::new(limits, [])
         .layer(tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::new(Endless))) }));
     let connection = Arc::new(ClientConnection::new(tokio::time::Instant::now()));

@@ -13,9 +13,9 @@ use super::StartError;
 use crate::disk;
 
 /// Table whose values are not repeated in errors: somebody may have put a secret there by mistake.
-const SECRET: &str = "keys";
+const SECRET_TABLE: &str = "keys";
 /// Maximum length of a value that is repeated in an error, in characters.
-const LONGEST_VALUE: usize = 80;
+const MAX_VALUE_CHARS: usize = 80;
 
 /// Beginning of the words for every kind of whole number.
 pub(super) const WHOLE_NUMBER: &str = "a whole number";
@@ -34,7 +34,7 @@ pub(super) struct ConfigFile {
 pub struct ConfigFiles(pub(super) Vec<ConfigFile>);
 
 /// Field found in a file.
-struct Found {
+struct LocatedField {
     /// Path of the field, such as `status.entries`.
     field: String,
     /// Byte range of its name or value.
@@ -45,26 +45,26 @@ impl ConfigFiles {
     /// Adds file and line to an error of [`super::invalid_field`]; any other error is returned unchanged. If no file
     /// has the field, the line is that of the table that should contain it.
     #[must_use]
-    pub fn place(&self, error: StartError) -> StartError {
+    pub fn add_location(&self, error: StartError) -> StartError {
         let Some(field) = &error.field else { return error };
         // The first file that has the field; otherwise the first that has the table around it.
         let found = || self.0.iter().filter_map(|file| Some((file, file.find(field)?)));
         let exact = found().find(|(_, found)| found.field == *field);
         let Some((file, found)) = exact.or_else(|| found().next()) else { return error };
-        let place = format!("{}, line {}: ", file.path.display(), file.line(found.span.start));
+        let place = format!("{}, line {}: ", file.path.display(), file.line_number(found.span.start));
         StartError {
-            message: error.message.replacen(super::REFUSED, &format!("{}{place}", super::REFUSED), 1),
+            message: error.message.replacen(super::REFUSED_PREFIX, &format!("{}{place}", super::REFUSED_PREFIX), 1),
             ..error
         }
     }
 
     /// Returns the error for a merged configuration that is invalid, with the line of the fault; `None` if no single
     /// file has the fault.
-    pub(super) fn explain<T: DeserializeOwned>(&self) -> Option<StartError> {
+    pub(super) fn locate_error<T: DeserializeOwned>(&self) -> Option<StartError> {
         self.0.iter().find_map(|file| {
             let error = toml::from_str::<T>(&file.text).err()?;
             // The field may be in the other file.
-            (!error.message().starts_with("missing field")).then(|| file.refuse(&error))
+            (!error.message().starts_with("missing field")).then(|| file.located_error(&error))
         })
     }
 }
@@ -75,12 +75,12 @@ impl ConfigFile {
     /// # Errors
     /// The file is unreadable or not UTF-8.
     pub(super) fn read(path: &Path) -> Result<Self, StartError> {
-        let text = disk::read_given_text(path).map_err(|error| {
+        let text = disk::read_user_text(path).map_err(|error| {
             StartError::new(
                 format!("The configuration {} cannot be read: {error}.", path.display()),
                 "Check the path and that this user may read the file.",
             )
-            .unchanged()
+            .nothing_changed()
             .unreadable()
         })?;
         Ok(Self { path: path.to_owned(), text: text.as_str().to_owned() })
@@ -91,41 +91,41 @@ impl ConfigFile {
     /// # Errors
     /// It is not TOML, lacks a field, or has an unknown field or one of the wrong type.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, StartError> {
-        toml::from_str(&self.text).map_err(|error| self.refuse(&error))
+        toml::from_str(&self.text).map_err(|error| self.located_error(&error))
     }
 
-    fn refuse(&self, error: &Error) -> StartError {
-        let what = explained(error.message());
+    fn located_error(&self, error: &Error) -> StartError {
+        let what = rewrite_message(error.message());
         let path = self.path.display();
-        let found = error.span().and_then(|span| self.at(&span));
+        let found = error.span().and_then(|span| self.field_at(&span));
         let said = match error.span().filter(|_| !error.message().starts_with("missing field")) {
             None => format!("{path}: {what}"),
             Some(span) => {
-                let line = self.line(span.start);
-                match found.as_ref().and_then(|found| self.shown(found)) {
+                let line = self.line_number(span.start);
+                match found.as_ref().and_then(|found| self.displayed_field(found)) {
                     Some(shown) => format!("{path}, line {line}: {shown}: {what}"),
                     None => format!("{path}, line {line}: {what}"),
                 }
             }
         };
         let refused = StartError::new(
-            format!("{}{said}.", super::REFUSED),
+            format!("{}{said}.", super::REFUSED_PREFIX),
             "Correct the line; docs/configuration.md lists all fields.",
         );
-        StartError { field: found.map(|found| found.field), ..refused.unchanged() }
+        StartError { field: found.map(|found| found.field), ..refused.nothing_changed() }
     }
 
-    fn line(&self, at: usize) -> usize {
+    fn line_number(&self, at: usize) -> usize {
         self.text.bytes().take(at).filter(|byte| *byte == b'\n').count().saturating_add(1)
     }
 
     /// Returns `field = value`, or only the field if its value may be a secret, is long, empty or a table, or spans
     /// several lines.
-    fn shown(&self, found: &Found) -> Option<String> {
+    fn displayed_field(&self, found: &LocatedField) -> Option<String> {
         let field = &found.field;
-        let is_secret = field == SECRET || field.starts_with("keys.");
+        let is_secret = field == SECRET_TABLE || field.starts_with("keys.");
         let value = self.text.get(found.span.clone()).map(str::trim).unwrap_or_default();
-        let is_plain = value.chars().count() <= LONGEST_VALUE && !value.is_empty() && !value.contains('\n');
+        let is_plain = value.chars().count() <= MAX_VALUE_CHARS && !value.is_empty() && !value.contains('\n');
         let name = field.rsplit('.').next().unwrap_or_default();
         // The span of an unknown field is its name.
         if is_secret || !is_plain || value.starts_with('[') || value == name {
@@ -135,22 +135,22 @@ impl ConfigFile {
     }
 
     /// Returns the innermost field whose name or value contains the start of a byte range.
-    fn at(&self, span: &Range<usize>) -> Option<Found> {
+    fn field_at(&self, span: &Range<usize>) -> Option<LocatedField> {
         let document = DeTable::parse(&self.text).ok()?;
         let mut found = None;
-        within(document.get_ref(), "", span, &mut found);
+        find_in_table(document.get_ref(), "", span, &mut found);
         found
     }
 
     /// Returns a field, or the innermost existing table of its path.
-    fn find(&self, field: &str) -> Option<Found> {
+    fn find(&self, field: &str) -> Option<LocatedField> {
         let document = DeTable::parse(&self.text).ok()?;
         let mut table = Some(document.get_ref());
-        let mut found: Option<Found> = None;
+        let mut found: Option<LocatedField> = None;
         for name in field.split('.') {
             let Some((key, value)) = table?.iter().find(|(key, _)| key.get_ref() == name) else { break };
             let field = found.map_or_else(|| name.to_owned(), |found| format!("{}.{name}", found.field));
-            found = Some(Found { field, span: key.span() });
+            found = Some(LocatedField { field, span: key.span() });
             table = match value.get_ref() {
                 DeValue::Table(inner) => Some(inner),
                 _ => None,
@@ -163,36 +163,42 @@ impl ConfigFile {
     }
 }
 
-fn within(table: &DeTable<'_>, parent: &str, span: &Range<usize>, found: &mut Option<Found>) {
+fn find_in_table(table: &DeTable<'_>, parent: &str, span: &Range<usize>, found: &mut Option<LocatedField>) {
     for (key, value) in table {
         let name = key.get_ref();
         let field = if parent.is_empty() { name.to_string() } else { format!("{parent}.{name}") };
         if key.span().contains(&span.start) {
-            *found = Some(Found { field, span: key.span() });
+            *found = Some(LocatedField { field, span: key.span() });
             return;
         }
-        value_within(value.get_ref(), value.span(), &field, span, found);
+        find_in_value(value.get_ref(), value.span(), &field, span, found);
     }
 }
 
-fn value_within(value: &DeValue<'_>, own: Range<usize>, field: &str, span: &Range<usize>, found: &mut Option<Found>) {
+fn find_in_value(
+    value: &DeValue<'_>,
+    own: Range<usize>,
+    field: &str,
+    span: &Range<usize>,
+    found: &mut Option<LocatedField>,
+) {
     match value {
         // The span of a table is that of its header.
-        DeValue::Table(inner) => within(inner, field, span, found),
+        DeValue::Table(inner) => find_in_table(inner, field, span, found),
         DeValue::Array(items) => {
             for (number, item) in items.iter().enumerate() {
-                value_within(item.get_ref(), item.span(), &format!("{field}[{number}]"), span, found);
+                find_in_value(item.get_ref(), item.span(), &format!("{field}[{number}]"), span, found);
             }
         }
         _ => {}
     }
     if found.is_none() && own.contains(&span.start) {
-        *found = Some(Found { field: field.to_owned(), span: own });
+        *found = Some(LocatedField { field: field.to_owned(), span: own });
     }
 }
 
 /// Rewrites serde's message about a field in the words of the configuration; an unknown message is returned unchanged.
-pub(super) fn explained(message: &str) -> String {
+pub(super) fn rewrite_message(message: &str) -> String {
     let message = message.trim_end();
     if let Some(rest) = message.strip_prefix("unknown field ") {
         return unknown_field(rest);
@@ -211,13 +217,13 @@ pub(super) fn explained(message: &str) -> String {
         return format!("the field {} is missing", field.trim_matches('`'));
     }
     match message.split_once(", expected ") {
-        Some((given, expected)) if given.starts_with("invalid ") => format!("it must be {}", wanted(expected)),
+        Some((given, expected)) if given.starts_with("invalid ") => format!("it must be {}", expected_value(expected)),
         _ => message.to_owned(),
     }
 }
 
 /// Describes the value that serde expected, in the words of the configuration.
-fn wanted(expected: &str) -> String {
+fn expected_value(expected: &str) -> String {
     let numbers = [("u8", u64::from(u8::MAX)), ("u16", u64::from(u16::MAX)), ("u32", u64::from(u32::MAX))];
     if let Some((_, most)) = numbers.iter().find(|(name, _)| *name == expected) {
         return format!("a whole number from 0 to {most}");

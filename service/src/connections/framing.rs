@@ -15,12 +15,12 @@ pub(super) enum Framing {
     /// HTTP/1: the first bytes are not the HTTP/2 preface.
     Http1,
     /// HTTP/2, after the complete preface.
-    Http2(Frames),
+    Http2(FramePosition),
 }
 
 /// Position in a sequence of HTTP/2 frames.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(super) struct FramePosition {
     header: [u8; FRAME_HEADER],
     /// Number of bytes of `header` that have been received.
     header_bytes: usize,
@@ -45,7 +45,7 @@ impl Framing {
             *seen = seen.saturating_add(length);
             rest = after;
             if *seen == PREFACE.len() {
-                *self = Self::Http2(Frames::default());
+                *self = Self::Http2(FramePosition::default());
             }
         }
         if let Self::Http2(frames) = self {
@@ -63,7 +63,7 @@ impl Framing {
     }
 }
 
-impl Frames {
+impl FramePosition {
     fn advance(&mut self, mut bytes: &[u8]) {
         loop {
             let payload = self.payload_left.min(bytes.len());
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn an_empty_frame_ends_with_its_header() {
-        let mut framing = Framing::Http2(Frames::default());
+        let mut framing = Framing::Http2(FramePosition::default());
         framing.advance(&frame(0x4, 1, &[]));
         assert!(!framing.is_partial());
     }

@@ -23,50 +23,50 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 pub(crate) use connection::{CallGuard, ClientConnection};
-use registry::{Registered, Registry};
+use registry::{ConnectionRegistry, RegistryEntry};
 use stream::{Transport, WatchedStream};
 
 use crate::config::ServeConfig;
 
 /// Maximum number of connections, also if the system sets no limit on open files.
-const MOST: u64 = 10_000;
+const MAX_CONNECTIONS: u64 = 10_000;
 /// Minimum number of file descriptors reserved for the store, fetches and other needs of the program.
-const RESERVED: u64 = 64;
+const RESERVED_FILES: u64 = 64;
 /// Longest pause after the system could not accept a connection.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Limits on connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionLimits {
     /// Maximum number of connections.
-    pub(crate) most: usize,
+    pub(crate) max_connections: usize,
     /// Maximum time for a TLS handshake, and for an HTTP/2 preface or a request head.
-    pub(crate) head: Duration,
+    pub(crate) head_timeout: Duration,
     /// Maximum time without a call.
-    pub(crate) idle: Duration,
+    pub(crate) idle_timeout: Duration,
     /// Maximum duration of a unary call; a longer call counts as a stream.
-    pub(crate) call: Duration,
+    pub(crate) call_timeout: Duration,
 }
 
 impl ConnectionLimits {
     /// Returns the limits set in the configuration. The number of connections is reduced to the process's file limit,
     /// with a warning, and is at least 2.
-    pub(crate) fn of(config: &ServeConfig) -> Self {
-        let room = room(open_files());
-        let wanted = config.max_connections.map_or(MOST, |most| u64::try_from(most).unwrap_or(u64::MAX));
+    pub(crate) fn from_config(config: &ServeConfig) -> Self {
+        let room = connection_capacity(open_files());
+        let wanted = config.max_connections.map_or(MAX_CONNECTIONS, |most| u64::try_from(most).unwrap_or(u64::MAX));
         if config.max_connections.is_some() && wanted > room {
             tracing::warn!(wanted, room, "max_connections is more than the limit on open files allows");
         }
         Self {
-            most: usize::try_from(wanted.min(room)).unwrap_or(usize::MAX).max(2),
-            head: Duration::from_secs(config.header_seconds.max(1)),
-            idle: Duration::from_secs(config.idle_seconds.max(1)),
-            call: Duration::from_secs(config.timeout_seconds),
+            max_connections: usize::try_from(wanted.min(room)).unwrap_or(usize::MAX).max(2),
+            head_timeout: Duration::from_secs(config.header_seconds.max(1)),
+            idle_timeout: Duration::from_secs(config.idle_seconds.max(1)),
+            call_timeout: Duration::from_secs(config.timeout_seconds),
         }
     }
 
-    fn sweep(&self) -> Duration {
-        let shortest = self.head.min(self.idle);
+    fn sweep_interval(&self) -> Duration {
+        let shortest = self.head_timeout.min(self.idle_timeout);
         shortest.checked_div(4).unwrap_or_default().clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 }
@@ -83,26 +83,27 @@ fn open_files() -> Option<u64> {
 }
 
 /// Returns the number of connections for which a limit on open files leaves room.
-fn room(files: Option<u64>) -> u64 {
-    let Some(files) = files else { return MOST };
-    let reserved = RESERVED.max(files.checked_div(4).unwrap_or_default()).min(files.checked_div(2).unwrap_or_default());
-    files.saturating_sub(reserved).min(MOST)
+fn connection_capacity(files: Option<u64>) -> u64 {
+    let Some(files) = files else { return MAX_CONNECTIONS };
+    let reserved =
+        RESERVED_FILES.max(files.checked_div(4).unwrap_or_default()).min(files.checked_div(2).unwrap_or_default());
+    files.saturating_sub(reserved).min(MAX_CONNECTIONS)
 }
 
 /// Starts to accept connections, with TLS handshakes if `tls` is given, and returns the stream of those that are ready.
 /// Ends when the stream is dropped.
-pub(crate) fn incoming(
+pub(crate) fn accept_connections(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     limits: ConnectionLimits,
 ) -> impl Stream<Item = io::Result<WatchedStream>> {
     let (ready, accepted) = mpsc::channel(1);
-    let registry = Registry::new(limits);
-    tokio::spawn(registry::sweep(Arc::downgrade(&registry), limits.sweep()));
+    let registry = ConnectionRegistry::new(limits);
+    tokio::spawn(registry::close_overdue_regularly(Arc::downgrade(&registry), limits.sweep_interval()));
     tokio::spawn(async move {
         tokio::select! {
             () = ready.closed() => {}
-            () = accept(listener, tls, &registry, &ready) => {}
+            () = accept_loop(listener, tls, &registry, &ready) => {}
         }
     });
     futures::stream::unfold(accepted, |mut accepted| async move {
@@ -110,25 +111,25 @@ pub(crate) fn incoming(
     })
 }
 
-async fn accept(
+async fn accept_loop(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    registry: &Arc<Registry>,
+    registry: &Arc<ConnectionRegistry>,
     ready: &mpsc::Sender<WatchedStream>,
 ) {
     let mut pause = Duration::ZERO;
     loop {
-        registry.room().await;
+        registry.wait_for_room().await;
         match listener.accept().await {
             Ok((stream, _)) => {
                 pause = Duration::ZERO;
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(begin(stream, tls.clone(), registry.enter(), ready.clone()));
+                tokio::spawn(complete_handshake(stream, tls.clone(), registry.register(), ready.clone()));
             }
             // The client's fault; the connection has ended.
-            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
-                pause = pause.saturating_mul(2).clamp(Duration::from_millis(10), LONGEST_PAUSE);
+                pause = pause.saturating_mul(2).clamp(Duration::from_millis(10), MAX_ACCEPT_PAUSE);
                 tracing::warn!(%error, "no connection can be accepted now");
                 registry.make_room(None, Duration::ZERO);
                 tokio::time::sleep(pause).await;
@@ -138,10 +139,10 @@ async fn accept(
 }
 
 /// Performs the TLS handshake, if any, and sends the connection to the server.
-async fn begin(
+async fn complete_handshake(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
-    registered: Registered,
+    registered: RegistryEntry,
     ready: mpsc::Sender<WatchedStream>,
 ) {
     let transport = match tls {
@@ -149,10 +150,10 @@ async fn begin(
         Some(tls) => {
             let handshake = tokio::select! {
                 handshake = tls.accept(stream) => handshake,
-                () = registered.connection.closed() => return,
+                () = registered.connection.wait_until_closing() => return,
             };
             let Ok(stream) = handshake else { return };
-            registered.connection.handshake_done();
+            registered.connection.restart_head_timeout();
             Transport::Tls(Box::new(stream))
         }
     };
@@ -160,7 +161,7 @@ async fn begin(
     let _ = ready.send(WatchedStream::new(transport, registered)).await;
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | Interrupted | TimedOut | WouldBlock)
 }

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::{connection::ClientConnection, registry::Registered};
+use super::{connection::ClientConnection, registry::RegistryEntry};
 
 /// TCP stream with or without TLS.
 #[derive(Debug)]
@@ -27,11 +27,11 @@ pub(super) enum Transport {
 #[derive(Debug)]
 pub(crate) struct WatchedStream {
     transport: Transport,
-    registered: Registered,
+    registered: RegistryEntry,
 }
 
 impl WatchedStream {
-    pub(super) fn new(transport: Transport, registered: Registered) -> Self {
+    pub(super) fn new(transport: Transport, registered: RegistryEntry) -> Self {
         Self { transport, registered }
     }
 }
@@ -55,7 +55,7 @@ impl AsyncRead for WatchedStream {
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
         if let Some(new) = buffer.filled().get(before..).filter(|new| !new.is_empty()) {
-            self.registered.connection.received(new);
+            self.registered.connection.record_received(new);
         }
         read
     }

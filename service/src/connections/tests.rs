@@ -142,9 +142,9 @@ async fn row_101_streams_that_never_end_do_not_keep_others_out() {
 
 #[test]
 fn connections_leave_room_for_other_files() {
-    assert_eq!(room(Some(256)), 192);
-    assert_eq!(room(Some(1024)), 768);
-    assert_eq!(room(Some(64)), 32);
-    assert_eq!(room(Some(u64::MAX)), MOST);
-    assert_eq!(room(None), MOST);
+    assert_eq!(connection_capacity(Some(256)), 192);
+    assert_eq!(connection_capacity(Some(1024)), 768);
+    assert_eq!(connection_capacity(Some(64)), 32);
+    assert_eq!(connection_capacity(Some(u64::MAX)), MAX_CONNECTIONS);
+    assert_eq!(connection_capacity(None), MAX_CONNECTIONS);
 }

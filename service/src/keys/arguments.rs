@@ -12,7 +12,7 @@ use crate::{config::StartError, disk};
 /// Storage of the signing key. By default it is sealed with a key-encryption key that is created next to the data
 /// directory.
 #[derive(Debug, Clone, Default, Args)]
-pub struct KeyPlace {
+pub struct KeyStorageArgs {
     /// Seal the key with a passphrase from SOURCE (file:PATH, env:NAME or fd:NUMBER), which is also read at each start
     /// of the service.
     #[arg(long, value_name = "SOURCE", conflicts_with_all = ["kek", "pkcs11"])]
@@ -54,7 +54,7 @@ impl CreatedKek {
 
     /// Returns the notice for the operator: where the file is, and that it needs a separate backup.
     #[must_use]
-    pub fn said(&self, data: &Path) -> String {
+    pub fn backup_notice(&self, data: &Path) -> String {
         format!(
             "The signing key is sealed with the key in {}. Back that up separately from {}: without it\n the signing \
              key is lost, and anyone with both can sign.",
@@ -64,7 +64,7 @@ impl CreatedKek {
     }
 }
 
-impl KeyPlace {
+impl KeyStorageArgs {
     /// Determines the key storage of a new data directory, and creates a missing key-encryption key. By default, the
     /// keys are encrypted with a new key-encryption key `DATA.kek` next to the directory, so that a copy of only the
     /// directory is useless; its file is then returned too.
@@ -72,7 +72,7 @@ impl KeyPlace {
     /// # Errors
     /// The arguments contradict each other; the file already exists or cannot be written; the key-encryption key cannot
     /// be created in the token.
-    pub fn settle(&self, data: &Path) -> Result<(Self, Option<CreatedKek>), StartError> {
+    pub fn prepare_storage(&self, data: &Path) -> Result<(Self, Option<CreatedKek>), StartError> {
         match (&self.kek, &self.pkcs11) {
             (Some(Kek::Source(_)), Some(_)) | (Some(Kek::Token(_)), None) => {
                 return Err(StartError::new(
@@ -84,7 +84,7 @@ impl KeyPlace {
             _ => {}
         }
         if self.plain_text_keys || self.passphrase.is_some() || self.kek.is_some() || self.pkcs11.is_some() {
-            seal::prepare(&self.config())?;
+            seal::ensure_token_kek(&self.to_config())?;
             return Ok((self.clone(), None));
         }
         let data = absolute(data);
@@ -110,7 +110,7 @@ impl KeyPlace {
 
     /// Returns the storage as configuration `[keys]`, with absolute paths.
     #[must_use]
-    pub fn config(&self) -> KeysConfig {
+    pub fn to_config(&self) -> KeysConfig {
         KeysConfig {
             passphrase: self.passphrase.as_ref().map(SecretSource::absolute),
             kek: self.kek.as_ref().map(Kek::absolute),
@@ -123,8 +123,8 @@ impl KeyPlace {
 
     /// Returns the storage as a table `[keys]` of config.toml; empty for keys in plain text.
     #[must_use]
-    pub fn toml(&self) -> String {
-        let config = self.config();
+    pub fn to_toml(&self) -> String {
+        let config = self.to_config();
         let source = |source: &Option<SecretSource>| source.as_ref().map(SecretSource::to_string);
         let said = [
             ("passphrase", source(&config.passphrase)),
@@ -177,7 +177,7 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        place: KeyPlace,
+        place: KeyStorageArgs,
     }
 
     #[test]
@@ -186,22 +186,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // A slash at the end is the same directory.
         let data = folder.path().join("data/");
-        let (place, made) = KeyPlace::default().settle(&data).unwrap();
+        let (place, made) = KeyStorageArgs::default().prepare_storage(&data).unwrap();
         let made = made.unwrap();
         assert_eq!(made.path(), folder.path().join("data.kek"));
-        assert_eq!(place.config().kek, Some(Kek::Source(SecretSource::File(made.path().to_owned()))));
+        assert_eq!(place.to_config().kek, Some(Kek::Source(SecretSource::File(made.path().to_owned()))));
         assert_eq!(made.path().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let text = std::fs::read_to_string(made.path()).unwrap();
         assert!(text.trim().len() == 64 && text.trim().bytes().all(|byte| byte.is_ascii_hexdigit()));
         // An existing one is never overwritten.
-        assert!(KeyPlace::default().settle(&data).is_err());
+        assert!(KeyStorageArgs::default().prepare_storage(&data).is_err());
         assert_eq!(std::fs::read_to_string(made.path()).unwrap(), text);
         made.delete();
-        let again = KeyPlace::default().settle(&data).unwrap().1.unwrap();
+        let again = KeyStorageArgs::default().prepare_storage(&data).unwrap().1.unwrap();
         assert_ne!(std::fs::read_to_string(again.path()).unwrap(), text);
         for said in [&["--plain-text-keys"][..], &["--kek", "env:K"], &["--passphrase", "env:P"]] {
             let place = Line::try_parse_from(["x"].iter().chain(said)).unwrap().place;
-            assert!(place.settle(&folder.path().join("other")).unwrap().1.is_none());
+            assert!(place.prepare_storage(&folder.path().join("other")).unwrap().1.is_none());
         }
         assert!(!folder.path().join("other.kek").exists());
     }
@@ -209,28 +209,28 @@ mod tests {
     #[test]
     fn what_init_is_told_is_what_the_service_reads() {
         let parse = |args: &[&str]| Line::try_parse_from(["x"].iter().chain(args)).map(|line| line.place);
-        assert_eq!(parse(&[]).unwrap().toml(), "");
+        assert_eq!(parse(&[]).unwrap().to_toml(), "");
         let place = parse(&["--pkcs11", "/lib/t \"1\".so", "--token-label", "A b", "--pin", "env:PIN"]).unwrap();
         #[derive(serde::Deserialize)]
         struct File {
             keys: KeysConfig,
         }
-        let read: File = toml::from_str(&place.toml()).unwrap();
+        let read: File = toml::from_str(&place.to_toml()).unwrap();
         assert_eq!(read.keys.module.as_deref(), Some(Path::new("/lib/t \"1\".so")));
         assert_eq!(
             (read.keys.token.as_deref(), read.keys.pin),
             (Some("A b"), Some(SecretSource::Env("PIN".to_owned())))
         );
-        let read: File = toml::from_str(&parse(&["--kek", "file:k"]).unwrap().toml()).unwrap();
+        let read: File = toml::from_str(&parse(&["--kek", "file:k"]).unwrap().to_toml()).unwrap();
         assert!(matches!(read.keys.kek, Some(Kek::Source(SecretSource::File(path))) if path.is_absolute()));
         let kek = parse(&["--kek", "pkcs11:k", "--pkcs11", "m", "--token-label", "t", "--pin", "env:P"]).unwrap();
-        let read: File = toml::from_str(&kek.toml()).unwrap();
+        let read: File = toml::from_str(&kek.to_toml()).unwrap();
         assert_eq!(read.keys.kek, Some(Kek::Token("k".to_owned())));
-        assert!(!read.keys.in_token());
+        assert!(!read.keys.creates_keys_in_token());
         for half in
             [&["--kek", "pkcs11:k"][..], &["--kek", "env:K", "--pkcs11", "m", "--token-label", "t", "--pin", "env:P"]]
         {
-            let said = parse(half).unwrap().settle(Path::new("x")).unwrap_err();
+            let said = parse(half).unwrap().prepare_storage(Path::new("x")).unwrap_err();
             assert!(said.hint.contains("pkcs11:LABEL"), "{said}");
         }
         for wrong in [

@@ -9,12 +9,12 @@ use crate::config::StartError;
 
 /// Lists the differences between a document and the register, as text; empty if the document has every key of the
 /// register in its current state. Retired and next keys must be listed too.
-pub(super) fn differences(did: &Did, document: &DidDocument, register: &KeyRegister) -> Vec<String> {
+pub(super) fn document_differences(did: &Did, document: &DidDocument, register: &KeyRegister) -> Vec<String> {
     let mut differences = Vec::new();
     for key in register.keys() {
         let Ok(method) = did.with_fragment(&key.name) else { continue };
         let difference = match (key.state, document.key_for(&method, VerificationRelationship::AssertionMethod)) {
-            (KeyState::Compromised, _) if document.revoked(&method).is_some() => continue,
+            (KeyState::Compromised, _) if document.revoked_at(&method).is_some() => continue,
             (KeyState::Compromised, _) => "is not marked as revoked",
             (_, Ok(found)) if found == key.public => continue,
             (_, Ok(_)) => "is a different key there",
@@ -27,18 +27,18 @@ pub(super) fn differences(did: &Did, document: &DidDocument, register: &KeyRegis
 
 /// Lists the facts about the service's keys that a document states and the register lacks, as text: revocations, other
 /// public keys, and later keys.
-fn ahead(did: &Did, document: &DidDocument, register: &KeyRegister) -> Vec<String> {
+fn newer_facts(did: &Did, document: &DidDocument, register: &KeyRegister) -> Vec<String> {
     let method = |name: &str| did.with_fragment(name).ok();
     let listed = |name: &str| {
         let method = method(name)?;
-        let known = document.revoked(&method).is_some()
+        let known = document.revoked_at(&method).is_some()
             || document.key_for(&method, VerificationRelationship::AssertionMethod).is_ok();
         known.then_some(method)
     };
     let mut found = Vec::new();
     for key in register.keys() {
         let Some(method) = method(&key.name) else { continue };
-        let revoked = document.revoked(&method).or_else(|| document.revoked_key(&key.public));
+        let revoked = document.revoked_at(&method).or_else(|| document.key_revoked_at(&key.public));
         if key.state != KeyState::Compromised && revoked.is_some() {
             found.push(format!("{} is revoked there", key.name));
         } else if document
@@ -48,7 +48,7 @@ fn ahead(did: &Did, document: &DidDocument, register: &KeyRegister) -> Vec<Strin
             found.push(format!("{} is a different key there", key.name));
         }
     }
-    let later = register.names_to_come().filter(|name| listed(name).is_some());
+    let later = register.unused_names().filter(|name| listed(name).is_some());
     found.extend(later.map(|name| format!("{name} is not in keys.json")));
     found
 }
@@ -65,7 +65,7 @@ pub(super) fn require_newest(
     document: &DidDocument,
     register: &KeyRegister,
 ) -> Result<(), StartError> {
-    let ahead = ahead(did, document, register);
+    let ahead = newer_facts(did, document, register);
     if ahead.is_empty() {
         return Ok(());
     }
@@ -74,5 +74,5 @@ pub(super) fn require_newest(
         "Restore the newest keys.json, and publish nothing from this directory before that: it would undo the \
          revocation of a key. If there is no newer one, run `keys check --adopt`: it adopts the published document.",
     )
-    .unchanged())
+    .nothing_changed())
 }

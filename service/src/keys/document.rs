@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use super::{
     KeysConfig,
-    comparison::{differences, require_newest},
+    comparison::{document_differences, require_newest},
     log,
-    merging::merged,
+    merging::merge_keys,
     register::KeyRegister,
 };
 use crate::{config::StartError, disk};
 
-const FILE: &str = "did.json";
+const DID_DOCUMENT_FILE: &str = "did.json";
 
 /// Updates `DIR/did.json` so that it lists the keys of the register in their current states. Its other content is kept.
 /// For a did:webvh DID, also appends an entry to the log, which changes the register; this needs the exclusive lock of
@@ -27,15 +27,15 @@ const FILE: &str = "did.json";
 /// # Errors
 /// The document is of another DID, is not JSON, is newer than the register, or cannot be written; the log lacks an
 /// entry, and the lock is not held.
-pub(super) fn settle(
+pub(super) fn update_document(
     data: &Path,
     did: &Did,
     register: &mut KeyRegister,
     config: &KeysConfig,
     held: bool,
 ) -> Result<bool, StartError> {
-    let path = data.join(FILE);
-    log::require_newest(data, did, register)?;
+    let path = data.join(DID_DOCUMENT_FILE);
+    log::require_not_older(data, did, register)?;
     let refused = |why: String| {
         StartError::new(
             format!("{} could not be updated to match the keys: {why}.", path.display()),
@@ -52,13 +52,13 @@ pub(super) fn settle(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(refused(error.to_string())),
     };
-    let after = merged(did, before.as_ref().and_then(Value::as_object), register);
+    let after = merge_keys(did, before.as_ref().and_then(Value::as_object), register);
     // The log first: if it cannot continue, the document is not changed either.
-    let logged = log::settle(data, did, &after, register, config, held)?;
+    let logged = log::update_log(data, did, &after, register, config, held)?;
     if before.as_ref() == Some(&after) {
         return Ok(logged);
     }
-    disk::replace(&path, format!("{after:#}\n").as_bytes(), 0o644).map_err(|error| refused(error.to_string()))?;
+    disk::replace_file(&path, format!("{after:#}\n").as_bytes(), 0o644).map_err(|error| refused(error.to_string()))?;
     Ok(true)
 }
 
@@ -69,7 +69,7 @@ pub(super) fn settle(
 /// The register cannot be loaded; the document would be invalid for the DID.
 pub fn own_document(data: &Path, did: &Did) -> Result<DidDocument, StartError> {
     let register = KeyRegister::load(data)?;
-    DidDocument::parse(did, &merged(did, None, &register)).map_err(|problem| {
+    DidDocument::parse(did, &merge_keys(did, None, &register)).map_err(|problem| {
         StartError::new(format!("The keys do not match the DID {did}: {problem}."), "Check `did` in the configuration.")
     })
 }
@@ -82,7 +82,7 @@ pub fn own_document(data: &Path, did: &Did) -> Result<DidDocument, StartError> {
 pub fn compare_published(data: &Path, did: &Did, document: &DidDocument) -> Result<Vec<String>, StartError> {
     let register = KeyRegister::load(data)?;
     require_newest(data, "the published document", did, document, &register)?;
-    Ok(differences(did, document, &register))
+    Ok(document_differences(did, document, &register))
 }
 
 /// Checks that the DID document in the data directory lists every key of the register in its current state, before the
@@ -92,8 +92,8 @@ pub fn compare_published(data: &Path, did: &Did, document: &DidDocument) -> Resu
 /// The document, or the log of a did:webvh DID, is missing or invalid, is for another DID, or is newer than the
 /// register; or the document differs from the register.
 pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(), StartError> {
-    let path = data.join(FILE);
-    log::require_newest(data, did, keys.register())?;
+    let path = data.join(DID_DOCUMENT_FILE);
+    log::require_not_older(data, did, keys.register())?;
     let read = || -> Option<DidDocument> {
         let text = std::fs::read(&path).ok()?;
         DidDocument::parse(did, &json::parse(&text, Limits::DOCUMENT).ok()?).ok()
@@ -101,7 +101,7 @@ pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(
     let differences = match read() {
         Some(document) => {
             require_newest(data, &path.display().to_string(), did, &document, keys.register())?;
-            differences(did, &document, keys.register())
+            document_differences(did, &document, keys.register())
         }
         None => vec!["it is missing, damaged, or for another DID".to_owned()],
     };
@@ -112,5 +112,5 @@ pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(
         format!("{} does not match this service's keys and its DID {did}: {}.", path.display(), differences.join("; ")),
         "Set `did` in the configuration to the DID given to init, and run `keys check`: it writes the document.",
     )
-    .unstarted())
+    .nothing_started())
 }

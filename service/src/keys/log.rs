@@ -6,22 +6,21 @@ use carnet_core::{
     Problem,
     did::{
         Did, DidMethod,
-        webvh::{self, Inception, LogUpdate, UnwitnessedLog, WebVhLog},
+        webvh::{self, LogUpdate, NewWebVhDid, UnwitnessedLog, WebVhLog},
     },
-    keys::{Algorithm, PublicKey, SecretKey},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm},
     time::{CLOCK_SKEW, Timestamp},
 };
 use serde_json::Value;
 
 use super::{
-    KeysConfig, comparison,
+    KeysConfig, comparison, keyring,
     register::{self, KeyRegister},
-    ring,
-    updater::Updater,
+    updater::UpdateKey,
 };
 use crate::{config::StartError, disk, time};
 
-const FILE: &str = "did.jsonl";
+const DID_LOG_FILE: &str = "did.jsonl";
 
 /// Creates a did:webvh DID: its keys, its register, and its log with one entry. `place` is host and path as in a
 /// did:web DID; `document` returns the first DID document for the DID and its public key. Returns the DID and the
@@ -32,22 +31,27 @@ const FILE: &str = "did.jsonl";
 pub fn create_webvh(
     data: &Path,
     place: &str,
-    algorithm: Algorithm,
+    algorithm: SignatureAlgorithm,
     config: &KeysConfig,
     document: &dyn Fn(&Did, &PublicKey) -> Value,
 ) -> Result<(Did, Value), StartError> {
     let _lock = register::lock_exclusive(data)?;
-    ring::require_none(data)?;
-    let (public, secret) = ring::make(algorithm, config)?;
+    keyring::require_no_keys(data)?;
+    let (public, secret) = keyring::create_key(algorithm, config)?;
     let updater = new_updater(config)?;
     let now = time::now();
     // This key signs only the first entry, so it is not stored; the next entry is signed with the committed key.
-    let first = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
-    let inception =
-        Inception { place, at: now, update: &first, next: std::slice::from_ref(&updater.public), ttl: None };
+    let first = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut rand_core::OsRng);
+    let inception = NewWebVhDid {
+        location: place,
+        version_time: now,
+        update_key: &first,
+        next_update_keys: std::slice::from_ref(&updater.public),
+        ttl: None,
+    };
     let (did, text) =
-        webvh::create(&inception, &|did| document(did, &public)).map_err(|problem| refused(data, &problem))?;
-    let state = last_state(&verified(&did, text.as_bytes(), now).map_err(|problem| refused(data, &problem))?);
+        webvh::create_did(&inception, &|did| document(did, &public)).map_err(|problem| refused(data, &problem))?;
+    let state = last_state(&verify_log(&did, text.as_bytes(), now).map_err(|problem| refused(data, &problem))?);
     let mut register = KeyRegister::new(public, secret, now);
     register.log = Some(updater);
     register.save(data)?;
@@ -59,13 +63,13 @@ pub fn create_webvh(
 ///
 /// # Errors
 /// The log's document states something about a key that the register lacks; the log is missing or does not verify.
-pub(super) fn require_newest(data: &Path, did: &Did, register: &KeyRegister) -> Result<(), StartError> {
+pub(super) fn require_not_older(data: &Path, did: &Did, register: &KeyRegister) -> Result<(), StartError> {
     if !has_log(did) {
         return Ok(());
     }
-    let path = data.join(FILE);
+    let path = data.join(DID_LOG_FILE);
     let text = std::fs::read(&path).map_err(|error| unwritten(data, &error))?;
-    let log = verified(did, &text, time::now()).map_err(|problem| refused(data, &problem))?;
+    let log = verify_log(did, &text, time::now()).map_err(|problem| refused(data, &problem))?;
     let document = log.document().map_err(|problem| refused(data, &problem))?;
     comparison::require_newest(data, &path.display().to_string(), did, &document, register)
 }
@@ -77,7 +81,7 @@ pub(super) fn require_newest(data: &Path, did: &Did, register: &KeyRegister) -> 
 /// # Errors
 /// A missing entry, without the lock; the log is missing or does not verify; the update key is missing or cannot be
 /// decrypted; the register or the log cannot be written.
-pub(super) fn settle(
+pub(super) fn update_log(
     data: &Path,
     did: &Did,
     document: &Value,
@@ -89,9 +93,9 @@ pub(super) fn settle(
         return Ok(false);
     }
     let problem = |problem: Problem| refused(data, &problem);
-    let text = std::fs::read_to_string(data.join(FILE)).map_err(|error| unwritten(data, &error))?;
+    let text = std::fs::read_to_string(data.join(DID_LOG_FILE)).map_err(|error| unwritten(data, &error))?;
     let now = time::now();
-    let log = verified(did, text.as_bytes(), now).map_err(problem)?;
+    let log = verify_log(did, text.as_bytes(), now).map_err(problem)?;
     let settled = last_state(&log) == *document;
     if !held {
         return if settled { Ok(false) } else { Err(in_use()) };
@@ -102,7 +106,7 @@ pub(super) fn settle(
             && updater.following.as_ref().is_some_and(|next| log.may_sign_next(&next.public))
     });
     if used {
-        advance(data, register)?;
+        promote_next_key(data, register)?;
     }
     if settled {
         return Ok(false);
@@ -113,7 +117,7 @@ pub(super) fn settle(
             "Restore keys.json and did.jsonl from a backup of the same time.",
         ));
     };
-    let update = ring::signer(&updater.secret, &updater.public, config)?;
+    let update = keyring::open_signer(&updater.secret, &updater.public, config)?;
     let current = updater.public.clone();
     let next = match &updater.following {
         Some(next) => next.public.clone(),
@@ -121,17 +125,17 @@ pub(super) fn settle(
     };
     // Before its hash is published: if the key were lost, nobody could ever change the document again.
     register.save(data)?;
-    let last = log.versions().last().map_or(now, |version| version.at().plus(1));
+    let last = log.versions().last().map_or(now, |version| version.version_time().plus(1));
     let change = LogUpdate {
-        at: now.max(last),
+        version_time: now.max(last),
         state: document,
         update_keys: Some(std::slice::from_ref(&current)),
-        next: Some(std::slice::from_ref(&next)),
+        next_update_keys: Some(std::slice::from_ref(&next)),
         deactivate: false,
     };
     let longer = webvh::append(&log, &text, &change, update.as_ref()).map_err(problem)?;
     write(data, &longer)?;
-    advance(data, register)?;
+    promote_next_key(data, register)?;
     Ok(true)
 }
 
@@ -139,13 +143,13 @@ fn has_log(did: &Did) -> bool {
     did.method() == DidMethod::WebVh
 }
 
-fn new_updater(config: &KeysConfig) -> Result<Updater, StartError> {
-    let (public, secret) = ring::make(Algorithm::EdDsa, config)?;
-    Ok(Updater { public, secret, following: None })
+fn new_updater(config: &KeysConfig) -> Result<UpdateKey, StartError> {
+    let (public, secret) = keyring::create_key(SignatureAlgorithm::EdDsa, config)?;
+    Ok(UpdateKey { public, secret, following: None })
 }
 
 /// Replaces the used update key with the committed next one, and saves the register without the used key's secret.
-fn advance(data: &Path, register: &mut KeyRegister) -> Result<(), StartError> {
+fn promote_next_key(data: &Path, register: &mut KeyRegister) -> Result<(), StartError> {
     if let Some(next) = register.log.as_mut().and_then(|updater| updater.following.take()) {
         register.log = Some(*next);
         register.save(data)?;
@@ -153,8 +157,8 @@ fn advance(data: &Path, register: &mut KeyRegister) -> Result<(), StartError> {
     Ok(())
 }
 
-fn verified(did: &Did, text: &[u8], now: Timestamp) -> Result<WebVhLog, Problem> {
-    UnwitnessedLog::verify(did, text, now, CLOCK_SKEW)?.verify_witnesses(None, now, CLOCK_SKEW)
+fn verify_log(did: &Did, text: &[u8], now: Timestamp) -> Result<WebVhLog, Problem> {
+    UnwitnessedLog::verify_entries(did, text, now, CLOCK_SKEW)?.verify_witnesses(None, now, CLOCK_SKEW)
 }
 
 fn last_state(log: &WebVhLog) -> Value {
@@ -162,12 +166,12 @@ fn last_state(log: &WebVhLog) -> Value {
 }
 
 fn write(data: &Path, text: &str) -> Result<(), StartError> {
-    disk::replace(&data.join(FILE), text.as_bytes(), 0o644).map_err(|error| unwritten(data, &error))
+    disk::replace_file(&data.join(DID_LOG_FILE), text.as_bytes(), 0o644).map_err(|error| unwritten(data, &error))
 }
 
 fn unwritten(data: &Path, error: &std::io::Error) -> StartError {
     StartError::new(
-        format!("The DID log {} cannot be read or written: {error}.", data.join(FILE).display()),
+        format!("The DID log {} cannot be read or written: {error}.", data.join(DID_LOG_FILE).display()),
         "Correct that and run `keys check`: it adds the missing entries to the log.",
     )
 }
@@ -182,7 +186,7 @@ fn in_use() -> StartError {
 
 fn refused(data: &Path, problem: &Problem) -> StartError {
     StartError::new(
-        format!("The DID log {} is invalid: {problem}. It is unchanged.", data.join(FILE).display()),
+        format!("The DID log {} is invalid: {problem}. It is unchanged.", data.join(DID_LOG_FILE).display()),
         "Check the DID's host and path; if the file was changed, restore the published version.",
     )
 }

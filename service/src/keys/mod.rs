@@ -2,37 +2,37 @@
 //! keys.
 
 mod arguments;
+pub mod commands;
 mod comparison;
 mod document;
+mod keyring;
 mod log;
 mod merging;
 mod register;
-mod ring;
 mod seal;
-mod single;
+mod single_key_file;
 mod source;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "pkcs11")]
 mod token;
 mod updater;
-pub mod verbs;
 mod watch;
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use arguments::{CreatedKek, KeyPlace};
+pub use arguments::{CreatedKek, KeyStorageArgs};
 pub use document::{compare_published, own_document, require_listed};
+pub use keyring::Keyring;
 pub use log::create_webvh;
-pub use register::{FIRST, KeyEntry, KeyEvent, KeyRegister, KeyState};
-pub use ring::Keyring;
+pub use register::{FIRST_KEY_NAME, KeyEntry, KeyEvent, KeyRegister, KeyState};
 pub use source::{Kek, SecretSource};
 #[cfg(feature = "pkcs11")]
 pub use token::TokenError;
-pub(crate) use watch::read_published;
-pub use watch::{PublicationFaults, PublishedKeysWatch, fetch_published_document};
+pub(crate) use watch::parse_published;
+pub use watch::{PublicationProblems, PublishedKeysWatch, fetch_published_document};
 
 /// Configuration of the keys: `[keys]`.
 #[derive(Debug, Clone, Deserialize)]

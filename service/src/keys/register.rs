@@ -16,21 +16,21 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    seal::{SealedForm, StoredSecret},
-    single,
-    updater::Updater,
+    seal::{SecretForm, StoredSecret},
+    single_key_file,
+    updater::UpdateKey,
 };
 use crate::{config::StartError, disk, time::at};
 
-const FILE: &str = "keys.json";
-const LOCK: &str = "keys.lock";
-const VERSION: u32 = 1;
-/// Maximum size of the file, in bytes; far more than a register of [`MOST_KEYS`] needs.
+const REGISTER_FILE: &str = "keys.json";
+const LOCK_FILE: &str = "keys.lock";
+const FORMAT_VERSION: u32 = 1;
+/// Maximum size of the file, in bytes; far more than a register of [`MAX_KEYS`] needs.
 const MAX_BYTES: u64 = 1 << 20;
 /// Maximum number of keys, former ones included. A DID document may have 100 verification methods.
-const MOST_KEYS: usize = 64;
+const MAX_KEYS: usize = 64;
 /// Fragment of the DID URL of a service's first key.
-pub const FIRST: &str = "key-1";
+pub const FIRST_KEY_NAME: &str = "key-1";
 
 /// State of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ pub struct KeyEntry {
 impl KeyEntry {
     /// Returns the fragment of the key's DID URL, such as `key-1`.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn fragment(&self) -> &str {
         &self.name
     }
 
@@ -106,7 +106,7 @@ impl KeyEntry {
     }
 
     /// Erases the secret. Returns the key's label if it is in a token, where it remains until it is destroyed there.
-    fn forget(&mut self) -> Option<String> {
+    fn erase_secret(&mut self) -> Option<String> {
         match self.secret.take() {
             Some(StoredSecret::Token(label)) => Some(label),
             _ => None,
@@ -116,7 +116,7 @@ impl KeyEntry {
     /// Returns the time from which signatures of the key are not valid on their own; `None` if the key is not
     /// compromised.
     #[must_use]
-    pub const fn compromised(&self) -> Option<Timestamp> {
+    pub const fn compromised_at(&self) -> Option<Timestamp> {
         self.compromised
     }
 }
@@ -142,7 +142,7 @@ pub struct KeyEvent {
 impl KeyEvent {
     /// Returns the entry as one line of text: time, command, key, and the reason and token label if any.
     #[must_use]
-    pub fn line(&self) -> String {
+    pub fn to_line(&self) -> String {
         let at = self.at.map(|at| at.to_string()).unwrap_or_default();
         let reason = self.reason.as_ref().map(|reason| format!(" ({reason:?})")).unwrap_or_default();
         let token = self.token.as_ref().map(|label| format!(", in the token {label}")).unwrap_or_default();
@@ -152,29 +152,29 @@ impl KeyEvent {
 
 /// Reason for which a change of the register was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum KeyChangeError {
     #[error("{0} is already waiting to be the next key")]
-    NextThere(String),
+    NextExists(String),
     #[error("there is no next key")]
     NoNext,
     #[error("there is no key {0}")]
-    Unknown(String),
+    UnknownKey(String),
     #[error("{0} is the key that signs")]
-    Active(String),
+    KeyIsActive(String),
     #[error("{0} is already {1}")]
-    Already(String, &'static str),
-    #[error("there are already {MOST_KEYS} keys")]
-    Full,
+    AlreadyInState(String, &'static str),
+    #[error("there are already {MAX_KEYS} keys")]
+    TooManyKeys,
 }
 
-impl From<Refused> for StartError {
-    fn from(refused: Refused) -> Self {
+impl From<KeyChangeError> for StartError {
+    fn from(refused: KeyChangeError) -> Self {
         let hint = match &refused {
-            Refused::NextThere(_) => "Publish did.json and run `keys activate`, or `keys retire` it.",
-            Refused::NoNext => "Make one with `keys rotate`.",
-            Refused::Unknown(_) | Refused::Already(..) => "See `keys list`.",
-            Refused::Active(_) => "Make another with `keys rotate` first.",
-            Refused::Full => "The DID document has no room for more; start with a new DID.",
+            KeyChangeError::NextExists(_) => "Publish did.json and run `keys activate`, or `keys retire` it.",
+            KeyChangeError::NoNext => "Make one with `keys rotate`.",
+            KeyChangeError::UnknownKey(_) | KeyChangeError::AlreadyInState(..) => "See `keys list`.",
+            KeyChangeError::KeyIsActive(_) => "Make another with `keys rotate` first.",
+            KeyChangeError::TooManyKeys => "The DID document has no room for more; start with a new DID.",
         };
         Self::new(format!("Nothing was changed: {refused}."), hint)
     }
@@ -189,7 +189,7 @@ pub struct KeyRegister {
     pub(super) history: Vec<KeyEvent>,
     /// Update key of the DID log; `None` if the DID is not a did:webvh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) log: Option<Updater>,
+    pub(super) log: Option<UpdateKey>,
 }
 
 impl KeyRegister {
@@ -199,14 +199,14 @@ impl KeyRegister {
         if let Some(key) = register.keys.first_mut() {
             (key.created, key.activated, key.secret) = (Some(now), Some(now), Some(secret));
         }
-        register.note(now, "init", FIRST, None);
+        register.record_event(now, "init", FIRST_KEY_NAME, None);
         register
     }
 
     /// Creates a register with one active key whose secret is not in it.
     pub(super) fn without_secret(public: PublicKey) -> Self {
         let first = KeyEntry {
-            name: FIRST.to_owned(),
+            name: FIRST_KEY_NAME.to_owned(),
             state: KeyState::Active,
             public,
             created: None,
@@ -216,7 +216,7 @@ impl KeyRegister {
             compromised: None,
             secret: None,
         };
-        Self { version: VERSION, keys: vec![first], history: Vec::new(), log: None }
+        Self { version: FORMAT_VERSION, keys: vec![first], history: Vec::new(), log: None }
     }
 
     /// Returns all keys, including retired and compromised ones, oldest first.
@@ -232,48 +232,54 @@ impl KeyRegister {
     }
 
     /// Returns the first key in this state. At most one key is active, and at most one is next.
-    pub(super) fn in_state(&self, state: KeyState) -> Option<&KeyEntry> {
+    pub(super) fn key_in_state(&self, state: KeyState) -> Option<&KeyEntry> {
         self.keys.iter().find(|key| key.state == state)
     }
 
-    fn named(&mut self, name: &str) -> Result<&mut KeyEntry, Refused> {
-        self.keys.iter_mut().find(|key| key.name == name).ok_or_else(|| Refused::Unknown(name.to_owned()))
+    fn key_mut(&mut self, name: &str) -> Result<&mut KeyEntry, KeyChangeError> {
+        self.keys.iter_mut().find(|key| key.name == name).ok_or_else(|| KeyChangeError::UnknownKey(name.to_owned()))
     }
 
     /// Returns the name for a new key.
     ///
     /// # Errors
-    /// [`Refused::NextThere`], [`Refused::Full`]
-    pub(super) fn next_name(&self) -> Result<String, Refused> {
-        if let Some(next) = self.in_state(KeyState::Next) {
-            return Err(Refused::NextThere(next.name.clone()));
+    /// [`KeyChangeError::NextExists`], [`KeyChangeError::TooManyKeys`]
+    pub(super) fn new_key_name(&self) -> Result<String, KeyChangeError> {
+        if let Some(next) = self.key_in_state(KeyState::Next) {
+            return Err(KeyChangeError::NextExists(next.name.clone()));
         }
-        if self.keys.len() >= MOST_KEYS {
-            return Err(Refused::Full);
+        if self.keys.len() >= MAX_KEYS {
+            return Err(KeyChangeError::TooManyKeys);
         }
         // Keys are never removed, so that no name is used twice.
         Ok(format!("key-{}", self.keys.len().saturating_add(1)))
     }
 
     /// Returns the names that new keys can still get, in order.
-    pub(super) fn names_to_come(&self) -> impl Iterator<Item = String> + use<> {
-        (self.keys.len().saturating_add(1)..=MOST_KEYS).map(|number| format!("key-{number}"))
+    pub(super) fn unused_names(&self) -> impl Iterator<Item = String> + use<> {
+        (self.keys.len().saturating_add(1)..=MAX_KEYS).map(|number| format!("key-{number}"))
     }
 
     /// Adopts information from a document that this register lacks: the revocation of a key, or a later key, whose
     /// secret is lost (it becomes retired, or compromised if it is revoked). Returns whether anything changed.
-    pub(super) fn adopt(&mut self, name: &str, public: &PublicKey, revoked: Option<Timestamp>, now: Timestamp) -> bool {
-        if let Ok(key) = self.named(name) {
+    pub(super) fn adopt_key(
+        &mut self,
+        name: &str,
+        public: &PublicKey,
+        revoked: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
+        if let Ok(key) = self.key_mut(name) {
             if revoked.is_none() || key.state == KeyState::Compromised {
                 return false;
             }
             (key.state, key.compromised) = (KeyState::Compromised, revoked);
-            let label = key.forget();
-            self.note(now, "adopted", name, None);
-            self.note_label(label);
+            let label = key.erase_secret();
+            self.record_event(now, "adopted", name, None);
+            self.record_token_label(label);
             return true;
         }
-        if self.keys.len() >= MOST_KEYS || format!("key-{}", self.keys.len().saturating_add(1)) != name {
+        if self.keys.len() >= MAX_KEYS || format!("key-{}", self.keys.len().saturating_add(1)) != name {
             return false;
         }
         let state = if revoked.is_some() { KeyState::Compromised } else { KeyState::Retired };
@@ -288,13 +294,18 @@ impl KeyRegister {
             compromised: revoked,
             secret: None,
         });
-        self.note(now, "adopted", name, None);
+        self.record_event(now, "adopted", name, None);
         true
     }
 
     /// Adds a new key in the state `Next`, and returns its name.
-    pub(super) fn add(&mut self, public: PublicKey, secret: StoredSecret, now: Timestamp) -> Result<String, Refused> {
-        let name = self.next_name()?;
+    pub(super) fn add_next_key(
+        &mut self,
+        public: PublicKey,
+        secret: StoredSecret,
+        now: Timestamp,
+    ) -> Result<String, KeyChangeError> {
+        let name = self.new_key_name()?;
         self.keys.push(KeyEntry {
             name: name.clone(),
             state: KeyState::Next,
@@ -306,104 +317,104 @@ impl KeyRegister {
             compromised: None,
             secret: Some(secret),
         });
-        self.note(now, "rotate", &name, None);
+        self.record_event(now, "rotate", &name, None);
         Ok(name)
     }
 
     /// Records that the published document lists the next key. Returns the time since which it is known to be listed.
-    pub(super) fn seen(&mut self, now: Timestamp) -> Result<Timestamp, Refused> {
-        let next = self.keys.iter_mut().find(|key| key.state == KeyState::Next).ok_or(Refused::NoNext)?;
+    pub(super) fn record_published(&mut self, now: Timestamp) -> Result<Timestamp, KeyChangeError> {
+        let next = self.keys.iter_mut().find(|key| key.state == KeyState::Next).ok_or(KeyChangeError::NoNext)?;
         if let Some(since) = next.published {
             return Ok(since);
         }
         next.published = Some(now);
         let name = next.name.clone();
-        self.note(now, "published", &name, None);
+        self.record_event(now, "published", &name, None);
         Ok(now)
     }
 
     /// Activates the next key, retires the active one, and erases its secret. Returns the new key's name, and the
     /// retired key's label if it is in a token.
-    pub(super) fn activate(&mut self, now: Timestamp) -> Result<(String, Option<String>), Refused> {
-        let name = self.in_state(KeyState::Next).ok_or(Refused::NoNext)?.name.clone();
+    pub(super) fn activate_next_key(&mut self, now: Timestamp) -> Result<(String, Option<String>), KeyChangeError> {
+        let name = self.key_in_state(KeyState::Next).ok_or(KeyChangeError::NoNext)?.name.clone();
         let mut label = None;
         for key in &mut self.keys {
             match key.state {
                 KeyState::Active => {
                     (key.state, key.retired) = (KeyState::Retired, Some(now));
-                    label = key.forget();
+                    label = key.erase_secret();
                 }
                 KeyState::Next => (key.state, key.activated) = (KeyState::Active, Some(now)),
                 KeyState::Retired | KeyState::Compromised => {}
             }
         }
-        self.note(now, "activate", &name, None);
-        self.note_label(label.clone());
+        self.record_event(now, "activate", &name, None);
+        self.record_token_label(label.clone());
         Ok((name, label))
     }
 
     /// Retires a key in the state `Next`, which is unwanted. Returns its label if it is in a token.
-    pub(super) fn retire(
+    pub(super) fn retire_key(
         &mut self,
         name: &str,
         reason: Option<&str>,
         now: Timestamp,
-    ) -> Result<Option<String>, Refused> {
-        let key = self.named(name)?;
+    ) -> Result<Option<String>, KeyChangeError> {
+        let key = self.key_mut(name)?;
         match key.state {
-            KeyState::Active => return Err(Refused::Active(name.to_owned())),
+            KeyState::Active => return Err(KeyChangeError::KeyIsActive(name.to_owned())),
             KeyState::Retired | KeyState::Compromised => {
-                return Err(Refused::Already(name.to_owned(), key.state.as_str()));
+                return Err(KeyChangeError::AlreadyInState(name.to_owned(), key.state.as_str()));
             }
             KeyState::Next => {}
         }
         (key.state, key.retired) = (KeyState::Retired, Some(now));
-        let label = key.forget();
-        self.note(now, "retire", name, reason);
-        self.note_label(label.clone());
+        let label = key.erase_secret();
+        self.record_event(now, "retire", name, reason);
+        self.record_token_label(label.clone());
         Ok(label)
     }
 
     /// Marks a key as compromised, and erases its secret. The active key can be marked only if there is a next key;
     /// until that is activated, no key signs. Returns the key's label if it is in a token.
-    pub(super) fn compromise(
+    pub(super) fn mark_compromised(
         &mut self,
         name: &str,
         reason: Option<&str>,
         now: Timestamp,
-    ) -> Result<Option<String>, Refused> {
-        let next = self.in_state(KeyState::Next).is_some();
-        let key = self.named(name)?;
+    ) -> Result<Option<String>, KeyChangeError> {
+        let next = self.key_in_state(KeyState::Next).is_some();
+        let key = self.key_mut(name)?;
         match key.state {
-            KeyState::Active if !next => return Err(Refused::Active(name.to_owned())),
-            KeyState::Compromised => return Err(Refused::Already(name.to_owned(), key.state.as_str())),
+            KeyState::Active if !next => return Err(KeyChangeError::KeyIsActive(name.to_owned())),
+            KeyState::Compromised => return Err(KeyChangeError::AlreadyInState(name.to_owned(), key.state.as_str())),
             KeyState::Active | KeyState::Next | KeyState::Retired => {}
         }
         (key.state, key.compromised) = (KeyState::Compromised, Some(now));
-        let label = key.forget();
-        self.note(now, "compromised", name, reason);
-        self.note_label(label.clone());
+        let label = key.erase_secret();
+        self.record_event(now, "compromised", name, reason);
+        self.record_token_label(label.clone());
         Ok(label)
     }
 
     /// Records in the last history entry the label of a token key that is no longer needed.
-    fn note_label(&mut self, label: Option<String>) {
+    fn record_token_label(&mut self, label: Option<String>) {
         if let Some(act) = self.history.last_mut() {
             act.token = label;
         }
     }
 
-    pub(super) fn note(&mut self, now: Timestamp, act: &str, key: &str, reason: Option<&str>) {
+    pub(super) fn record_event(&mut self, now: Timestamp, act: &str, key: &str, reason: Option<&str>) {
         let reason = reason.map(str::to_owned);
         self.history.push(KeyEvent { at: Some(now), act: act.to_owned(), key: key.to_owned(), reason, token: None });
     }
 
     /// Returns whether the content of the register is consistent.
-    fn holds(&self) -> bool {
+    fn is_consistent(&self) -> bool {
         let count = |state: KeyState| self.keys.iter().filter(|key| key.state == state).count();
-        self.version == VERSION
+        self.version == FORMAT_VERSION
             && !self.keys.is_empty()
-            && self.keys.len() <= MOST_KEYS
+            && self.keys.len() <= MAX_KEYS
             && self.keys.iter().zip(1..).all(|(key, number)| key.name == format!("key-{number}"))
             && count(KeyState::Active) <= 1
             && count(KeyState::Next) <= 1
@@ -414,8 +425,8 @@ impl KeyRegister {
     }
 
     /// Returns whether a directory has keys, in the current or the older format.
-    pub(super) fn exists(data: &Path) -> bool {
-        data.join(FILE).exists() || data.join(single::FILE).exists()
+    pub(super) fn has_keys(data: &Path) -> bool {
+        data.join(REGISTER_FILE).exists() || data.join(single_key_file::SINGLE_KEY_FILE).exists()
     }
 
     /// Loads `DIR/keys.json`, or converts the `DIR/key.json` of an older directory. Removes a `key.json` whose key is
@@ -424,28 +435,29 @@ impl KeyRegister {
     /// # Errors
     /// The file is missing, accessible to other users, or damaged; an old `key.json` cannot be removed.
     pub fn load(data: &Path) -> Result<Self, StartError> {
-        let path = data.join(FILE);
-        if !path.exists() && data.join(single::FILE).exists() {
-            return Self::of_single(&single::load(data)?);
+        let path = data.join(REGISTER_FILE);
+        if !path.exists() && data.join(single_key_file::SINGLE_KEY_FILE).exists() {
+            return Self::from_single_key(&single_key_file::load(data)?);
         }
         let text = read(&path)?;
         // The parser's own error is dropped: it could quote its input.
-        let register: Self = serde_json::from_slice(&text).ok().filter(Self::holds).ok_or_else(|| {
+        let register: Self = serde_json::from_slice(&text).ok().filter(Self::is_consistent).ok_or_else(|| {
             StartError::new(
                 format!("The keys in {} are damaged. Nothing was changed.", path.display()),
                 "Restore the file from a backup. Credentials signed with these keys remain valid.",
             )
         })?;
         // A power failure may have prevented its removal: the key would remain in plain text next to the sealed one.
-        let left = data.join(single::FILE).exists().then(|| single::load(data).ok()).flatten();
+        let left =
+            data.join(single_key_file::SINGLE_KEY_FILE).exists().then(|| single_key_file::load(data).ok()).flatten();
         if left.is_some_and(|left| register.keys.iter().any(|key| key.public == left.public_key())) {
             remove_single(data)?;
         }
         Ok(register)
     }
 
-    fn of_single(key: &SecretKey) -> Result<Self, StartError> {
-        let secret = StoredSecret::of(key, SealedForm::Plain, &super::KeysConfig::default())?;
+    fn from_single_key(key: &SecretKey) -> Result<Self, StartError> {
+        let secret = StoredSecret::seal(key, SecretForm::Plain, &super::KeysConfig::default())?;
         let mut register = Self::without_secret(key.public_key());
         if let Some(key) = register.keys.first_mut() {
             key.secret = Some(secret);
@@ -458,7 +470,7 @@ impl KeyRegister {
     /// # Errors
     /// The register could not be written, and is unchanged; or `key.json` could not be removed.
     pub(super) fn save(&self, data: &Path) -> Result<(), StartError> {
-        let path = data.join(FILE);
+        let path = data.join(REGISTER_FILE);
         let failed = |error: std::io::Error| {
             StartError::new(
                 format!("{} could not be written: {error}. The keys are as they were.", path.display()),
@@ -472,14 +484,14 @@ impl KeyRegister {
         if text.len() as u64 >= MAX_BYTES {
             return Err(failed(std::io::Error::other("it would be too long")));
         }
-        disk::replace(&path, &text, 0o600).map_err(failed)?;
+        disk::replace_file(&path, &text, 0o600).map_err(failed)?;
         remove_single(data)
     }
 }
 
 /// Removes the `key.json` of an older directory, and syncs the directory.
 fn remove_single(data: &Path) -> Result<(), StartError> {
-    match std::fs::remove_file(data.join(single::FILE)).and_then(|()| disk::sync_directory(data)) {
+    match std::fs::remove_file(data.join(single_key_file::SINGLE_KEY_FILE)).and_then(|()| disk::sync_directory(data)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(StartError::new(
             format!("The keys are now in keys.json, but the old key.json could not be removed: {error}."),
             "Remove key.json yourself.",
@@ -531,12 +543,12 @@ fn busy(what: &str) -> StartError {
 }
 
 fn lock(data: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> Result<(File, bool), StartError> {
-    let path = data.join(LOCK);
+    let path = data.join(LOCK_FILE);
     let failed = |error: std::io::Error| {
         StartError::new(
             format!("{} could not be used: {error}. Nothing was changed.", path.display()),
             "Check that the directory exists and that this user may write in it.",
         )
     };
-    disk::lock(&path, how).map_err(failed)
+    disk::lock_file(&path, how).map_err(failed)
 }

@@ -22,21 +22,21 @@ use super::{Kek, KeysConfig};
 use crate::config::StartError;
 
 /// Maximum binary logarithm of scrypt's work factor that is accepted for decryption: 1 GiB of memory.
-const GREATEST_WORK_FACTOR: u8 = 20;
+const MAX_WORK_FACTOR: u8 = 20;
 const NONCE_BYTES: usize = 24;
 /// Permitted forms of a secret's source, for messages.
-const SOURCE: &str = "file:PATH, env:NAME or fd:NUMBER";
+const SOURCE_FORMS: &str = "file:PATH, env:NAME or fd:NUMBER";
 
 /// Secret text, zeroized on drop.
-pub(super) struct Hidden(pub(super) Zeroizing<String>);
+pub(super) struct HiddenText(pub(super) Zeroizing<String>);
 
-impl Serialize for Hidden {
+impl Serialize for HiddenText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Hidden {
+impl<'de> Deserialize<'de> for HiddenText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
     }
@@ -47,7 +47,7 @@ impl<'de> Deserialize<'de> for Hidden {
 #[serde(rename_all = "lowercase")]
 pub(super) enum StoredSecret {
     /// Secret bytes, base64url.
-    Plain(Hidden),
+    Plain(HiddenText),
     /// Secret encrypted by age with a passphrase (scrypt), base64url.
     Age(String),
     /// Nonce and ciphertext of XChaCha20-Poly1305 under the key-encryption key, base64url.
@@ -61,7 +61,7 @@ pub(super) enum StoredSecret {
 
 /// Form in which new secrets are stored on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SealedForm {
+pub(super) enum SecretForm {
     /// Unencrypted.
     Plain,
     /// Encrypted with a passphrase; the number is the binary logarithm of scrypt's work factor.
@@ -69,9 +69,9 @@ pub(super) enum SealedForm {
     Kek,
 }
 
-impl SealedForm {
+impl SecretForm {
     /// Returns the description of the form for lists, such as `in plain text`.
-    pub(super) const fn name(self) -> &'static str {
+    pub(super) const fn description(self) -> &'static str {
         match self {
             Self::Plain => PLAIN,
             Self::Age(_) => AGE,
@@ -86,7 +86,7 @@ const KEK: &str = "sealed with a key-encryption key";
 
 impl StoredSecret {
     /// Returns the description of the form for lists, such as `in plain text`.
-    pub(super) const fn name(&self) -> &'static str {
+    pub(super) const fn description(&self) -> &'static str {
         match self {
             Self::Plain(_) => PLAIN,
             Self::Age(_) => AGE,
@@ -100,21 +100,21 @@ impl StoredSecret {
     /// # Errors
     /// The source of the passphrase or key-encryption key is not configured, cannot be read, or is invalid; the token
     /// fails.
-    pub(super) fn of(key: &SecretKey, form: SealedForm, config: &KeysConfig) -> Result<Self, StartError> {
+    pub(super) fn seal(key: &SecretKey, form: SecretForm, config: &KeysConfig) -> Result<Self, StartError> {
         let bytes = key.to_bytes();
         match form {
-            SealedForm::Plain => {
+            SecretForm::Plain => {
                 let mut text = Zeroizing::new(String::with_capacity(64));
                 BASE64_URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
-                Ok(Self::Plain(Hidden(text)))
+                Ok(Self::Plain(HiddenText(text)))
             }
-            SealedForm::Age(work_factor) => {
-                let sealed = with_passphrase(bytes.as_slice(), passphrase(config)?, work_factor)
+            SecretForm::Age(work_factor) => {
+                let sealed = encrypt_with_passphrase(bytes.as_slice(), read_passphrase(config)?, work_factor)
                     .map_err(|error| failed(&error.to_string()))?;
                 Ok(Self::Age(BASE64_URL_SAFE_NO_PAD.encode(sealed)))
             }
-            SealedForm::Kek => {
-                let aad = bound_to(&key.public_key());
+            SecretForm::Kek => {
+                let aad = associated_data(&key.public_key());
                 if let Some(Kek::Token(label)) = &config.kek {
                     let sealed = in_token::seal(config, label, bytes.as_slice(), &aad)?;
                     return Ok(Self::TokenKek(BASE64_URL_SAFE_NO_PAD.encode(sealed)));
@@ -123,7 +123,7 @@ impl StoredSecret {
                 OsRng.fill_bytes(&mut nonce);
                 let payload = Payload { msg: bytes.as_slice(), aad: &aad };
                 let mut sealed = nonce.to_vec();
-                let ciphertext = kek(config)?.encrypt(XNonce::from_slice(&nonce), payload);
+                let ciphertext = read_kek(config)?.encrypt(XNonce::from_slice(&nonce), payload);
                 sealed.extend(ciphertext.map_err(|_| failed("the cipher refused"))?);
                 Ok(Self::Kek(BASE64_URL_SAFE_NO_PAD.encode(sealed)))
             }
@@ -144,13 +144,13 @@ impl StoredSecret {
             }
             Self::Age(text) => {
                 let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| damaged())?;
-                by_passphrase(&sealed, passphrase(config)?)?
+                decrypt_with_passphrase(&sealed, read_passphrase(config)?)?
             }
             Self::Kek(text) => {
                 let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| damaged())?;
                 let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
-                let payload = Payload { msg: ciphertext, aad: &bound_to(public) };
-                let opened = kek(config)?.decrypt(XNonce::from_slice(nonce), payload);
+                let payload = Payload { msg: ciphertext, aad: &associated_data(public) };
+                let opened = read_kek(config)?.decrypt(XNonce::from_slice(nonce), payload);
                 Zeroizing::new(opened.map_err(|_| not_opened("key-encryption key"))?)
             }
             Self::TokenKek(text) => {
@@ -158,7 +158,7 @@ impl StoredSecret {
                 let Some(Kek::Token(label)) = &config.kek else {
                     return Err(missing("kek", "pkcs11:LABEL"));
                 };
-                in_token::open(config, label, &sealed, &bound_to(public))?
+                in_token::open(config, label, &sealed, &associated_data(public))?
                     .ok_or_else(|| not_opened("key-encryption key"))?
             }
         };
@@ -169,11 +169,11 @@ impl StoredSecret {
 }
 
 /// Returns the associated data of an encrypted key, so that its ciphertext cannot be used for another key.
-fn bound_to(public: &PublicKey) -> Vec<u8> {
+fn associated_data(public: &PublicKey) -> Vec<u8> {
     format!("carnet-service-key/1 {}", public.thumbprint()).into_bytes()
 }
 
-fn with_passphrase(bytes: &[u8], passphrase: SecretString, work_factor: u8) -> std::io::Result<Vec<u8>> {
+fn encrypt_with_passphrase(bytes: &[u8], passphrase: SecretString, work_factor: u8) -> std::io::Result<Vec<u8>> {
     let recipient = PassphraseRecipient::new(&passphrase, work_factor);
     let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient))
         .map_err(|_| std::io::Error::other("the passphrase cannot be used"))?;
@@ -184,8 +184,8 @@ fn with_passphrase(bytes: &[u8], passphrase: SecretString, work_factor: u8) -> s
     Ok(sealed)
 }
 
-fn by_passphrase(sealed: &[u8], passphrase: SecretString) -> Result<Zeroizing<Vec<u8>>, StartError> {
-    let identity = PassphraseIdentity::new(&passphrase, GREATEST_WORK_FACTOR);
+fn decrypt_with_passphrase(sealed: &[u8], passphrase: SecretString) -> Result<Zeroizing<Vec<u8>>, StartError> {
+    let identity = PassphraseIdentity::new(&passphrase, MAX_WORK_FACTOR);
     let decryptor = Decryptor::new_buffered(sealed).map_err(|_| damaged())?;
     let opened = decryptor.decrypt(iter::once(&identity as &dyn age::Identity));
     let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
@@ -193,17 +193,17 @@ fn by_passphrase(sealed: &[u8], passphrase: SecretString) -> Result<Zeroizing<Ve
     Ok(plain)
 }
 
-fn passphrase(config: &KeysConfig) -> Result<SecretString, StartError> {
-    let source = config.passphrase.as_ref().ok_or_else(|| missing("passphrase", SOURCE))?;
+fn read_passphrase(config: &KeysConfig) -> Result<SecretString, StartError> {
+    let source = config.passphrase.as_ref().ok_or_else(|| missing("passphrase", SOURCE_FORMS))?;
     // A byte-order mark is not removed: a key may have been sealed with it.
-    let bytes = source.read_as_is("passphrase")?;
+    let bytes = source.read_with_mark("passphrase")?;
     let text = std::str::from_utf8(&bytes).map_err(|_| failed("the passphrase is not UTF-8"))?;
     Ok(SecretString::from(text))
 }
 
-fn kek(config: &KeysConfig) -> Result<XChaCha20Poly1305, StartError> {
+fn read_kek(config: &KeysConfig) -> Result<XChaCha20Poly1305, StartError> {
     let Some(Kek::Source(source)) = &config.kek else {
-        return Err(missing("kek", SOURCE));
+        return Err(missing("kek", SOURCE_FORMS));
     };
     let text = source.read("key-encryption key")?;
     let wrong = || failed("the key-encryption key is not 32 bytes in hex (64 digits)");
@@ -220,7 +220,7 @@ fn kek(config: &KeysConfig) -> Result<XChaCha20Poly1305, StartError> {
 ///
 /// # Errors
 /// The token cannot be used.
-pub(super) fn prepare(config: &KeysConfig) -> Result<(), StartError> {
+pub(super) fn ensure_token_kek(config: &KeysConfig) -> Result<(), StartError> {
     match &config.kek {
         Some(Kek::Token(label)) => in_token::prepare(config, label),
         _ => Ok(()),
@@ -259,7 +259,7 @@ fn missing(name: &str, kind: &str) -> StartError {
         format!("The configuration lacks the {name} for the keys."),
         format!("Put {name} = \"{kind}\" under [keys] in config.toml."),
     )
-    .unchanged()
+    .nothing_changed()
 }
 
 fn failed(why: &str) -> StartError {
@@ -274,7 +274,7 @@ fn not_opened(what: &str) -> StartError {
         format!("This {what} does not open the signing key."),
         format!("Give the {what} that sealed the key; without it the key is lost, and you need a new one."),
     )
-    .unchanged()
+    .nothing_changed()
 }
 
 fn damaged() -> StartError {
@@ -282,12 +282,12 @@ fn damaged() -> StartError {
         "The signing key in keys.json is damaged.",
         "Restore keys.json from a backup. Credentials signed with this key remain valid.",
     )
-    .unchanged()
+    .nothing_changed()
 }
 
 #[cfg(test)]
 mod tests {
-    use carnet_core::keys::Algorithm;
+    use carnet_core::keys::SignatureAlgorithm;
 
     use super::{super::SecretSource, *};
 
@@ -305,20 +305,20 @@ mod tests {
     fn a_sealed_key_opens_with_its_own_secret_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let right = config(folder.path(), "correct horse\n", &"a1".repeat(32));
-        for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
+        for algorithm in [SignatureAlgorithm::EdDsa, SignatureAlgorithm::Es256] {
             let key = SecretKey::generate(algorithm, &mut OsRng);
             let stranger = SecretKey::generate(algorithm, &mut OsRng);
-            for form in [SealedForm::Plain, SealedForm::Age(4), SealedForm::Kek] {
+            for form in [SecretForm::Plain, SecretForm::Age(4), SecretForm::Kek] {
                 let right = config(folder.path(), "correct horse\n", &"a1".repeat(32));
-                let sealed = StoredSecret::of(&key, form, &right).unwrap();
+                let sealed = StoredSecret::seal(&key, form, &right).unwrap();
                 let opened = sealed.open(&key.public_key(), &right).unwrap();
                 assert_eq!(opened.to_bytes(), key.to_bytes());
                 // In place of another key it opens nothing.
                 assert!(sealed.open(&stranger.public_key(), &right).is_err());
                 let text = serde_json::to_string(&sealed).unwrap();
                 let secret = BASE64_URL_SAFE_NO_PAD.encode(key.to_bytes().as_slice());
-                assert_eq!(text.contains(&secret), form == SealedForm::Plain);
-                if form != SealedForm::Plain {
+                assert_eq!(text.contains(&secret), form == SecretForm::Plain);
+                if form != SecretForm::Plain {
                     let wrong = config(folder.path(), "correct house\n", &"a2".repeat(32));
                     let said = sealed.open(&key.public_key(), &wrong).unwrap_err();
                     assert!(said.message.contains("does not open"), "{said}");
@@ -328,9 +328,9 @@ mod tests {
             }
         }
         drop(right);
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
         for wrong in ["a1", &"zz".repeat(32), &"+1".repeat(32), &"a1".repeat(33)] {
-            assert!(StoredSecret::of(&key, SealedForm::Kek, &config(folder.path(), "x", wrong)).is_err(), "{wrong}");
+            assert!(StoredSecret::seal(&key, SecretForm::Kek, &config(folder.path(), "x", wrong)).is_err(), "{wrong}");
         }
     }
 }

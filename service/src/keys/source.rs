@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use carnet_core::input::{content_of_file, without_mark};
+use carnet_core::input::{decode_file_bytes, without_bom};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -106,32 +106,32 @@ impl SecretSource {
     /// # Errors
     /// It is missing, empty, in UTF-16, or not shorter than 4 KiB.
     pub fn read(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
-        self.read_as_is(what).map(|bytes| Zeroizing::new(without_mark(&bytes).to_vec()))
+        self.read_with_mark(what).map(|bytes| Zeroizing::new(without_bom(&bytes).to_vec()))
     }
 
     /// Reads the secret, without trailing line breaks, but with a byte-order mark.
     ///
     /// # Errors
     /// It is missing, empty, in UTF-16, or not shorter than 4 KiB.
-    pub(super) fn read_as_is(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
+    pub(super) fn read_with_mark(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
         let missing = |why: &str| {
             StartError::new(
                 format!("The {what} could not be read from {self}: {why}."),
                 "Check that it exists and that this user may read it.",
             )
-            .unchanged()
+            .nothing_changed()
         };
         let mut bytes = match self {
             Self::File(path) => {
-                if exposed(path) {
+                if is_world_readable(path) {
                     tracing::warn!(
                         path = %path.display(),
                         "every user of this machine can read the {what}; restrict it: chmod o-rwx"
                     );
                 }
-                read(path)
+                read_limited(path)
             }
-            Self::Fd(number) => read(Path::new(&format!("/dev/fd/{number}"))),
+            Self::Fd(number) => read_limited(Path::new(&format!("/dev/fd/{number}"))),
             Self::Env(name) => std::env::var(name)
                 .map(|text| Zeroizing::new(text.into_bytes()))
                 .map_err(|_| std::io::Error::other("the variable is not set")),
@@ -140,7 +140,7 @@ impl SecretSource {
         while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
             bytes.pop();
         }
-        match content_of_file(&bytes) {
+        match decode_file_bytes(&bytes) {
             Err(error) => Err(missing(&error.to_string())),
             Ok([]) => Err(missing("it is empty")),
             Ok(_) => Ok(bytes),
@@ -149,12 +149,12 @@ impl SecretSource {
 }
 
 /// Returns whether a regular file can be read by users other than its owner and group.
-fn exposed(path: &Path) -> bool {
+fn is_world_readable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)
 }
 
-fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+fn read_limited(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     // Capacity for the whole secret: reallocation would leave copies in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
     File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
@@ -191,7 +191,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         for (mode, everybody) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(exposed(&path), everybody, "{mode:o}");
+            assert_eq!(is_world_readable(&path), everybody, "{mode:o}");
         }
         std::fs::write(&path, "\u{feff}1234\r\n").unwrap();
         assert_eq!(SecretSource::File(path.clone()).read("PIN").unwrap().as_slice(), b"1234");

@@ -14,7 +14,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    keys::{Algorithm, PublicKey, Signer},
+    keys::{PublicKey, SignatureAlgorithm, Signer},
 };
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11},
@@ -53,28 +53,28 @@ pub enum TokenError {
     NotConfigured(&'static str),
     /// The module at this path is missing, or is not a PKCS#11 module.
     #[error("the PKCS#11 module {} cannot be loaded", .0.display())]
-    Module(PathBuf),
+    ModuleUnusable(PathBuf),
     /// No token with this label is present.
     #[error("there is no token {0:?}")]
-    Missing(String),
+    TokenMissing(String),
     /// Several tokens have this label.
     #[error("there are several tokens {0:?}")]
-    Several(String),
+    TokenAmbiguous(String),
     /// The token refuses the PIN, or the PIN is not used again after a refusal; the text states the reason.
     #[error("the token refuses the PIN ({0})")]
-    Pin(&'static str),
+    PinRefused(&'static str),
     /// Only one PIN attempt is left before the token locks; it was not used.
     #[error("one more wrong PIN would lock the token, so no attempt was made")]
-    LastTry,
+    LastPinAttempt,
     /// The token does not have exactly one private key with this label; the number is that of the keys found.
     #[error("the token has {1} private keys {0:?}, not one")]
-    Key(String, usize),
+    NotOnePrivateKey(String, usize),
     /// The token does not have exactly one AES key with this label; the number is that of the keys found.
     #[error("the token has {1} AES keys {0:?}, not one")]
-    Kek(String, usize),
+    NotOneKek(String, usize),
     /// The private key with this label in the token does not match the public key in the register.
     #[error("the key {0:?} in the token is not this service's key")]
-    OtherKey(String),
+    KeyMismatch(String),
     /// The key in the token is extractable, or is not marked as sensitive.
     #[error("the token creates extractable keys")]
     Extractable,
@@ -87,57 +87,59 @@ impl From<TokenError> for StartError {
     fn from(error: TokenError) -> Self {
         let hint = match &error {
             TokenError::NotConfigured(_) => "Set module, token and pin under [keys] in config.toml.",
-            TokenError::Module(_) => "Check the path of the module and that this user may read it.",
-            TokenError::Missing(_) | TokenError::Several(_) => {
+            TokenError::ModuleUnusable(_) => "Check the path of the module and that this user may read it.",
+            TokenError::TokenMissing(_) | TokenError::TokenAmbiguous(_) => {
                 "Connect or start the token, and check its label: it has the only copy of the key. If the token is \
                  lost, see docs/a-key-leaked.md."
             }
-            TokenError::Pin(_) => "Correct the PIN before the token locks itself.",
-            TokenError::LastTry => "Log in once with the token's own tools and the right PIN, then run this again.",
-            TokenError::Kek(..) => {
+            TokenError::PinRefused(_) => "Correct the PIN before the token locks itself.",
+            TokenError::LastPinAttempt => {
+                "Log in once with the token's own tools and the right PIN, then run this again."
+            }
+            TokenError::NotOneKek(..) => {
                 "Check the token, and the label (kek under [keys] in config.toml). If the token is lost, so are the \
                  keys that it sealed; see docs/a-key-leaked.md."
             }
-            TokenError::Key(..) | TokenError::OtherKey(_) => {
+            TokenError::NotOnePrivateKey(..) | TokenError::KeyMismatch(_) => {
                 "Check that this is the token in which the keys were created."
             }
             TokenError::Extractable => "Use another token, or change its settings.",
             TokenError::Failed(_) => "Check the token with its own tools, then run this again.",
         };
-        Self::new(format!("The signing key cannot be used: {error}."), hint).unchanged()
+        Self::new(format!("The signing key cannot be used: {error}."), hint).nothing_changed()
     }
 }
 
 impl From<Error> for TokenError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Pkcs11(RvError::PinIncorrect, _) => Self::Pin("it is wrong"),
-            Error::Pkcs11(RvError::PinLocked, _) => Self::Pin("it is locked"),
-            Error::Pkcs11(RvError::PinLenRange | RvError::PinInvalid, _) => Self::Pin("it is not a valid label"),
+            Error::Pkcs11(RvError::PinIncorrect, _) => Self::PinRefused("it is wrong"),
+            Error::Pkcs11(RvError::PinLocked, _) => Self::PinRefused("it is locked"),
+            Error::Pkcs11(RvError::PinLenRange | RvError::PinInvalid, _) => Self::PinRefused("it is not a valid label"),
             other => Self::Failed(other.to_string()),
         }
     }
 }
 
 /// Configured access to a token: module, label and PIN.
-struct Access {
+struct TokenAccess {
     module: PathBuf,
     label: String,
     pin: AuthPin,
 }
 
-impl Access {
-    fn of(config: &KeysConfig) -> Result<Self, StartError> {
+impl TokenAccess {
+    fn from_config(config: &KeysConfig) -> Result<Self, StartError> {
         let module = config.module.clone().ok_or(TokenError::NotConfigured("module"))?;
         let label = config.token.clone().ok_or(TokenError::NotConfigured("token"))?;
         let pin = config.pin.as_ref().ok_or(TokenError::NotConfigured("pin"))?.read("PIN")?;
-        let pin = std::str::from_utf8(&pin).map_err(|_| TokenError::Pin("it is not UTF-8"))?;
+        let pin = std::str::from_utf8(&pin).map_err(|_| TokenError::PinRefused("it is not UTF-8"))?;
         Ok(Self { module, label, pin: AuthPin::from(pin) })
     }
 
     fn open(&self) -> Result<TokenHandle, TokenError> {
-        let context = load(&self.module)?;
-        let slot = slot(&context, &self.label)?;
+        let context = load_module(&self.module)?;
+        let slot = find_slot(&context, &self.label)?;
         Ok(TokenHandle { context, slot, pin: self.pin.clone() })
     }
 }
@@ -151,11 +153,11 @@ struct TokenHandle {
 
 impl TokenHandle {
     /// Opens a session and logs in. The login applies to the whole process, so that a further one finds it.
-    fn session(&self, writing: bool) -> Result<Session, TokenError> {
+    fn open_session(&self, writing: bool) -> Result<Session, TokenError> {
         let session =
             if writing { self.context.open_rw_session(self.slot) } else { self.context.open_ro_session(self.slot) }?;
         if self.context.get_token_info(self.slot)?.user_pin_final_try() {
-            return Err(TokenError::LastTry);
+            return Err(TokenError::LastPinAttempt);
         }
         match session.login(UserType::User, Some(&self.pin)) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
@@ -164,30 +166,30 @@ impl TokenHandle {
     }
 }
 
-fn load(module: &Path) -> Result<Pkcs11, TokenError> {
-    let context = Pkcs11::new(module).map_err(|_| TokenError::Module(module.to_owned()))?;
+fn load_module(module: &Path) -> Result<Pkcs11, TokenError> {
+    let context = Pkcs11::new(module).map_err(|_| TokenError::ModuleUnusable(module.to_owned()))?;
     match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(context),
         Err(error) => Err(error.into()),
     }
 }
 
-fn slot(context: &Pkcs11, label: &str) -> Result<Slot, TokenError> {
+fn find_slot(context: &Pkcs11, label: &str) -> Result<Slot, TokenError> {
     let slots = context.get_slots_with_initialized_token()?;
     let named = |slot: &Slot| context.get_token_info(*slot).is_ok_and(|info| info.label() == label);
     let mut found = slots.into_iter().filter(named);
     match (found.next(), found.next()) {
         (Some(slot), None) => Ok(slot),
-        (None, _) => Err(TokenError::Missing(label.to_owned())),
-        (Some(_), Some(_)) => Err(TokenError::Several(label.to_owned())),
+        (None, _) => Err(TokenError::TokenMissing(label.to_owned())),
+        (Some(_), Some(_)) => Err(TokenError::TokenAmbiguous(label.to_owned())),
     }
 }
 
-fn private_key(session: &Session, label: &str) -> Result<ObjectHandle, TokenError> {
+fn find_private_key(session: &Session, label: &str) -> Result<ObjectHandle, TokenError> {
     let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.as_bytes().to_vec())];
     match session.find_objects(&template)?.as_slice() {
         [key] => Ok(*key),
-        found => Err(TokenError::Key(label.to_owned(), found.len())),
+        found => Err(TokenError::NotOnePrivateKey(label.to_owned(), found.len())),
     }
 }
 
@@ -196,27 +198,32 @@ fn private_key(session: &Session, label: &str) -> Result<ObjectHandle, TokenErro
 ///
 /// # Errors
 /// [`TokenError`]; or the PIN cannot be read.
-pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(String, PublicKey), StartError> {
-    let token = Access::of(config)?.open()?;
-    let session = token.session(true)?;
+pub(super) fn generate_key_pair(
+    config: &KeysConfig,
+    algorithm: SignatureAlgorithm,
+) -> Result<(String, PublicKey), StartError> {
+    let token = TokenAccess::from_config(config)?.open()?;
+    let session = token.open_session(true)?;
     // Random, so that it does not collide with keys that a power failure left in the token.
     let label = format!("carnet-{:016x}", OsRng.next_u64());
     let (mechanism, curves): (_, &[&[u8]]) = match algorithm {
-        Algorithm::Es256 => (Mechanism::EccKeyPairGen, &[&P256]),
-        Algorithm::EdDsa => (Mechanism::EccEdwardsKeyPairGen, &[&ED25519, ED25519_BY_NAME]),
-        Algorithm::Es384 => return Err(TokenError::Failed("keys on P-384 are not for tokens".to_owned()).into()),
+        SignatureAlgorithm::Es256 => (Mechanism::EccKeyPairGen, &[&P256]),
+        SignatureAlgorithm::EdDsa => (Mechanism::EccEdwardsKeyPairGen, &[&ED25519, ED25519_BY_NAME]),
+        SignatureAlgorithm::Es384 => {
+            return Err(TokenError::Failed("keys on P-384 are not for tokens".to_owned()).into());
+        }
     };
     let mut made = Err(TokenError::Failed("it cannot create keys".to_owned()));
     for curve in curves {
-        made = pair(&session, &mechanism, curve, &label).map_err(TokenError::from);
+        made = generate_on_curve(&session, &mechanism, curve, &label).map_err(TokenError::from);
         if made.is_ok() {
             break;
         }
     }
     let (public, private) = made?;
     let checked = require_unextractable(&session, private)
-        .and_then(|()| public_half(&session, public, algorithm))
-        .and_then(|key| try_out(&session, private, &key).map(|()| key));
+        .and_then(|()| read_public_key(&session, public, algorithm))
+        .and_then(|key| test_key_pair(&session, private, &key).map(|()| key));
     match checked {
         Ok(key) => Ok((label, key)),
         Err(error) => {
@@ -232,10 +239,10 @@ pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(Str
 ///
 /// # Errors
 /// [`TokenError`]; or the PIN cannot be read.
-pub(super) fn destroy(config: &KeysConfig, label: &str) -> Result<(), StartError> {
-    let token = Access::of(config)?.open()?;
-    let session = token.session(true)?;
-    let private = private_key(&session, label)?;
+pub(super) fn destroy_key_pair(config: &KeysConfig, label: &str) -> Result<(), StartError> {
+    let token = TokenAccess::from_config(config)?.open()?;
+    let session = token.open_session(true)?;
+    let private = find_private_key(&session, label)?;
     let public = [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::Label(label.as_bytes().to_vec())];
     let public = session.find_objects(&public).map_err(TokenError::from)?;
     for object in [private].into_iter().chain(public) {
@@ -244,7 +251,7 @@ pub(super) fn destroy(config: &KeysConfig, label: &str) -> Result<(), StartError
     Ok(())
 }
 
-fn pair(
+fn generate_on_curve(
     session: &Session,
     mechanism: &Mechanism<'_>,
     curve: &[u8],
@@ -272,7 +279,11 @@ fn require_unextractable(session: &Session, private: ObjectHandle) -> Result<(),
     }
 }
 
-fn public_half(session: &Session, public: ObjectHandle, algorithm: Algorithm) -> Result<PublicKey, TokenError> {
+fn read_public_key(
+    session: &Session,
+    public: ObjectHandle,
+    algorithm: SignatureAlgorithm,
+) -> Result<PublicKey, TokenError> {
     let point =
         session.get_attributes(public, &[AttributeType::EcPoint])?.into_iter().find_map(|attribute| match attribute {
             Attribute::EcPoint(point) => Some(point),
@@ -282,26 +293,31 @@ fn public_half(session: &Session, public: ObjectHandle, algorithm: Algorithm) ->
 }
 
 /// Signs a random challenge, and verifies the signature with the public key.
-fn try_out(session: &Session, private: ObjectHandle, public: &PublicKey) -> Result<(), TokenError> {
+fn test_key_pair(session: &Session, private: ObjectHandle, public: &PublicKey) -> Result<(), TokenError> {
     let mut challenge = [0_u8; 32];
     OsRng.fill_bytes(&mut challenge);
     let signature = sign(session, private, public.algorithm(), &challenge)?;
     public.verify(&challenge, &signature).map_err(|_| TokenError::Failed("its signature does not verify".to_owned()))
 }
 
-fn sign(session: &Session, key: ObjectHandle, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, TokenError> {
+fn sign(
+    session: &Session,
+    key: ObjectHandle,
+    algorithm: SignatureAlgorithm,
+    message: &[u8],
+) -> Result<Vec<u8>, TokenError> {
     let signature = match algorithm {
-        Algorithm::Es256 => {
+        SignatureAlgorithm::Es256 => {
             let signature = session.sign(&Mechanism::Ecdsa, key, &Sha256::digest(message))?;
             // Of the two equivalent signatures, the one with low s, as for keys in memory.
             p256::ecdsa::Signature::from_slice(&signature)
                 .map(|signature| signature.normalize_s().unwrap_or(signature).to_vec())
                 .map_err(|_| TokenError::Failed("it did not return a P-256 signature".to_owned()))?
         }
-        Algorithm::EdDsa => {
+        SignatureAlgorithm::EdDsa => {
             session.sign(&Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure)), key, message)?
         }
-        Algorithm::Es384 => return Err(TokenError::Failed("keys on P-384 are not for tokens".to_owned())),
+        SignatureAlgorithm::Es384 => return Err(TokenError::Failed("keys on P-384 are not for tokens".to_owned())),
     };
     if signature.len() == SIGNATURE_BYTES {
         Ok(signature)
@@ -312,24 +328,24 @@ fn sign(session: &Session, key: ObjectHandle, algorithm: Algorithm, message: &[u
 
 /// Private key in a token, ready to sign. The token is reopened after an error.
 pub(super) struct TokenKey {
-    access: Access,
+    access: TokenAccess,
     label: String,
     public: PublicKey,
     /// Connection to the token: locked for reading by signers, and for writing by the thread that reopens it.
-    open: RwLock<OpenToken>,
+    connection: RwLock<TokenConnection>,
 }
 
 /// Connection to a token, replaced when the token is reopened.
-struct OpenToken {
+struct TokenConnection {
     /// Number of times that the token was reopened.
     generation: u64,
     /// `true` if the token refused the PIN. It is not used again before the next start, since each attempt brings the
     /// token nearer to its lock.
-    refused: bool,
+    pin_refused: bool,
     /// Open token; `None` while the token is away.
     token: Option<TokenHandle>,
     /// Idle sessions, each with its handle of the private key.
-    spare: Mutex<Vec<(Session, ObjectHandle)>>,
+    idle_sessions: Mutex<Vec<(Session, ObjectHandle)>>,
 }
 
 impl TokenKey {
@@ -338,72 +354,80 @@ impl TokenKey {
     /// # Errors
     /// [`TokenError`]; or the PIN cannot be read.
     pub(super) fn open(config: &KeysConfig, label: &str, public: &PublicKey) -> Result<Self, StartError> {
-        let access = Access::of(config)?;
+        let access = TokenAccess::from_config(config)?;
         let token = access.open()?;
-        let session = token.session(false)?;
-        let key = private_key(&session, label)?;
+        let session = token.open_session(false)?;
+        let key = find_private_key(&session, label)?;
         require_unextractable(&session, key)?;
-        try_out(&session, key, public).map_err(|error| match error {
-            TokenError::Failed(_) => TokenError::OtherKey(label.to_owned()),
+        test_key_pair(&session, key, public).map_err(|error| match error {
+            TokenError::Failed(_) => TokenError::KeyMismatch(label.to_owned()),
             other => other,
         })?;
-        let open =
-            OpenToken { generation: 0, refused: false, token: Some(token), spare: Mutex::new(vec![(session, key)]) };
-        Ok(Self { access, label: label.to_owned(), public: public.clone(), open: RwLock::new(open) })
+        let open = TokenConnection {
+            generation: 0,
+            pin_refused: false,
+            token: Some(token),
+            idle_sessions: Mutex::new(vec![(session, key)]),
+        };
+        Ok(Self { access, label: label.to_owned(), public: public.clone(), connection: RwLock::new(open) })
     }
 
     /// Signs once with the current connection, and returns its generation too.
-    fn signed(&self, message: &[u8]) -> (u64, Result<Vec<u8>, TokenError>) {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        (open.generation, open.signed(&self.label, self.public.algorithm(), message))
+    fn try_sign(&self, message: &[u8]) -> (u64, Result<Vec<u8>, TokenError>) {
+        let open = self.connection.read().unwrap_or_else(PoisonError::into_inner);
+        (open.generation, open.try_sign(&self.label, self.public.algorithm(), message))
     }
 
     /// Reopens the token, unless another thread has done so since generation `failed`. Modules do not find a token that
     /// was disconnected, so the module is loaded again while no other thread uses it.
     fn reopen(&self, failed: u64) -> Result<(), TokenError> {
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        open.require_untried()?;
+        let mut open = self.connection.write().unwrap_or_else(PoisonError::into_inner);
+        open.require_pin_usable()?;
         if open.generation != failed {
             return Ok(());
         }
-        open.spare.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        open.idle_sessions.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(token) = open.token.take() {
             // A broken module may also fail to finalize.
             token.context.finalize().ok();
         }
         let token = self.access.open()?;
         // The login happens while no other thread uses the token, so that a wrong PIN is tried only once.
-        let session = token.session(false);
-        open.refused = matches!(session, Err(TokenError::Pin(_) | TokenError::LastTry));
+        let session = token.open_session(false);
+        open.pin_refused = matches!(session, Err(TokenError::PinRefused(_) | TokenError::LastPinAttempt));
         let session = session?;
-        let key = private_key(&session, &self.label)?;
-        *open.spare.get_mut().unwrap_or_else(PoisonError::into_inner) = vec![(session, key)];
+        let key = find_private_key(&session, &self.label)?;
+        *open.idle_sessions.get_mut().unwrap_or_else(PoisonError::into_inner) = vec![(session, key)];
         open.token = Some(token);
         open.generation = failed.wrapping_add(1);
         Ok(())
     }
 }
 
-impl OpenToken {
+impl TokenConnection {
     /// Fails if the token has refused the PIN.
-    fn require_untried(&self) -> Result<(), TokenError> {
-        if self.refused { Err(TokenError::Pin("it is not used again before the next start")) } else { Ok(()) }
+    fn require_pin_usable(&self) -> Result<(), TokenError> {
+        if self.pin_refused {
+            Err(TokenError::PinRefused("it is not used again before the next start"))
+        } else {
+            Ok(())
+        }
     }
 
-    fn signed(&self, label: &str, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, TokenError> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    fn try_sign(&self, label: &str, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, TokenError> {
+        let spare = self.idle_sessions.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (session, key) = match spare {
             Some(spare) => spare,
             None => {
-                self.require_untried()?;
+                self.require_pin_usable()?;
                 let token = self.token.as_ref().ok_or_else(|| TokenError::Failed("it is away".to_owned()))?;
-                let session = token.session(false)?;
-                let key = private_key(&session, label)?;
+                let session = token.open_session(false)?;
+                let key = find_private_key(&session, label)?;
                 (session, key)
             }
         };
         let signature = sign(&session, key, algorithm, message)?;
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = self.idle_sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < SPARE_SESSIONS {
             spare.push((session, key));
         }
@@ -417,15 +441,15 @@ impl Signer for TokenKey {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem> {
-        let signature = match self.signed(message) {
+        let signature = match self.try_sign(message) {
             (_, Ok(signature)) => Ok(signature),
-            (_, Err(error @ (TokenError::Pin(_) | TokenError::LastTry))) => {
-                self.open.write().unwrap_or_else(PoisonError::into_inner).refused = true;
+            (_, Err(error @ (TokenError::PinRefused(_) | TokenError::LastPinAttempt))) => {
+                self.connection.write().unwrap_or_else(PoisonError::into_inner).pin_refused = true;
                 Err(error)
             }
             (generation, Err(error)) => {
                 tracing::warn!(%error, "the token did not sign; reopening it and trying once more");
-                self.reopen(generation).and_then(|()| self.signed(message).1)
+                self.reopen(generation).and_then(|()| self.try_sign(message).1)
             }
         };
         let signature = signature.map_err(|error| Problem::new(Code::ProofGeneration, error.to_string()))?;

@@ -18,20 +18,20 @@ use super::{Keyring, comparison, register::KeyRegister};
 use crate::{config::StartError, time};
 
 /// Interval between two checks.
-const EVERY: Duration = Duration::from_secs(3_600);
+const CHECK_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Interval between two checks while there is a problem.
-const AGAIN: Duration = Duration::from_secs(60);
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Subject of the problems with the DID document.
 const DOCUMENT: &str = "the DID document";
 
 /// Current problems with a service's publications, by subject. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct PublicationFaults(Arc<Mutex<BTreeMap<&'static str, String>>>);
+pub struct PublicationProblems(Arc<Mutex<BTreeMap<&'static str, String>>>);
 
-impl PublicationFaults {
+impl PublicationProblems {
     /// Records the result of a check of a subject in place of the previous one, and logs it if it changed.
-    pub fn note(&self, what: &'static str, found: Result<(), String>) {
+    pub fn record_check(&self, what: &'static str, found: Result<(), String>) {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match found {
             Ok(()) if faults.remove(what).is_some() => tracing::info!("published as expected: {what}"),
@@ -54,7 +54,7 @@ impl PublicationFaults {
 /// Fetches the published document of a did:web or did:webvh DID, and verifies the log of a did:webvh.
 ///
 /// # Errors
-/// Those of [`HttpsFetcher::did_web`] and [`HttpsFetcher::did_webvh`]; `did_deactivated`.
+/// Those of [`HttpsFetcher::resolve_did`]; `did_deactivated`.
 pub async fn fetch_published_document(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocument>, Problem> {
     fetcher.resolve_did(did, time::now()).await?.document
 }
@@ -63,7 +63,7 @@ pub async fn fetch_published_document(did: &Did, fetcher: &HttpsFetcher) -> Resu
 ///
 /// # Errors
 /// Those of [`HttpsFetcher::read_did`].
-pub(crate) async fn read_published(
+pub(crate) async fn parse_published(
     did: &Did,
     bytes: &[u8],
     fetcher: &HttpsFetcher,
@@ -83,21 +83,21 @@ pub struct PublishedKeysWatch {
     data: PathBuf,
     fetcher: HttpsFetcher,
     register: Arc<KeyRegister>,
-    faults: PublicationFaults,
+    faults: PublicationProblems,
 }
 
 impl PublishedKeysWatch {
     /// Creates the comparison for these keys; problems are recorded in `faults`.
     #[must_use]
-    pub fn new(data: &Path, fetcher: HttpsFetcher, keys: &Keyring, faults: PublicationFaults) -> Self {
-        Self { data: data.to_owned(), fetcher, register: keys.shared(), faults }
+    pub fn new(data: &Path, fetcher: HttpsFetcher, keys: &Keyring, faults: PublicationProblems) -> Self {
+        Self { data: data.to_owned(), fetcher, register: keys.shared_register(), faults }
     }
 
     /// Compares regularly, until the published document of `did`, the service's own, has newer information about a key
     /// than the register; returns that error. A document that cannot be fetched or lacks a key is only recorded. Never
     /// returns for a DID that is not published.
-    pub async fn until_outdated(self, did: Did) -> StartError {
-        if !did.is_published() {
+    pub async fn watch_until_outdated(self, did: Did) -> StartError {
+        if !did.has_published_document() {
             return std::future::pending().await;
         }
         loop {
@@ -108,8 +108,8 @@ impl PublishedKeysWatch {
                         "The DID document of {did} could not be fetched from its published address, and without it \
                          nobody can verify this service's signatures: {problem}."
                     );
-                    self.faults.note(DOCUMENT, Err(what));
-                    tokio::time::sleep(AGAIN).await;
+                    self.faults.record_check(DOCUMENT, Err(what));
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                     continue;
                 }
             };
@@ -118,17 +118,17 @@ impl PublishedKeysWatch {
             if let Err(older) = newest {
                 return older.with_consequence("The service has stopped.");
             }
-            let right = self.fits(&did, &document);
-            let pause = if right.is_ok() { EVERY } else { AGAIN };
-            self.faults.note(DOCUMENT, right);
+            let right = self.check_document(&did, &document);
+            let pause = if right.is_ok() { CHECK_INTERVAL } else { RETRY_INTERVAL };
+            self.faults.record_check(DOCUMENT, right);
             tokio::time::sleep(pause).await;
         }
     }
 
     /// Checks that the published document lists every key of this service in its current state; the error is a
     /// sentence.
-    fn fits(&self, did: &Did, document: &DidDocument) -> Result<(), String> {
-        let differences = comparison::differences(did, document, &self.register);
+    fn check_document(&self, did: &Did, document: &DidDocument) -> Result<(), String> {
+        let differences = comparison::document_differences(did, document, &self.register);
         if differences.is_empty() {
             return Ok(());
         }
@@ -148,13 +148,13 @@ mod tests {
 
     #[test]
     fn a_fault_is_known_until_the_next_look_finds_it_gone() {
-        let faults = PublicationFaults::default();
+        let faults = PublicationProblems::default();
         let seen_by_another = faults.clone();
-        faults.note("a", Err("A is wrong.".to_owned()));
-        faults.note("b", Err("B is wrong.".to_owned()));
-        faults.note("a", Err("A is wrong.".to_owned()));
+        faults.record_check("a", Err("A is wrong.".to_owned()));
+        faults.record_check("b", Err("B is wrong.".to_owned()));
+        faults.record_check("a", Err("A is wrong.".to_owned()));
         assert_eq!(seen_by_another.problems(), ["A is wrong.", "B is wrong."]);
-        faults.note("a", Ok(()));
+        faults.record_check("a", Ok(()));
         assert_eq!(seen_by_another.problems(), ["B is wrong."]);
     }
 }

@@ -9,8 +9,8 @@ use super::*;
 pub(crate) const NAME: &str = "carnet.test.v1.Test";
 
 /// No services, under these names.
-fn nothing<'a>(names: &'a [&'a str]) -> Services<'a> {
-    Services { names, descriptors: &[], routes: Routes::default() }
+fn nothing<'a>(names: &'a [&'a str]) -> ServerContent<'a> {
+    ServerContent { names, descriptors: &[], routes: Routes::default() }
 }
 
 pub(crate) struct Running {
@@ -103,7 +103,7 @@ async fn a_certificate_that_cannot_be_used_stops_the_start() {
     for cert in [path.clone(), dir.path().join("missing.pem")] {
         let config = ServeConfig { tls: Some(TlsFiles { cert, key: path.clone() }), ..ServeConfig::default() };
         let listening = bind(&config, 0).unwrap().listen().unwrap();
-        let error = serve(listening, &config, nothing(&[]), (async {}, GRACE), |_| {}).await.unwrap_err();
+        let error = serve(listening, &config, nothing(&[]), (async {}, SHUTDOWN_GRACE), |_| {}).await.unwrap_err();
         assert!(error.to_string().contains("Nothing was started"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! Staff identities: names with bearer tokens, which are displayed once and stored as hashes.
 
+pub mod commands;
 mod register;
-pub mod verbs;
 
 use std::{
     path::{Path, PathBuf},
@@ -16,26 +16,26 @@ use tonic::{Code, Request, Status};
 use zeroize::Zeroizing;
 
 use crate::{config::StartError, wire};
-use register::{StaffRegister, Stamp};
+use register::{FileStamp, StaffRegister};
 
 pub use register::check_staff_name;
 
-const PREFIX: &str = "carnet_staff_";
+const TOKEN_PREFIX: &str = "carnet_staff_";
 
 /// Generates a token: `carnet_staff_` and base64url of 32 random bytes.
-fn generate(rng: Rng<'_>) -> Zeroizing<String> {
+fn generate_token(rng: Rng<'_>) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     rng.fill_bytes(bytes.as_mut_slice());
     // Capacity for the whole token: reallocation would leave partial copies in memory.
     let mut token = Zeroizing::new(String::with_capacity(64));
-    token.push_str(PREFIX);
+    token.push_str(TOKEN_PREFIX);
     BASE64_URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut token);
     token
 }
 
 /// Returns the SHA-256 hash under which a token is stored. A token has 256 bits of entropy, so that no slow hash is
 /// needed.
-fn hash(token: &str) -> [u8; 32] {
+fn hash_token(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
@@ -50,7 +50,7 @@ pub fn create_staff_register(
     rng: Rng<'_>,
 ) -> Result<Zeroizing<String>, StartError> {
     let mut register = StaffRegister::new();
-    let token = register.add(name, now, rng)?;
+    let token = register.add_member(name, now, rng)?;
     register.save(data)?;
     Ok(token)
 }
@@ -58,57 +58,57 @@ pub fn create_staff_register(
 /// Tonic interceptor that admits only calls with the token of a current staff member, and records the name for
 /// [`caller_name`].
 #[derive(Debug, Clone)]
-pub struct StaffOnly {
+pub struct StaffAuthenticator {
     data: PathBuf,
     /// Register as it was last read, and the stamp of its file. The lock is never held while a file is read.
-    read: Arc<Mutex<Option<ReadRegister>>>,
+    cached: Arc<Mutex<Option<CachedRegister>>>,
     /// Lock that is held while the file is read.
     reading: Arc<Mutex<()>>,
 }
 
 /// Register in memory, with the stamp of its file.
-type ReadRegister = (Stamp, Arc<StaffRegister>);
+type CachedRegister = (FileStamp, Arc<StaffRegister>);
 
-impl StaffOnly {
+impl StaffAuthenticator {
     /// Creates the interceptor for the staff register in a data directory.
     ///
     /// # Errors
     /// The register is missing or damaged.
-    pub fn of(data: &Path) -> Result<Self, StartError> {
+    pub fn for_directory(data: &Path) -> Result<Self, StartError> {
         StaffRegister::load(data)?;
-        Ok(Self { data: data.to_owned(), read: Arc::default(), reading: Arc::default() })
+        Ok(Self { data: data.to_owned(), cached: Arc::default(), reading: Arc::default() })
     }
 
     /// Returns the current register. The file is read only if it was replaced since it was last read, or is very new.
-    fn register(&self) -> Result<Arc<StaffRegister>, StartError> {
-        let known = self.known(Stamp::of(&self.data).as_ref());
-        known.map_or_else(|| off_the_workers(|| self.read()), Ok)
+    fn current_register(&self) -> Result<Arc<StaffRegister>, StartError> {
+        let known = self.cached_register(FileStamp::of_register(&self.data).as_ref());
+        known.map_or_else(|| run_blocking(|| self.read_register()), Ok)
     }
 
-    fn known(&self, stamp: Option<&Stamp>) -> Option<Arc<StaffRegister>> {
-        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+    fn cached_register(&self, stamp: Option<&FileStamp>) -> Option<Arc<StaffRegister>> {
+        let read = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         let (known, register) = read.as_ref()?;
         (stamp == Some(known)).then(|| Arc::clone(register))
     }
 
     /// Reads the file, one call at a time; the calls that wait use the result of the first.
-    fn read(&self) -> Result<Arc<StaffRegister>, StartError> {
+    fn read_register(&self) -> Result<Arc<StaffRegister>, StartError> {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         // The stamp is taken before the file is read: a file that replaces it during the read has another stamp.
-        let stamp = Stamp::of(&self.data);
-        if let Some(known) = self.known(stamp.as_ref()) {
+        let stamp = FileStamp::of_register(&self.data);
+        if let Some(known) = self.cached_register(stamp.as_ref()) {
             return Ok(known);
         }
         let register = Arc::new(StaffRegister::load(&self.data)?);
         let read = stamp.map(|stamp| (stamp, Arc::clone(&register)));
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = read;
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(register)
     }
 }
 
 /// Runs blocking work for an interceptor, which cannot be asynchronous. Other tasks of the worker thread continue on
 /// another thread.
-fn off_the_workers<T>(work: impl FnOnce() -> T) -> T {
+fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
     if flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread) {
         tokio::task::block_in_place(work)
@@ -117,11 +117,11 @@ fn off_the_workers<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-impl tonic::service::Interceptor for StaffOnly {
+impl tonic::service::Interceptor for StaffAuthenticator {
     /// Errors: UNAUTHENTICATED with reason TOKEN_MISSING or STAFF_TOKEN_INVALID; UNAVAILABLE with STAFF_UNREADABLE.
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let hash = hash(bearer_token(&request)?);
-        let register = self.register().map_err(|error| {
+        let hash = hash_token(bearer_token(&request)?);
+        let register = self.current_register().map_err(|error| {
             tracing::error!(%error, "no staff call is accepted");
             wire::error_status(
                 Code::Unavailable,
@@ -129,7 +129,7 @@ impl tonic::service::Interceptor for StaffOnly {
                 "This service cannot read its register of staff. Nothing was changed. Its log gives the reason.",
             )
         })?;
-        let Some(name) = register.whose(&hash) else {
+        let Some(name) = register.name_by_token_hash(&hash) else {
             return Err(wire::error_status(
                 Code::Unauthenticated,
                 "STAFF_TOKEN_INVALID",
@@ -137,21 +137,21 @@ impl tonic::service::Interceptor for StaffOnly {
                  add` showed.",
             ));
         };
-        let caller = Caller(name.to_owned());
+        let caller = StaffCaller(name.to_owned());
         request.extensions_mut().insert(caller);
         Ok(request)
     }
 }
 
 #[derive(Debug, Clone)]
-struct Caller(String);
+struct StaffCaller(String);
 
 /// Returns the name of the staff member who made a call, for records.
 ///
 /// # Errors
-/// INTERNAL: the call did not pass through [`StaffOnly`].
+/// INTERNAL: the call did not pass through [`StaffAuthenticator`].
 pub fn caller_name<T>(request: &Request<T>) -> Result<String, Status> {
-    let caller = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
+    let caller = request.extensions().get::<StaffCaller>().map(|caller| caller.0.clone());
     caller.ok_or_else(|| {
         wire::error_status(Code::Internal, "INTERNAL", "The caller was not authenticated. Nothing was changed.")
     })
@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    fn call(staff: &StaffOnly, headers: &[&str]) -> Result<String, (Code, Option<String>)> {
+    fn call(staff: &StaffAuthenticator, headers: &[&str]) -> Result<String, (Code, Option<String>)> {
         let mut request = Request::new(());
         for header in headers {
             request.metadata_mut().append("authorization", header.parse().unwrap());
@@ -200,23 +200,23 @@ mod tests {
         Err((code, Some(reason.to_owned())))
     }
 
-    fn begun() -> (tempfile::TempDir, StaffOnly, Zeroizing<String>) {
+    fn begun() -> (tempfile::TempDir, StaffAuthenticator, Zeroizing<String>) {
         let dir = tempfile::tempdir().unwrap();
-        assert!(StaffOnly::of(dir.path()).is_err());
+        assert!(StaffAuthenticator::for_directory(dir.path()).is_err());
         let token = create_staff_register(dir.path(), "Anna", Timestamp::from_unix(0), &mut OsRng).unwrap();
-        let staff = StaffOnly::of(dir.path()).unwrap();
+        let staff = StaffAuthenticator::for_directory(dir.path()).unwrap();
         (dir, staff, token)
     }
 
     #[test]
     fn only_a_token_of_the_register_passes_and_says_whose_it_is() {
         let (_dir, staff, token) = begun();
-        assert_eq!(token.len(), PREFIX.len() + 43);
-        assert_ne!(*token, *generate(&mut OsRng));
+        assert_eq!(token.len(), TOKEN_PREFIX.len() + 43);
+        assert_ne!(*token, *generate_token(&mut OsRng));
         let right = format!("Bearer {}", *token);
         assert_eq!(call(&staff, &[&right]).as_deref(), Ok("Anna"));
         assert_eq!(call(&staff, &[&right.replacen("Bearer", "bearer", 1)]).as_deref(), Ok("Anna"));
-        let other = format!("Bearer {}", *generate(&mut OsRng));
+        let other = format!("Bearer {}", *generate_token(&mut OsRng));
         for wrong in [other.as_str(), "Bearer carnet_staff_"] {
             assert_eq!(call(&staff, &[wrong]), refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
         }
@@ -243,13 +243,13 @@ mod tests {
     fn a_register_that_has_not_changed_is_read_once() {
         let (dir, staff, _token) = begun();
         // A file that was written just now may change again without a new stamp.
-        assert!(!Arc::ptr_eq(&staff.register().unwrap(), &staff.register().unwrap()));
+        assert!(!Arc::ptr_eq(&staff.current_register().unwrap(), &staff.current_register().unwrap()));
         age(dir.path());
-        let first = staff.register().unwrap();
-        assert!(Arc::ptr_eq(&first, &staff.clone().register().unwrap()));
+        let first = staff.current_register().unwrap();
+        assert!(Arc::ptr_eq(&first, &staff.clone().current_register().unwrap()));
         let now = Timestamp::from_unix(1);
-        StaffRegister::change(dir.path(), |register| register.add("Béla", now, &mut OsRng)).unwrap();
-        assert!(!Arc::ptr_eq(&first, &staff.register().unwrap()));
+        StaffRegister::update(dir.path(), |register| register.add_member("Béla", now, &mut OsRng)).unwrap();
+        assert!(!Arc::ptr_eq(&first, &staff.current_register().unwrap()));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -278,19 +278,19 @@ mod tests {
         let (dir, staff, anna) = begun();
         let now = Timestamp::from_unix(1);
         let anna = format!("Bearer {}", *anna);
-        let bela = StaffRegister::change(dir.path(), |register| register.add("Béla", now, &mut OsRng)).unwrap();
+        let bela = StaffRegister::update(dir.path(), |register| register.add_member("Béla", now, &mut OsRng)).unwrap();
         let bela = format!("Bearer {}", *bela);
         assert_eq!((call(&staff, &[&anna]).as_deref(), call(&staff, &[&bela]).as_deref()), (Ok("Anna"), Ok("Béla")));
-        StaffRegister::change(dir.path(), |register| register.end("Anna", now)).unwrap();
+        StaffRegister::update(dir.path(), |register| register.end_membership("Anna", now)).unwrap();
         assert_eq!(call(&staff, &[&anna]), refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
         assert_eq!(call(&staff, &[&bela]).as_deref(), Ok("Béla"));
         // Also where the register was kept in memory before it changed.
         age(dir.path());
         assert_eq!(call(&staff, &[&bela]).as_deref(), Ok("Béla"));
-        let carl = StaffRegister::change(dir.path(), |register| register.add("Carl", now, &mut OsRng)).unwrap();
+        let carl = StaffRegister::update(dir.path(), |register| register.add_member("Carl", now, &mut OsRng)).unwrap();
         age(dir.path());
         assert_eq!(call(&staff, &[&format!("Bearer {}", *carl)]).as_deref(), Ok("Carl"));
-        StaffRegister::change(dir.path(), |register| register.end("Carl", now)).unwrap();
+        StaffRegister::update(dir.path(), |register| register.end_membership("Carl", now)).unwrap();
         let ended = call(&staff, &[&format!("Bearer {}", *carl)]);
         assert_eq!(ended, refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
         // An unreadable register lets nobody in.

@@ -12,21 +12,21 @@ use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
-use super::{generate, hash};
+use super::{generate_token, hash_token};
 use crate::{config::StartError, disk, time::at};
 
-const FILE: &str = "staff.json";
-const LOCK: &str = "staff.lock";
+const REGISTER_FILE: &str = "staff.json";
+const LOCK_FILE: &str = "staff.lock";
 /// File of older versions with the hash of the only staff token.
-const OLD_FILE: &str = "staff-token.sha256";
+const OLD_TOKEN_FILE: &str = "staff-token.sha256";
 /// Name in records for the only staff token of older versions.
 const OLD_NAME: &str = "staff";
-const VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 1;
 /// Maximum number of names, former staff included.
-const MOST: usize = 1_000;
-/// Maximum number of bytes that are read; far more than a register of [`MOST`] names has.
+const MAX_STAFF: usize = 1_000;
+/// Maximum number of bytes that are read; far more than a register of [`MAX_STAFF`] names has.
 const MAX_BYTES: u64 = 1 << 20;
-const MOST_NAME: usize = 64;
+const MAX_NAME_CHARS: usize = 64;
 
 /// Current or former staff member.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,20 +54,20 @@ pub(super) struct StaffRegister {
 
 /// Properties of the register's file by which its replacement is detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileStamp {
     length: u64,
     modified: SystemTime,
     /// Inode number, and time of the last status change (seconds, nanoseconds); zeros on systems without them.
     file: (u64, i64, i64),
 }
 
-impl Stamp {
+impl FileStamp {
     /// Returns the stamp of `DIR/staff.json`; `None` if there is no such file, or if it is so new that a replacement
     /// could have the same stamp.
-    pub(super) fn of(data: &Path) -> Option<Self> {
+    pub(super) fn of_register(data: &Path) -> Option<Self> {
         /// Far above the steps in which file systems write times.
         const SETTLED: Duration = Duration::from_secs(2);
-        let file = std::fs::metadata(data.join(FILE)).ok()?;
+        let file = std::fs::metadata(data.join(REGISTER_FILE)).ok()?;
         let modified = file.modified().ok()?;
         let settled = SystemTime::now().duration_since(modified).is_ok_and(|age| age > SETTLED);
         #[cfg(unix)]
@@ -83,7 +83,7 @@ impl Stamp {
 
 impl StaffRegister {
     pub(super) const fn new() -> Self {
-        Self { version: VERSION, staff: Vec::new() }
+        Self { version: FORMAT_VERSION, staff: Vec::new() }
     }
 
     /// Loads `DIR/staff.json`, or converts the `DIR/staff-token.sha256` of an older directory.
@@ -91,20 +91,20 @@ impl StaffRegister {
     /// # Errors
     /// The file is missing, unreadable or damaged.
     pub(super) fn load(data: &Path) -> Result<Self, StartError> {
-        let path = data.join(FILE);
-        let old = data.join(OLD_FILE);
+        let path = data.join(REGISTER_FILE);
+        let old = data.join(OLD_TOKEN_FILE);
         let failed = |path: &Path, what: &str| {
             StartError::new(
                 format!("{} {what}.", path.display()),
                 "Restore it from a backup: without it no staff call can be authenticated.",
             )
-            .unchanged()
+            .nothing_changed()
         };
         let unread = |path: &Path, error: std::io::Error| failed(path, &format!("cannot be read ({error})"));
         match read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .ok()
-                .filter(Self::holds)
+                .filter(Self::is_consistent)
                 .ok_or_else(|| failed(&path, "is not a register of staff")),
             Err(error) if error.kind() == ErrorKind::NotFound && old.exists() => {
                 let text = read(&old).map_err(|error| unread(&old, error))?;
@@ -123,7 +123,7 @@ impl StaffRegister {
     /// # Errors
     /// It could not be written, and is unchanged.
     pub(super) fn save(&self, data: &Path) -> Result<(), StartError> {
-        let path = data.join(FILE);
+        let path = data.join(REGISTER_FILE);
         let failed = |error: std::io::Error| {
             StartError::new(
                 format!("{} could not be written: {error}. The register of staff is unchanged.", path.display()),
@@ -131,9 +131,9 @@ impl StaffRegister {
             )
         };
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
-        disk::replace(&path, format!("{text}\n").as_bytes(), 0o600).map_err(failed)?;
+        disk::replace_file(&path, format!("{text}\n").as_bytes(), 0o600).map_err(failed)?;
         // The old file is no longer read, so it does no harm if it cannot be removed.
-        let _ = std::fs::remove_file(data.join(OLD_FILE));
+        let _ = std::fs::remove_file(data.join(OLD_TOKEN_FILE));
         Ok(())
     }
 
@@ -142,14 +142,14 @@ impl StaffRegister {
     /// # Errors
     /// Those of [`StaffRegister::load`], of `change` and of [`StaffRegister::save`]; another process is changing the
     /// register. The file is then unchanged.
-    pub(super) fn change<T>(
+    pub(super) fn update<T>(
         data: &Path,
         change: impl FnOnce(&mut Self) -> Result<T, StartError>,
     ) -> Result<T, StartError> {
         // Checked before any file is created: this may not be a data directory.
         Self::load(data)?;
-        let path = data.join(LOCK);
-        let (_lock, locked) = disk::lock(&path, std::fs::File::try_lock).map_err(|error| {
+        let path = data.join(LOCK_FILE);
+        let (_lock, locked) = disk::lock_file(&path, std::fs::File::try_lock).map_err(|error| {
             StartError::new(
                 format!("{} could not be used: {error}. Nothing was changed.", path.display()),
                 "Check that this user may write in the directory.",
@@ -172,7 +172,12 @@ impl StaffRegister {
     ///
     /// # Errors
     /// The name belongs to a current or former staff member; the register has the maximum number of names.
-    pub(super) fn add(&mut self, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Zeroizing<String>, StartError> {
+    pub(super) fn add_member(
+        &mut self,
+        name: &str,
+        now: Timestamp,
+        rng: Rng<'_>,
+    ) -> Result<Zeroizing<String>, StartError> {
         if let Some(known) = self.staff.iter().find(|entry| entry.name == name) {
             let (what, hint) = match known.ended {
                 None => ("is staff already", "Choose another name; `staff end` revokes a lost token."),
@@ -180,14 +185,19 @@ impl StaffRegister {
             };
             return Err(StartError::new(format!("Nothing was changed: {name} {what}."), hint));
         }
-        if self.staff.len() >= MOST {
+        if self.staff.len() >= MAX_STAFF {
             return Err(StartError::new(
-                format!("Nothing was changed: there are already {MOST} names."),
+                format!("Nothing was changed: there are already {MAX_STAFF} names."),
                 "Start with a new data directory.",
             ));
         }
-        let token = generate(rng);
-        self.staff.push(StaffEntry { name: name.to_owned(), since: Some(now), ended: None, token: Some(hash(&token)) });
+        let token = generate_token(rng);
+        self.staff.push(StaffEntry {
+            name: name.to_owned(),
+            since: Some(now),
+            ended: None,
+            token: Some(hash_token(&token)),
+        });
         Ok(token)
     }
 
@@ -195,7 +205,7 @@ impl StaffRegister {
     ///
     /// # Errors
     /// No staff member has this name, or the membership has already ended.
-    pub(super) fn end(&mut self, name: &str, now: Timestamp) -> Result<(), StartError> {
+    pub(super) fn end_membership(&mut self, name: &str, now: Timestamp) -> Result<(), StartError> {
         let refused = |what: &str| StartError::new(format!("Nothing was changed: {name} {what}."), "See `staff list`.");
         let entry = self.staff.iter_mut().find(|entry| entry.name == name).ok_or_else(|| refused("is nobody here"))?;
         if entry.ended.is_some() {
@@ -207,7 +217,7 @@ impl StaffRegister {
 
     /// Returns the name of the staff member whose token has this hash; `None` if there is none. All hashes are compared
     /// in constant time.
-    pub(super) fn whose(&self, hash: &[u8; 32]) -> Option<&str> {
+    pub(super) fn name_by_token_hash(&self, hash: &[u8; 32]) -> Option<&str> {
         let mut found = u64::MAX;
         for (entry, at) in self.staff.iter().zip(0_u64..) {
             let same = entry.token.map_or(Choice::from(0), |token| token.ct_eq(hash));
@@ -218,10 +228,10 @@ impl StaffRegister {
     }
 
     /// Returns whether the content of the register is consistent.
-    fn holds(&self) -> bool {
+    fn is_consistent(&self) -> bool {
         let mut names = std::collections::BTreeSet::new();
-        self.version == VERSION
-            && self.staff.len() <= MOST
+        self.version == FORMAT_VERSION
+            && self.staff.len() <= MAX_STAFF
             && self.staff.iter().all(|entry| {
                 names.insert(&entry.name)
                     && check_staff_name(&entry.name).is_ok()
@@ -245,10 +255,10 @@ pub fn check_staff_name(text: &str) -> Result<String, String> {
     // An invisible character, such as one that reverses the order of letters, is longer when quoted.
     let seen = format!("{text:?}").len() == text.len().saturating_add(2);
     let spaced = text.split(' ').all(|word| !word.is_empty());
-    if seen && spaced && (1..=MOST_NAME).contains(&text.chars().count()) {
+    if seen && spaced && (1..=MAX_NAME_CHARS).contains(&text.chars().count()) {
         Ok(text.to_owned())
     } else {
-        Err(format!("a name must be 1 to {MOST_NAME} visible characters without quotation marks and backslashes"))
+        Err(format!("a name must be 1 to {MAX_NAME_CHARS} visible characters without quotation marks and backslashes"))
     }
 }
 
@@ -294,19 +304,28 @@ mod tests {
     #[test]
     fn a_name_is_one_persons_for_ever() {
         let mut register = StaffRegister::new();
-        let anna = register.add("Anna", at(0), &mut OsRng).unwrap();
-        let bela = register.add("Béla Kovács (night)", at(1), &mut OsRng).unwrap();
-        assert_eq!(register.whose(&hash(&anna)), Some("Anna"));
-        assert_eq!(register.whose(&hash(&bela)), Some("Béla Kovács (night)"));
-        assert_eq!(register.whose(&hash("carnet_staff_other")), None);
-        refused(register.add("Anna", at(1), &mut OsRng), "is staff already");
-        refused(register.end("anna", at(1)), "is nobody here");
-        register.end("Anna", at(2)).unwrap();
-        assert_eq!((register.whose(&hash(&anna)), register.whose(&hash(&bela)).is_some()), (None, true));
-        refused(register.end("Anna", at(2)), "is no longer staff");
-        refused(register.add("Anna", at(3), &mut OsRng), "never reused");
+        let anna = register.add_member("Anna", at(0), &mut OsRng).unwrap();
+        let bela = register.add_member("Béla Kovács (night)", at(1), &mut OsRng).unwrap();
+        assert_eq!(register.name_by_token_hash(&hash_token(&anna)), Some("Anna"));
+        assert_eq!(register.name_by_token_hash(&hash_token(&bela)), Some("Béla Kovács (night)"));
+        assert_eq!(register.name_by_token_hash(&hash_token("carnet_staff_other")), None);
+        refused(register.add_member("Anna", at(1), &mut OsRng), "is staff already");
+        refused(register.end_membership("anna", at(1)), "is nobody here");
+        register.end_membership("Anna", at(2)).unwrap();
+        assert_eq!(
+            (
+                register.name_by_token_hash(&hash_token(&anna)),
+                register.name_by_token_hash(&hash_token(&bela)).is_some()
+            ),
+            (None, true)
+        );
+        refused(register.end_membership("Anna", at(2)), "is no longer staff");
+        refused(register.add_member("Anna", at(3), &mut OsRng), "never reused");
         // Nothing that is left of the token could be compared with.
-        assert!(StaffRegister::new().whose(&[0; 32]).is_none() && register.whose(&[0; 32]).is_none());
+        assert!(
+            StaffRegister::new().name_by_token_hash(&[0; 32]).is_none()
+                && register.name_by_token_hash(&[0; 32]).is_none()
+        );
     }
 
     #[test]
@@ -340,11 +359,11 @@ mod tests {
         let data = dir.path();
         refused(StaffRegister::load(data), "cannot be read");
         let mut register = StaffRegister::new();
-        let token = register.add("Anna", at(0), &mut OsRng).unwrap();
+        let token = register.add_member("Anna", at(0), &mut OsRng).unwrap();
         register.save(data).unwrap();
         let read = StaffRegister::load(data).unwrap();
-        assert_eq!((read.whose(&hash(&token)), read.staff[0].since), (Some("Anna"), Some(at(0))));
-        let path = data.join(FILE);
+        assert_eq!((read.name_by_token_hash(&hash_token(&token)), read.staff[0].since), (Some("Anna"), Some(at(0))));
+        let path = data.join(REGISTER_FILE);
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains(&*token));
         #[cfg(unix)]
@@ -375,20 +394,23 @@ mod tests {
     #[test]
     fn the_one_token_of_an_older_directory_is_called_staff() {
         let dir = tempfile::tempdir().unwrap();
-        let (data, old) = (dir.path(), dir.path().join(OLD_FILE));
-        let token = generate(&mut OsRng);
-        let text = base16ct::lower::encode_string(&hash(&token));
+        let (data, old) = (dir.path(), dir.path().join(OLD_TOKEN_FILE));
+        let token = generate_token(&mut OsRng);
+        let text = base16ct::lower::encode_string(&hash_token(&token));
         std::fs::write(&old, format!("{text}\n")).unwrap();
-        assert_eq!(StaffRegister::load(data).unwrap().whose(&hash(&token)), Some("staff"));
-        let anna = StaffRegister::change(data, |register| register.add("Anna", at(0), &mut OsRng)).unwrap();
+        assert_eq!(StaffRegister::load(data).unwrap().name_by_token_hash(&hash_token(&token)), Some("staff"));
+        let anna = StaffRegister::update(data, |register| register.add_member("Anna", at(0), &mut OsRng)).unwrap();
         assert!(!old.exists());
         let both = StaffRegister::load(data).unwrap();
-        assert_eq!((both.whose(&hash(&token)), both.whose(&hash(&anna))), (Some("staff"), Some("Anna")));
-        StaffRegister::change(data, |register| register.end("staff", at(1))).unwrap();
+        assert_eq!(
+            (both.name_by_token_hash(&hash_token(&token)), both.name_by_token_hash(&hash_token(&anna))),
+            (Some("staff"), Some("Anna"))
+        );
+        StaffRegister::update(data, |register| register.end_membership("staff", at(1))).unwrap();
         // A file that a power cut left behind does not bring the ended token back.
         std::fs::write(&old, format!("{text}\n")).unwrap();
-        assert_eq!(StaffRegister::load(data).unwrap().whose(&hash(&token)), None);
-        std::fs::remove_file(data.join(FILE)).unwrap();
+        assert_eq!(StaffRegister::load(data).unwrap().name_by_token_hash(&hash_token(&token)), None);
+        std::fs::remove_file(data.join(REGISTER_FILE)).unwrap();
         std::fs::write(&old, "x").unwrap();
         refused(StaffRegister::load(data), "does not contain a SHA-256");
     }
@@ -397,10 +419,10 @@ mod tests {
     fn two_programs_do_not_change_it_at_once() {
         let dir = tempfile::tempdir().unwrap();
         StaffRegister::new().save(dir.path()).unwrap();
-        let (lock, had) = disk::lock(&dir.path().join(LOCK), std::fs::File::try_lock).unwrap();
+        let (lock, had) = disk::lock_file(&dir.path().join(LOCK_FILE), std::fs::File::try_lock).unwrap();
         assert!(had);
-        let add = || StaffRegister::change(dir.path(), |register| register.add("Anna", at(0), &mut OsRng));
-        assert!(add().unwrap_err().try_again);
+        let add = || StaffRegister::update(dir.path(), |register| register.add_member("Anna", at(0), &mut OsRng));
+        assert!(add().unwrap_err().is_retryable);
         drop(lock);
         add().unwrap();
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Restored, StagedStore, back_up};
+use super::{RestoreResult, StagedStore, back_up};
 use crate::config::StartError;
 
 /// Arguments of `backup`.
@@ -55,11 +55,11 @@ pub async fn run_backup(args: &BackupArgs) -> Result<(), StartError> {
     let out = args.out.display().to_string();
     let identity = &backup.identity;
     if args.json {
-        carnet_console::line(
+        carnet_console::print_line(
             json!({ "backup": out, "bytes": backup.bytes, "store": identity.id, "number": identity.number, "checked": true }),
         );
     } else {
-        carnet_console::line(format_args!(
+        carnet_console::print_line(format_args!(
             "Backup of store {} at change {}: {out}, {} bytes, checked.\nIt contains everything in the store, \
              personal data included: protect it like the data directory, and keep it elsewhere.",
             identity.id, identity.number, backup.bytes
@@ -86,9 +86,9 @@ pub fn older_store_error(staged: &StagedStore, known: &str, lost: &str) -> Start
 /// Formats the result of a restore as JSON and as text, to which `more` is appended. `lost` states that the loss of
 /// changes was accepted.
 #[must_use]
-pub fn restore_output(restored: &Restored, lost: bool, more: &str) -> (Value, String) {
+pub fn format_restored(restored: &RestoreResult, lost: bool, more: &str) -> (Value, String) {
     let identity = &restored.identity;
-    let aside = restored.aside.as_ref().map(|path| path.display().to_string());
+    let aside = restored.previous_store.as_ref().map(|path| path.display().to_string());
     let value = json!({
         "store": identity.id, "number": identity.number, "publication": identity.publication, "accepted_loss": lost,
         "store_before": aside,

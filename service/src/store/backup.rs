@@ -9,7 +9,7 @@ use std::{
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{
-    FILE, PATIENCE,
+    LOCK_TIMEOUT, STORE_FILE,
     identity::{self, StoreFile, StoreIdentity, StoreMark},
     opening,
 };
@@ -33,8 +33,8 @@ pub struct StoreBackup {
 pub async fn back_up(data: &Path, out: &Path) -> Result<StoreBackup, StartError> {
     let _lock = opening::lock_shared(data)?;
     let mark = StoreMark::load(data)?;
-    let store = data.join(FILE);
-    let found = identity::look(&store).await?;
+    let store = data.join(STORE_FILE);
+    let found = identity::inspect_file(&store).await?;
     identity::require_newest(data, mark.as_ref(), &found)?;
     if !matches!(found, StoreFile::Named { .. }) {
         return Err(StartError::new(
@@ -48,8 +48,8 @@ pub async fn back_up(data: &Path, out: &Path) -> Result<StoreBackup, StartError>
             "Name another file.",
         ));
     }
-    let part = Part::new(out).map_err(|error| unwritten(out, &error))?;
-    let written = write(&store, &part.path).await.map_err(|error| unwritten(out, &error))?;
+    let part = PartialFile::new(out).map_err(|error| unwritten(out, &error))?;
+    let written = write_backup(&store, &part.path).await.map_err(|error| unwritten(out, &error))?;
     if mark.is_some_and(|mark| written.id != mark.store || written.number < mark.number) {
         return Err(unwritten(out, &"it is not whole"));
     }
@@ -67,7 +67,7 @@ fn unwritten(out: &Path, error: &dyn std::fmt::Display) -> StartError {
     )
 }
 
-async fn write(store: &Path, part: &Path) -> Result<StoreIdentity, sqlx::Error> {
+async fn write_backup(store: &Path, part: &Path) -> Result<StoreIdentity, sqlx::Error> {
     let mut source = connect(store, false).await?;
     let copied = sqlx::query("VACUUM INTO ?")
         .bind(part.to_str().ok_or_else(|| sqlx::Error::Configuration("its path is not in UTF-8".into()))?)
@@ -77,7 +77,7 @@ async fn write(store: &Path, part: &Path) -> Result<StoreIdentity, sqlx::Error> 
     copied?;
     // No other process uses the file, so it can be opened as immutable, without a log.
     let mut written = connect(part, true).await?;
-    let checked = check(&mut written).await;
+    let checked = check_integrity(&mut written).await;
     let identity = match checked {
         Ok(()) => identity::read(&mut written).await,
         Err(error) => Err(error),
@@ -87,13 +87,13 @@ async fn write(store: &Path, part: &Path) -> Result<StoreIdentity, sqlx::Error> 
 }
 
 async fn connect(path: &Path, immutable: bool) -> Result<SqliteConnection, sqlx::Error> {
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(PATIENCE);
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(LOCK_TIMEOUT);
     let options = if immutable { options.read_only(true).immutable(true) } else { options };
     SqliteConnection::connect_with(&options).await
 }
 
 /// Runs SQLite's integrity check; an error if the database is damaged.
-pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn check_integrity(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_all(connection).await?;
     if said == ["ok"] {
         return Ok(());
@@ -102,11 +102,11 @@ pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), sqlx:
 }
 
 /// Temporary file of a backup in progress, removed on drop.
-struct Part {
+struct PartialFile {
     path: PathBuf,
 }
 
-impl Part {
+impl PartialFile {
     fn new(out: &Path) -> io::Result<Self> {
         let mut name = out.as_os_str().to_owned();
         name.push(".part");
@@ -132,7 +132,7 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         fs::remove_file(&self.path).ok();
     }

@@ -18,14 +18,14 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-use super::PATIENCE;
+use super::LOCK_TIMEOUT;
 
 /// Delay between the call of [`Database::checkpoint_soon`] and its checkpoint.
-pub(super) const SOON: Duration = Duration::from_secs(1);
+pub(super) const CHECKPOINT_DELAY: Duration = Duration::from_secs(1);
 /// Maximum number of connections for reads.
-const READERS: u32 = 8;
+const MAX_READERS: u32 = 8;
 /// First and longest pause between attempts to begin a transaction while another process writes.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
+const BEGIN_PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 
 /// SQLite database of a service: one connection for writes, several for reads.
 #[derive(Debug, Clone)]
@@ -68,15 +68,15 @@ impl Database {
         let pool = |size: u32| {
             SqlitePoolOptions::new()
                 .max_connections(size)
-                .acquire_timeout(PATIENCE)
+                .acquire_timeout(LOCK_TIMEOUT)
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .test_before_acquire(false)
         };
         // In this process only the writer takes the write lock, and `begin` waits for others.
         let writer = pool(1).connect_with(options.clone().busy_timeout(Duration::ZERO)).await?;
-        let reading = options.read_only(true).pragma("query_only", "ON").busy_timeout(PATIENCE);
-        match pool(READERS).connect_with(reading).await {
+        let reading = options.read_only(true).pragma("query_only", "ON").busy_timeout(LOCK_TIMEOUT);
+        match pool(MAX_READERS).connect_with(reading).await {
             Ok(readers) => Ok(Self { writer, readers, checkpoints: Arc::default() }),
             Err(error) => {
                 writer.close().await;
@@ -110,11 +110,11 @@ impl Database {
     }
 
     async fn begin_waiting(&self, start: Instant) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        let (mut pause, longest) = PAUSES;
+        let (mut pause, longest) = BEGIN_PAUSES;
         loop {
             // Takes the write lock immediately, so that the transaction's reads remain valid until it writes.
             match self.writer.begin_with("BEGIN IMMEDIATE").await {
-                Err(error) if is_busy(&error) && start.elapsed() < PATIENCE => tokio::time::sleep(pause).await,
+                Err(error) if is_busy(&error) && start.elapsed() < LOCK_TIMEOUT => tokio::time::sleep(pause).await,
                 begun => return begun,
             }
             pause = pause.saturating_mul(2).min(longest);
@@ -143,7 +143,7 @@ impl Database {
                 let mut connection = self.writer.acquire().await?;
                 // The callers counted here have committed their erasures; no transaction commits during the checkpoint.
                 let requested = self.checkpoints.requested.load(Ordering::SeqCst);
-                if empty_log(&mut connection).await? {
+                if try_truncate_log(&mut connection).await? {
                     *served = requested;
                     return Ok(());
                 }
@@ -164,7 +164,7 @@ impl Database {
         }
         let database = self.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(SOON).await;
+            tokio::time::sleep(CHECKPOINT_DELAY).await;
             // Before the checkpoint: an erasure while it runs schedules another one.
             database.checkpoints.scheduled.store(false, Ordering::SeqCst);
             match database.checkpoint().await {
@@ -189,7 +189,7 @@ impl Database {
 ///
 /// A reader keeps the part of the log in use that existed when it began. No reader enters that part again as long as
 /// nothing is written, so a few short pauses are enough for readers that take a few milliseconds.
-async fn empty_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+async fn try_truncate_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     const PAUSES_MS: [u64; 6] = [0, 1, 1, 2, 4, 8];
     for pause in PAUSES_MS {
         if pause > 0 {

@@ -14,7 +14,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteExecutor},
 };
 
-use super::{Database, FILE, unopened};
+use super::{Database, STORE_FILE, unopened};
 use crate::{config::StartError, disk};
 
 const MARK_FILE: &str = "store.json";
@@ -68,8 +68,8 @@ impl StoreMark {
     }
 
     /// Creates the mark for a store that is about to get an id: a new random one.
-    pub(super) fn drawn() -> Self {
-        Self { version: VERSION, store: draw_id(), number: 0, publication: 0, former: Vec::new() }
+    pub(super) fn with_new_id() -> Self {
+        Self { version: VERSION, store: generate_store_id(), number: 0, publication: 0, former: Vec::new() }
     }
 
     /// Loads `DIR/store.json`; `None` if there is no such file.
@@ -84,7 +84,7 @@ impl StoreMark {
                 "It names the store that belongs to these keys. Restore it from a backup of the directory. If there \
                  is none, move it away and run `restore --in-place`, which checks the store in this directory.",
             )
-            .unchanged()
+            .nothing_changed()
         };
         match std::fs::read(&path) {
             Ok(text) => {
@@ -100,11 +100,11 @@ impl StoreMark {
     /// Writes `DIR/store.json` atomically, and syncs it to disk.
     pub(super) fn save(&self, data: &Path) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from)?;
-        disk::replace(&data.join(MARK_FILE), format!("{text}\n").as_bytes(), 0o600)
+        disk::replace_file(&data.join(MARK_FILE), format!("{text}\n").as_bytes(), 0o600)
     }
 
     /// Saves the mark as [`Self::save`], with the error for an operator.
-    pub(super) fn require_saved(&self, data: &Path) -> Result<(), StartError> {
+    pub(super) fn save_for_command(&self, data: &Path) -> Result<(), StartError> {
         self.save(data).map_err(|error| {
             StartError::new(
                 format!("{} could not be written: {error}. The store is unchanged.", data.join(MARK_FILE).display()),
@@ -114,7 +114,7 @@ impl StoreMark {
     }
 }
 
-pub(super) fn draw_id() -> String {
+pub(super) fn generate_store_id() -> String {
     let mut bytes = [0; 16];
     OsRng.fill_bytes(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)
@@ -134,12 +134,12 @@ pub async fn read(store: impl SqliteExecutor<'_>) -> Result<StoreIdentity, sqlx:
 }
 
 /// Reads the former ids of a store, oldest first.
-pub(super) async fn read_former(store: impl SqliteExecutor<'_>) -> Result<Vec<String>, sqlx::Error> {
+pub(super) async fn read_former_ids(store: impl SqliteExecutor<'_>) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT id FROM former_stores ORDER BY number, id").fetch_all(store).await
 }
 
 /// Determines the content of a file, without changing its schema.
-pub(super) async fn look(path: &Path) -> Result<StoreFile, StartError> {
+pub(super) async fn inspect_file(path: &Path) -> Result<StoreFile, StartError> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(StoreFile::Missing),
         Err(error) => return Err(unopened(path, &error)),
@@ -147,14 +147,14 @@ pub(super) async fn look(path: &Path) -> Result<StoreFile, StartError> {
         Ok(file) if file.len() == 0 => return Ok(StoreFile::Empty),
         Ok(_) => {}
     }
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(super::PATIENCE);
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(super::LOCK_TIMEOUT);
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| unopened(path, &error))?;
-    let looked = look_into(&mut connection).await.map_err(|error| unopened(path, &error));
+    let looked = inspect_database(&mut connection).await.map_err(|error| unopened(path, &error));
     connection.close().await.map_err(|error| unopened(path, &error))?;
     looked
 }
 
-async fn look_into(connection: &mut SqliteConnection) -> Result<StoreFile, sqlx::Error> {
+async fn inspect_database(connection: &mut SqliteConnection) -> Result<StoreFile, sqlx::Error> {
     let mut tables = HashSet::new();
     for row in sqlx::query("PRAGMA table_list").fetch_all(&mut *connection).await? {
         tables.insert(row.try_get::<String, _>("name")?);
@@ -174,14 +174,14 @@ async fn look_into(connection: &mut SqliteConnection) -> Result<StoreFile, sqlx:
     if id.is_none() {
         return Ok(StoreFile::Unnamed);
     }
-    Ok(StoreFile::Named { identity: read(&mut *connection).await?, former: read_former(connection).await? })
+    Ok(StoreFile::Named { identity: read(&mut *connection).await?, former: read_former_ids(connection).await? })
 }
 
 /// Gives a store this id, unless it has one, and returns its identity.
 ///
 /// # Errors
 /// Errors of the database.
-pub(super) async fn name_unnamed(database: &Database, id: &str) -> Result<StoreIdentity, sqlx::Error> {
+pub(super) async fn assign_id(database: &Database, id: &str) -> Result<StoreIdentity, sqlx::Error> {
     let mut tx = database.begin("name_store").await?;
     sqlx::query(
         "UPDATE store_identity SET id = ?, number = max(number, 1), publication = max(publication, 1) WHERE id IS NULL",
@@ -194,13 +194,17 @@ pub(super) async fn name_unnamed(database: &Database, id: &str) -> Result<StoreI
 }
 
 /// Gives a store the id of the mark, unless it has one, and saves and returns the mark of the store.
-pub(super) async fn name(data: &Path, mark: &StoreMark, database: &Database) -> Result<StoreMark, StartError> {
+pub(super) async fn assign_id_and_mark(
+    data: &Path,
+    mark: &StoreMark,
+    database: &Database,
+) -> Result<StoreMark, StartError> {
     let named = async {
-        let identity = name_unnamed(database, &mark.store).await?;
-        Ok::<_, sqlx::Error>(StoreMark::new(&identity, read_former(database.readers()).await?))
+        let identity = assign_id(database, &mark.store).await?;
+        Ok::<_, sqlx::Error>(StoreMark::new(&identity, read_former_ids(database.readers()).await?))
     };
-    let mark = named.await.map_err(|error| unopened(&data.join(FILE), &error))?;
-    mark.require_saved(data)?;
+    let mark = named.await.map_err(|error| unopened(&data.join(STORE_FILE), &error))?;
+    mark.save_for_command(data)?;
     Ok(mark)
 }
 
@@ -209,7 +213,7 @@ pub(super) async fn name(data: &Path, mark: &StoreMark, database: &Database) -> 
 /// # Errors
 /// The store is missing, empty, another one, or older than the mark; or it has an id and the mark is missing.
 pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &StoreFile) -> Result<(), StartError> {
-    let path = data.join(FILE);
+    let path = data.join(STORE_FILE);
     match (mark, found) {
         (_, StoreFile::Missing) => Err(missing(&path, "is missing")),
         (_, StoreFile::Empty) => Err(missing(&path, "is empty: nothing was ever stored in it")),
@@ -225,7 +229,7 @@ pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &Stor
             "Restore store.json with the rest of the directory. If it is lost and this store is the newest, run \
              `restore --in-place`.",
         )
-        .unchanged()),
+        .nothing_changed()),
         // A power failure may have interrupted a restore before it wrote the mark.
         (Some(mark), StoreFile::Named { identity: found, former })
             if found.id != mark.store && !former.contains(&mark.store) =>
@@ -240,7 +244,7 @@ pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &Stor
                 ),
                 "Put the store of this directory back, or restore a backup of it with `restore --from FILE`.",
             )
-            .unchanged())
+            .nothing_changed())
         }
         (Some(mark), StoreFile::Named { identity: found, .. }) if found.number < mark.number => {
             Err(older(&path, found.number, mark.number))

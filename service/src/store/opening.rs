@@ -11,17 +11,17 @@ use sqlx::migrate::Migrator;
 use tokio::sync::Mutex;
 
 use super::{
-    Database, FILE,
+    Database, STORE_FILE,
     identity::{self, StoreFile, StoreIdentity, StoreMark},
     open_file,
 };
 use crate::{config::StartError, disk};
 
-const LOCK: &str = "store.lock";
+const STORE_LOCK_FILE: &str = "store.lock";
 /// File locked by the one service that runs on a directory.
-const SERVICE_LOCK: &str = "service.lock";
+const SERVICE_LOCK_FILE: &str = "service.lock";
 /// Interval at which a running service updates the mark.
-const LAG: Duration = Duration::from_secs(2);
+const MARK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Open store of a data directory, locked against replacement by `restore`.
 #[derive(Debug, Clone)]
@@ -39,9 +39,9 @@ pub struct OpenStore {
 ///
 /// # Errors
 /// Another service runs on the directory; those of [`open_store`].
-pub async fn open_store_to_serve(data: &Path, migrator: &Migrator) -> Result<(OpenStore, File), StartError> {
+pub async fn open_store_for_service(data: &Path, migrator: &Migrator) -> Result<(OpenStore, File), StartError> {
     // Before the store: a second service changes nothing, not even the schema.
-    let (lock, locked) = lock_file(data, SERVICE_LOCK, File::try_lock)?;
+    let (lock, locked) = lock_file(data, SERVICE_LOCK_FILE, File::try_lock)?;
     if !locked {
         return Err(StartError::new(
             format!(
@@ -61,16 +61,16 @@ pub async fn open_store_to_serve(data: &Path, migrator: &Migrator) -> Result<(Op
 /// A store or its mark already exists; a file cannot be written.
 pub async fn create_store(data: &Path, migrator: &Migrator) -> Result<(), StartError> {
     let _lock = lock_shared(data)?;
-    if StoreMark::load(data)?.is_some() || identity::look(&data.join(FILE)).await? != StoreFile::Missing {
+    if StoreMark::load(data)?.is_some() || identity::inspect_file(&data.join(STORE_FILE)).await? != StoreFile::Missing {
         return Err(StartError::new(
             format!("There is already a store in {}, or its mark. It is unchanged.", data.display()),
             "Use another data directory, or use this one as it is, without `init`.",
         ));
     }
-    let mark = StoreMark::drawn();
-    mark.require_saved(data)?;
+    let mark = StoreMark::with_new_id();
+    mark.save_for_command(data)?;
     let database = open_file(data, migrator).await?;
-    let named = identity::name(data, &mark, &database).await;
+    let named = identity::assign_id_and_mark(data, &mark, &database).await;
     database.close().await;
     named.map(drop)
 }
@@ -83,19 +83,19 @@ pub async fn create_store(data: &Path, migrator: &Migrator) -> Result<(), StartE
 pub async fn open_store(data: &Path, migrator: &Migrator) -> Result<OpenStore, StartError> {
     let lock = lock_shared(data)?;
     let mark = StoreMark::load(data)?;
-    let found = identity::look(&data.join(FILE)).await?;
+    let found = identity::inspect_file(&data.join(STORE_FILE)).await?;
     identity::require_newest(data, mark.as_ref(), &found)?;
     let mark = match mark {
         Some(mark) => mark,
         None => {
             // Written before the store gets the id: a store with an id but without a mark is refused.
-            let mark = StoreMark::drawn();
-            mark.require_saved(data)?;
+            let mark = StoreMark::with_new_id();
+            mark.save_for_command(data)?;
             mark
         }
     };
     let database = open_file(data, migrator).await?;
-    let mark = match identity::name(data, &mark, &database).await {
+    let mark = match identity::assign_id_and_mark(data, &mark, &database).await {
         Ok(mark) => mark,
         Err(error) => {
             database.close().await;
@@ -111,7 +111,7 @@ impl OpenStore {
     ///
     /// # Errors
     /// Errors of the database; the mark could not be written, and the earlier one stays.
-    pub async fn update_mark(&self) -> Result<StoreIdentity, SettleError> {
+    pub async fn update_mark(&self) -> Result<StoreIdentity, MarkError> {
         let mut mark = self.mark.lock().await;
         let identity = identity::read(self.database.readers()).await?;
         let next = StoreMark::new(&identity, mark.former.clone());
@@ -124,10 +124,10 @@ impl OpenStore {
     }
 
     /// Updates the mark every two seconds, until the future is dropped. Errors are logged, and do not end it.
-    pub async fn keep_mark(self) {
+    pub async fn update_mark_regularly(self) {
         let mut failed = false;
         loop {
-            tokio::time::sleep(LAG).await;
+            tokio::time::sleep(MARK_INTERVAL).await;
             match self.update_mark().await {
                 Ok(_) => failed = false,
                 Err(error) if !failed => {
@@ -143,7 +143,8 @@ impl OpenStore {
         }
     }
 
-    /// Updates the mark a last time, and closes the store. An error of the mark is only logged.
+    /// Writes the [`StoreMark`] a last time, and closes the store. If the mark cannot be written, the error is only
+    /// logged.
     pub async fn close(&self) {
         if let Err(error) = self.update_mark().await {
             tracing::error!(%error, "the mark next to the keys could not be written; the next start writes it");
@@ -154,7 +155,7 @@ impl OpenStore {
 
 /// Error in updating the mark.
 #[derive(Debug, thiserror::Error)]
-pub enum SettleError {
+pub enum MarkError {
     /// The store could not be read.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
@@ -180,7 +181,7 @@ fn busy(what: &str) -> StartError {
 }
 
 fn lock(data: &Path, how: impl Fn(&File) -> Result<(), std::fs::TryLockError>) -> Result<(File, bool), StartError> {
-    lock_file(data, LOCK, how)
+    lock_file(data, STORE_LOCK_FILE, how)
 }
 
 fn lock_file(
@@ -189,7 +190,7 @@ fn lock_file(
     how: impl Fn(&File) -> Result<(), std::fs::TryLockError>,
 ) -> Result<(File, bool), StartError> {
     let path = data.join(name);
-    disk::lock(&path, how).map_err(|error| {
+    disk::lock_file(&path, how).map_err(|error| {
         StartError::new(
             format!("{} could not be used: {error}. Nothing was changed.", path.display()),
             "Check that the directory exists and that this user may write in it.",
@@ -207,13 +208,13 @@ mod tests {
         let data = dir.path();
         let migrations = migrator(&[("1_identity.sql", IDENTITY)]).await;
         create_store(data, &migrations).await.unwrap();
-        let (first, lock) = open_store_to_serve(data, &migrations).await.unwrap();
-        let refused = open_store_to_serve(data, &migrations).await.unwrap_err();
-        assert!(refused.message.contains("running") && refused.try_again, "{refused:?}");
+        let (first, lock) = open_store_for_service(data, &migrations).await.unwrap();
+        let refused = open_store_for_service(data, &migrations).await.unwrap_err();
+        assert!(refused.message.contains("running") && refused.is_retryable, "{refused:?}");
         open_store(data, &migrations).await.unwrap().close().await;
         first.close().await;
         drop(lock);
-        assert!(open_store_to_serve(data, &migrations).await.is_ok());
+        assert!(open_store_for_service(data, &migrations).await.is_ok());
     }
 
     const IDENTITY: &str = "CREATE TABLE former_stores (id TEXT PRIMARY KEY, number INTEGER NOT NULL, \
@@ -241,12 +242,12 @@ mod tests {
 
     /// The store's file and its log, as they are now.
     fn files(data: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-        let names = [FILE, "store.sqlite-wal"].map(|name| data.join(name));
+        let names = [STORE_FILE, "store.sqlite-wal"].map(|name| data.join(name));
         names.into_iter().filter_map(|path| std::fs::read(&path).ok().map(|bytes| (path, bytes))).collect()
     }
 
     fn put(data: &Path, files: &[(PathBuf, Vec<u8>)]) {
-        for name in [FILE, "store.sqlite-wal", "store.sqlite-shm"] {
+        for name in [STORE_FILE, "store.sqlite-wal", "store.sqlite-shm"] {
             std::fs::remove_file(data.join(name)).ok();
         }
         for (path, bytes) in files {
@@ -266,11 +267,11 @@ mod tests {
             put(dir.path(), &[]);
             let missing = open_store(dir.path(), &migrator).await.unwrap_err();
             assert!(missing.message.contains("is missing") && missing.hint.contains("restore --from"), "{missing}");
-            assert!(!dir.path().join(FILE).exists());
-            std::fs::write(dir.path().join(FILE), "").unwrap();
+            assert!(!dir.path().join(STORE_FILE).exists());
+            std::fs::write(dir.path().join(STORE_FILE), "").unwrap();
             let empty = open_store(dir.path(), &migrator).await.unwrap_err();
             assert!(empty.message.contains("is empty"), "{empty}");
-            std::fs::remove_file(dir.path().join(FILE)).unwrap();
+            std::fs::remove_file(dir.path().join(STORE_FILE)).unwrap();
         }
         assert!(create_store(dir.path(), &migrator).await.is_err(), "the mark says that there was one");
     }
@@ -299,7 +300,7 @@ mod tests {
         }
         let other = tempfile::tempdir().unwrap();
         create_store(other.path(), &migrator).await.unwrap();
-        std::fs::copy(other.path().join(FILE), dir.path().join(FILE)).unwrap();
+        std::fs::copy(other.path().join(STORE_FILE), dir.path().join(STORE_FILE)).unwrap();
         assert!(open_store(dir.path(), &migrator).await.unwrap_err().message.contains("does not belong to these keys"));
         // The twin: the same file with its log.
         put(dir.path(), &whole);
@@ -343,7 +344,7 @@ mod tests {
         // A power cut before the store had its id, and after it.
         for cut in [&unnamed, &named] {
             put(dir.path(), cut);
-            StoreMark::drawn().save(dir.path()).unwrap();
+            StoreMark::with_new_id().save(dir.path()).unwrap();
             let store = open_store(dir.path(), &migrator).await.unwrap();
             assert_eq!(store.update_mark().await.unwrap().number, 1);
             assert_eq!(StoreMark::load(dir.path()).unwrap().unwrap().number, 1);
@@ -356,7 +357,7 @@ mod tests {
         let migrator = current().await;
         create_store(dir.path(), &migrator).await.unwrap();
         let store = open_store(dir.path(), &migrator).await.unwrap();
-        let keeping = tokio::spawn(store.clone().keep_mark());
+        let keeping = tokio::spawn(store.clone().update_mark_regularly());
         act(&store).await;
         while StoreMark::load(dir.path()).unwrap().unwrap().number < 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -372,9 +373,9 @@ mod tests {
         let store = open_store(dir.path(), &migrator).await.unwrap();
         // Others may open it beside.
         open_store(dir.path(), &migrator).await.unwrap().close().await;
-        assert!(lock_exclusive(dir.path()).unwrap_err().try_again);
+        assert!(lock_exclusive(dir.path()).unwrap_err().is_retryable);
         drop(store);
         let _held = lock_exclusive(dir.path()).unwrap();
-        assert!(open_store(dir.path(), &migrator).await.unwrap_err().try_again);
+        assert!(open_store(dir.path(), &migrator).await.unwrap_err().is_retryable);
     }
 }

@@ -13,16 +13,16 @@ use carnet_core::time::Timestamp;
 use sqlx::{Sqlite, Transaction, migrate::Migrator};
 
 use super::{
-    Database, FILE, backup,
+    Database, STORE_FILE, backup,
     identity::{self, StoreFile, StoreIdentity, StoreMark},
     open_file, opening,
 };
 use crate::{config::StartError, disk, time};
 
-const FOLDER: &str = "restoring";
-const LOG: &str = "store.sqlite-wal";
-const INDEX: &str = "store.sqlite-shm";
-const ASIDE: &str = "store.sqlite.before-restore";
+const STAGING_FOLDER: &str = "restoring";
+const WAL_FILE: &str = "store.sqlite-wal";
+const SHM_FILE: &str = "store.sqlite-shm";
+const PREVIOUS_STORE_FILE: &str = "store.sqlite.before-restore";
 
 /// Copy of a store that is prepared to replace the store of a directory, which is locked meanwhile.
 #[derive(Debug)]
@@ -31,15 +31,15 @@ pub struct StagedStore {
     identity: Option<StoreIdentity>,
     former: Vec<String>,
     mark: Option<StoreMark>,
-    folder: Folder,
+    folder: StagingDirectory,
     _lock: File,
 }
 
 /// Staging directory, removed on drop, since it contains personal data.
 #[derive(Debug)]
-struct Folder(PathBuf);
+struct StagingDirectory(PathBuf);
 
-impl Drop for Folder {
+impl Drop for StagingDirectory {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).ok();
     }
@@ -47,11 +47,11 @@ impl Drop for Folder {
 
 /// Result of a restore.
 #[derive(Debug)]
-pub struct Restored {
+pub struct RestoreResult {
     /// Identity of the restored store.
     pub identity: StoreIdentity,
     /// Path to which the earlier store was moved; `None` if there was none.
-    pub aside: Option<PathBuf>,
+    pub previous_store: Option<PathBuf>,
 }
 
 /// Change number of an outdated store, and the newest known one.
@@ -73,18 +73,18 @@ impl StagedStore {
     pub async fn stage(data: &Path, from: Option<&Path>) -> Result<Self, StartError> {
         let lock = opening::lock_exclusive(data)?;
         let mark = StoreMark::load(data)?;
-        let own = data.join(FILE);
+        let own = data.join(STORE_FILE);
         let source = from.unwrap_or(&own);
-        let folder = Folder(data.join(FOLDER));
-        copy(source, &folder.0).map_err(|error| {
+        let folder = StagingDirectory(data.join(STAGING_FOLDER));
+        copy_store(source, &folder.0).map_err(|error| {
             StartError::new(
                 format!("{} cannot be copied: {error}. Nothing was changed.", source.display()),
                 "Check the path, that this user may read it, and that the disk of the data directory has room.",
             )
-            .absent()
+            .input_missing()
         })?;
-        let staged = folder.0.join(FILE);
-        let (identity, former) = match identity::look(&staged).await? {
+        let staged = folder.0.join(STORE_FILE);
+        let (identity, former) = match identity::inspect_file(&staged).await? {
             StoreFile::Named { identity, former } => (Some(identity), former),
             StoreFile::Unnamed => (None, Vec::new()),
             StoreFile::Missing | StoreFile::Empty => {
@@ -102,7 +102,7 @@ impl StagedStore {
     fn require_own(&self, source: &Path) -> Result<(), StartError> {
         match (&self.mark, &self.identity) {
             (Some(mark), Some(identity))
-                if mark.number > 0 && !self.is_known_as(&mark.store) && !mark.former.contains(&identity.id) =>
+                if mark.number > 0 && !self.has_id(&mark.store) && !mark.former.contains(&identity.id) =>
             {
                 Err(StartError::new(
                     format!(
@@ -128,16 +128,16 @@ impl StagedStore {
 
     /// Returns whether `id` is the staged store's id or a former one.
     #[must_use]
-    pub fn is_known_as(&self, id: &str) -> bool {
+    pub fn has_id(&self, id: &str) -> bool {
         self.identity.as_ref().is_some_and(|identity| identity.id == id)
             || self.former.iter().any(|former| former == id)
     }
 
     /// Returns whether `id` is an id, current or former, of the staged store or of the directory's store.
     #[must_use]
-    pub fn is_known_here(&self, id: &str) -> bool {
+    pub fn belongs_to_directory(&self, id: &str) -> bool {
         let marked = self.mark.as_ref().is_some_and(|mark| mark.store == id || mark.former.iter().any(|old| old == id));
-        marked || self.is_known_as(id)
+        marked || self.has_id(id)
     }
 
     /// Returns whether the directory has a mark, `store.json`.
@@ -148,7 +148,7 @@ impl StagedStore {
 
     /// Returns the change numbers of the staged store and of the mark; `None` unless the store is older than the mark.
     #[must_use]
-    pub fn behind(&self) -> Option<StoreLag> {
+    pub fn lag(&self) -> Option<StoreLag> {
         let found = self.identity.as_ref().map_or(0, |identity| identity.number);
         let newest = self.mark.as_ref().map_or(0, |mark| mark.number);
         (found < newest).then_some(StoreLag { found, newest })
@@ -160,9 +160,9 @@ impl StagedStore {
     /// # Errors
     /// The store is damaged, migration failed, or a file cannot be written; then the earlier store is in its place or
     /// next to it.
-    pub async fn put(self, migrator: &Migrator) -> Result<Restored, StartError> {
+    pub async fn install(self, migrator: &Migrator) -> Result<RestoreResult, StartError> {
         let database = self.open(migrator).await?;
-        let named = self.name(&database).await;
+        let named = self.assign_id(&database).await;
         self.finish(database, named).await
     }
 
@@ -170,22 +170,22 @@ impl StagedStore {
     /// everything in it that must not continue. `publication` is the newest known publication number.
     ///
     /// # Errors
-    /// Those of [`StagedStore::put`]; those of `go_on`.
-    pub async fn put_older(
+    /// Those of [`StagedStore::install`]; those of `go_on`.
+    pub async fn install_older(
         self,
         migrator: &Migrator,
         publication: i64,
         go_on: impl AsyncFnOnce(&mut Transaction<'static, Sqlite>, Timestamp) -> Result<(), sqlx::Error>,
-    ) -> Result<Restored, StartError> {
+    ) -> Result<RestoreResult, StartError> {
         let database = self.open(migrator).await?;
-        let renamed = self.rename(&database, publication, go_on).await;
+        let renamed = self.assign_new_identity(&database, publication, go_on).await;
         self.finish(database, renamed).await
     }
 
     async fn open(&self, migrator: &Migrator) -> Result<Database, StartError> {
         let database = open_file(&self.folder.0, migrator).await?;
         let checked = match database.readers().acquire().await {
-            Ok(mut connection) => backup::check(&mut connection).await,
+            Ok(mut connection) => backup::check_integrity(&mut connection).await,
             Err(error) => Err(error),
         };
         match checked {
@@ -201,19 +201,19 @@ impl StagedStore {
     }
 
     /// Gives a store without an id that of the mark, or a new random one.
-    async fn name(&self, database: &Database) -> Result<StoreIdentity, sqlx::Error> {
-        let id = self.mark.as_ref().map_or_else(identity::draw_id, |mark| mark.store.clone());
-        identity::name_unnamed(database, &id).await
+    async fn assign_id(&self, database: &Database) -> Result<StoreIdentity, sqlx::Error> {
+        let id = self.mark.as_ref().map_or_else(identity::generate_store_id, |mark| mark.store.clone());
+        identity::assign_id(database, &id).await
     }
 
-    async fn rename(
+    async fn assign_new_identity(
         &self,
         database: &Database,
         publication: i64,
         go_on: impl AsyncFnOnce(&mut Transaction<'static, Sqlite>, Timestamp) -> Result<(), sqlx::Error>,
     ) -> Result<StoreIdentity, sqlx::Error> {
         let now = time::now();
-        let before = self.name(database).await?;
+        let before = self.assign_id(database).await?;
         let known = self.mark.clone().unwrap_or_else(|| StoreMark::new(&before, Vec::new()));
         let mut tx = database.begin("restore_older").await?;
         let both = [(&before.id, before.number, before.publication), (&known.store, known.number, known.publication)];
@@ -232,7 +232,7 @@ impl StagedStore {
         }
         let next = |numbers: [i64; 3]| numbers.into_iter().max().unwrap_or_default().saturating_add(1);
         sqlx::query("UPDATE store_identity SET id = ?, number = ?, publication = ?")
-            .bind(identity::draw_id())
+            .bind(identity::generate_store_id())
             .bind(next([before.number, known.number, 0]))
             .bind(next([before.publication, known.publication, publication]))
             .execute(&mut *tx)
@@ -248,9 +248,9 @@ impl StagedStore {
         self,
         database: Database,
         done: Result<StoreIdentity, sqlx::Error>,
-    ) -> Result<Restored, StartError> {
+    ) -> Result<RestoreResult, StartError> {
         let done = match done {
-            Ok(identity) => identity::read_former(database.readers()).await.map(|former| (identity, former)),
+            Ok(identity) => identity::read_former_ids(database.readers()).await.map(|former| (identity, former)),
             Err(error) => Err(error),
         };
         let emptied = match &done {
@@ -262,24 +262,24 @@ impl StagedStore {
             StartError::new(
                 format!(
                     "The backup could not be restored: {error}. The previous store is in its place, or next to it as \
-                     {ASIDE}."
+                     {PREVIOUS_STORE_FILE}."
                 ),
                 "Check that the disk has room and that this user may write in the data directory, then run it again.",
             )
         };
         let (identity, former) = done.map_err(|error| failed(error.to_string()))?;
         emptied.map_err(failed)?;
-        let aside = self.swap().map_err(|error| failed(error.to_string()))?;
+        let aside = self.replace_store().map_err(|error| failed(error.to_string()))?;
         // Written after the store: after a power failure, a new mark would refuse the earlier store.
-        StoreMark::new(&identity, former).require_saved(&self.data)?;
-        Ok(Restored { identity, aside })
+        StoreMark::new(&identity, former).save_for_command(&self.data)?;
+        Ok(RestoreResult { identity, previous_store: aside })
     }
 
-    fn swap(&self) -> io::Result<Option<PathBuf>> {
-        let staged = self.folder.0.join(FILE);
+    fn replace_store(&self) -> io::Result<Option<PathBuf>> {
+        let staged = self.folder.0.join(STORE_FILE);
         File::open(&staged)?.sync_all()?;
         let aside = self.set_aside()?;
-        fs::rename(staged, self.data.join(FILE))?;
+        fs::rename(staged, self.data.join(STORE_FILE))?;
         disk::sync_directory(&self.data)?;
         Ok(aside)
     }
@@ -287,24 +287,24 @@ impl StagedStore {
     /// Moves the earlier store, with its log, to a free name; returns its path, or `None` if there is no earlier store.
     fn set_aside(&self) -> io::Result<Option<PathBuf>> {
         // SQLite would use a leftover log index for the new store.
-        remove(&self.data.join(INDEX))?;
-        if !self.data.join(FILE).exists() {
-            remove(&self.data.join(LOG))?;
+        remove(&self.data.join(SHM_FILE))?;
+        if !self.data.join(STORE_FILE).exists() {
+            remove(&self.data.join(WAL_FILE))?;
             return Ok(None);
         }
         let names = (1..=u32::MAX).map(|number| match number {
-            1 => ASIDE.to_owned(),
-            number => format!("{ASIDE}-{number}"),
+            1 => PREVIOUS_STORE_FILE.to_owned(),
+            number => format!("{PREVIOUS_STORE_FILE}-{number}"),
         });
         let free = names.map(|name| self.data.join(name)).find(|path| !path.exists());
         let aside = free.ok_or_else(|| io::Error::other("there are too many previous stores"))?;
         let mut log = aside.clone().into_os_string();
         log.push("-wal");
-        match fs::rename(self.data.join(LOG), log) {
+        match fs::rename(self.data.join(WAL_FILE), log) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        fs::rename(self.data.join(FILE), &aside)?;
+        fs::rename(self.data.join(STORE_FILE), &aside)?;
         Ok(Some(aside))
     }
 }
@@ -317,7 +317,7 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Copies a store with its log into a new directory that only its owner can read.
-fn copy(source: &Path, folder: &Path) -> io::Result<()> {
+fn copy_store(source: &Path, folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -328,8 +328,8 @@ fn copy(source: &Path, folder: &Path) -> io::Result<()> {
     builder.create(folder)?;
     let mut log = source.as_os_str().to_owned();
     log.push("-wal");
-    copy_private(source, &folder.join(FILE))?;
-    match copy_private(Path::new(&log), &folder.join(LOG)) {
+    copy_private(source, &folder.join(STORE_FILE))?;
+    match copy_private(Path::new(&log), &folder.join(WAL_FILE)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

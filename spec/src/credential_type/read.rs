@@ -15,14 +15,15 @@ use super::{CredentialType, FormerVersion};
 use crate::{
     DisplayTexts, SpecError,
     claims::{self, SchemaClaim},
-    computed::{ComputedClaim, ComputedText},
-    folder::TypeFiles,
-    ordered::{self, OrderedText, ThresholdClaim},
-    serials::Serials,
+    computed::{ComputedClaim, ComputedClaimToml},
+    ordered::{self, OrderedClaimToml, ThresholdClaim},
+    serials::SerialClaims,
+    type_files::TypeFiles,
 };
 
 /// Members that every type must list as never selectively disclosable: verification needs them.
-const NEEDED: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "credentialSubject.id"];
+const ALWAYS_REQUIRED: [&str; 7] =
+    ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "credentialSubject.id"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,33 +39,33 @@ struct TypeFile {
     never_mandatory: Vec<String>,
     required_at_issuance: Vec<String>,
     #[serde(default)]
-    computed: Vec<ComputedText>,
+    computed: Vec<ComputedClaimToml>,
     #[serde(default)]
-    drawn: Vec<DrawnText>,
-    serials: Option<Serials>,
+    drawn: Vec<GeneratedClaimToml>,
+    serials: Option<SerialClaims>,
     #[serde(default)]
-    former: Vec<FormerText>,
+    former: Vec<FormerVersionToml>,
     #[serde(default)]
-    ordered: Vec<OrderedText>,
+    ordered: Vec<OrderedClaimToml>,
     #[serde(default)]
     coarse: Vec<String>,
     #[serde(default)]
     fine: Vec<String>,
     #[serde(default)]
-    trust: TrustText,
+    trust: LimitingClaimsToml,
 }
 
 /// Claim that the issuer generates.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DrawnText {
+struct GeneratedClaimToml {
     claim: String,
 }
 
 /// Earlier version of the type, whose credentials remain valid.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FormerText {
+struct FormerVersionToml {
     vct: String,
     context: String,
     context_sha256: String,
@@ -75,7 +76,7 @@ struct FormerText {
 /// Claims to which an accreditation can be limited.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct TrustText {
+struct LimitingClaimsToml {
     #[serde(default)]
     country: Vec<String>,
     #[serde(default)]
@@ -98,15 +99,15 @@ impl CredentialType {
             .ok_or_else(|| "it has no properties.credentialSubject".to_owned())
             .and_then(claims::claims_of_schema)
             .map_err(|what| {
-                SpecError::file(folder.path("schema.json"), what, "List every claim, each object closed")
+                SpecError::file(folder.display_path("schema.json"), what, "List every claim, each object closed")
             })?;
-        let wrong = |what: String, hint: &str| SpecError::file(folder.path("type.toml"), what, hint);
-        consistent(&text, &claims).map_err(|(what, hint)| wrong(what, hint))?;
+        let wrong = |what: String, hint: &str| SpecError::file(folder.display_path("type.toml"), what, hint);
+        check_consistency(&text, &claims).map_err(|(what, hint)| wrong(what, hint))?;
         let parse = |path: &String| {
             claims::parse_path(path, &["credentialSubject"])
                 .ok_or_else(|| wrong(format!("\"{path}\" is not a path"), "Write it as a.b or a[].b"))
         };
-        let answers = answers(&text, &claims);
+        let answers = computed_booleans(&text, &claims);
         let disclosable = text.disclosable.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let always_claims = always_claims(&text.always).map_err(|what| wrong(what, "Write it as a.b or a[].b"))?;
         let limiting = LimitingClaims {
@@ -127,9 +128,9 @@ impl CredentialType {
         }
         let orders = ThresholdClaim::read_all(&text.ordered, &text.disclosable, &claims, &schema)
             .map_err(|what| wrong(what, "Mark what can be compared, or take the mark away"))?;
-        ordered::allow_commitments(&mut schema, &orders);
+        ordered::add_commitments_to_schema(&mut schema, &orders);
         let names = claims.iter().filter_map(|claim| claim.name.clone()).chain([text.name.clone()]);
-        let names = names.chain(orders.iter().map(ThresholdClaim::commitments)).collect();
+        let names = names.chain(orders.iter().map(ThresholdClaim::commitments_name)).collect();
         let (context, context_bytes) = read_context(folder, "context.jsonld", &text.context_sha256, names)?;
         let former = text.former.iter().map(|former| former.read(folder, &text.name)).collect::<Result<_, _>>()?;
         let drawn = text.drawn.into_iter().map(|drawn| drawn.claim);
@@ -142,32 +143,32 @@ impl CredentialType {
             name: text.name,
             vct: text.vct,
             vct_integrity: None,
-            earlier_vct: None,
+            builtin_vct: None,
             context_url: text.context,
             context,
             context_bytes,
             context_sha256: text.context_sha256,
             schema,
-            disclosable,
-            ordered: orders.iter().map(ThresholdClaim::path).collect(),
-            always: text.always,
+            disclosable_claims: disclosable,
+            ordered_claims: orders.iter().map(ThresholdClaim::ordered_claim).collect(),
+            always_disclosed: text.always,
             validity_days: text.validity_days,
-            computed: rules.iter().map(|rule| rule.claim.clone()).collect(),
+            computed_claims: rules.iter().map(|rule| rule.claim.clone()).collect(),
             never_mandatory: text.never_mandatory,
-            drawn,
+            generated_claims: drawn,
             serials: text.serials,
-            former,
+            former_versions: former,
             required_at_issuance: text.required_at_issuance,
-            coarse: text.coarse,
-            fine: text.fine,
-            limiting,
+            widely_shared: text.coarse,
+            identifying: text.fine,
+            limiting_claims: limiting,
             always_claims,
             paths,
-            rules,
-            orders,
-            answers,
-            copies: CopyProfile::default(),
-            bundled: false,
+            computed_rules: rules,
+            threshold_claims: orders,
+            computed_booleans: answers,
+            copy_profile: CopyProfile::default(),
+            is_builtin: false,
             validator: Arc::default(),
         })
     }
@@ -176,21 +177,25 @@ impl CredentialType {
     pub(crate) fn check_schema(&self, folder: &TypeFiles) -> Result<(), SpecError> {
         self.validator.compiled(&self.schema).map_err(|error| {
             let what = format!("is not a JSON Schema 2020-12 ({error})");
-            SpecError::file(folder.path("schema.json"), what, "Correct it")
+            SpecError::file(folder.display_path("schema.json"), what, "Correct it")
         })?;
         let example = self.example.as_object().ok_or_else(|| Problem::from(Code::InvalidJson));
         example
             .and_then(|example| self.check_disclosed(example))
             .and_then(|()| self.validate_claims(&self.example_claims()))
             .map_err(|problem| {
-                SpecError::file(folder.path("example.json"), problem.detail, "Correct the example, or the schema")
+                SpecError::file(
+                    folder.display_path("example.json"),
+                    problem.detail,
+                    "Correct the example, or the schema",
+                )
             })
     }
 }
 
 /// Checks `type.toml` against the claims of the schema: every claim is either disclosable or always disclosed, all
 /// listed names are known, and the lists do not contradict each other. An error is a description and a hint.
-fn consistent(text: &TypeFile, claims: &[SchemaClaim]) -> Result<(), (String, &'static str)> {
+fn check_consistency(text: &TypeFile, claims: &[SchemaClaim]) -> Result<(), (String, &'static str)> {
     if text.name.is_empty() || !text.name.chars().all(|c| c.is_ascii_alphanumeric()) {
         return Err((
             "the name has other characters than letters and digits".to_owned(),
@@ -200,7 +205,7 @@ fn consistent(text: &TypeFile, claims: &[SchemaClaim]) -> Result<(), (String, &'
     if text.validity_days == 0 {
         return Err(("validity_days is 0".to_owned(), "Say for how many days a credential holds"));
     }
-    for needed in NEEDED {
+    for needed in ALWAYS_REQUIRED {
         if !text.always.iter().any(|name| name == needed) {
             return Err((format!("always lacks \"{needed}\""), "Add it: security needs it"));
         }
@@ -236,8 +241,10 @@ fn consistent(text: &TypeFile, claims: &[SchemaClaim]) -> Result<(), (String, &'
             "Name a claim that each credential has",
         ));
     }
-    if let Some(what) =
-        text.serials.as_ref().and_then(|serials| serials.fault(&text.disclosable, &text.required_at_issuance))
+    if let Some(what) = text
+        .serials
+        .as_ref()
+        .and_then(|serials| serials.definition_error(&text.disclosable, &text.required_at_issuance))
     {
         return Err((what, "Name an array of texts, how many there are, and who may be shown one"));
     }
@@ -247,7 +254,7 @@ fn consistent(text: &TypeFile, claims: &[SchemaClaim]) -> Result<(), (String, &'
     if let Some(path) = text.coarse.iter().find(|path| text.fine.contains(path)) {
         return Err((format!("\"{path}\" is in both coarse and fine"), "Choose one"));
     }
-    let answers = answers(text, claims);
+    let answers = computed_booleans(text, claims);
     if let Some(path) = classed().find(|path| answers.contains(path)) {
         return Err((format!("\"{path}\" is a computed yes or no"), "Remove it from coarse and fine"));
     }
@@ -264,12 +271,12 @@ fn consistent(text: &TypeFile, claims: &[SchemaClaim]) -> Result<(), (String, &'
 }
 
 /// Returns the computed claims that are booleans.
-fn answers(text: &TypeFile, claims: &[SchemaClaim]) -> Vec<String> {
-    let boolean = |path: &String| claims.iter().any(|claim| claim.boolean && claim.path == *path);
+fn computed_booleans(text: &TypeFile, claims: &[SchemaClaim]) -> Vec<String> {
+    let boolean = |path: &String| claims.iter().any(|claim| claim.is_boolean && claim.path == *path);
     text.computed.iter().map(|computed| computed.claim.clone()).filter(boolean).collect()
 }
 
-impl FormerText {
+impl FormerVersionToml {
     fn read(&self, folder: &TypeFiles, type_name: &str) -> Result<FormerVersion, SpecError> {
         let names = self.claims.iter().cloned().chain([type_name.to_owned()]).collect();
         let (_, context_bytes) = read_context(folder, &self.file, &self.context_sha256, names)?;
@@ -290,7 +297,7 @@ fn read_context(
     pinned: &str,
     names: Vec<String>,
 ) -> Result<(Value, Vec<u8>), SpecError> {
-    let wrong = |what: String, hint: String| SpecError::file(folder.path(file), what, hint);
+    let wrong = |what: String, hint: String| SpecError::file(folder.display_path(file), what, hint);
     let bytes = folder.text(file)?.as_bytes().to_vec();
     let digest = base16ct::lower::encode_string(&Sha256::digest(&bytes));
     if digest != pinned {

@@ -38,7 +38,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{CredentialType, embedded, folder::TypeFiles};
+    use crate::{CredentialType, embedded, type_files::TypeFiles};
 
     #[test]
     fn every_built_in_type_has_a_schema_and_an_example_that_holds() {

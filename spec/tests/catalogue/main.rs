@@ -9,11 +9,11 @@ use carnet_core::{
     credential::CONTEXT_V2,
     format::CredentialFormat,
     query::{
-        Candidate, path_to_text,
-        plan::{ClaimDisclosure, CopyExposure, Holding, Sensitivity, SensitivityClasses},
+        QueryCandidate, path_to_text,
+        plan::{AvailableCopy, ClaimDisclosure, CopyExposure, Sensitivity, SensitivityClasses},
     },
     time::Timestamp,
-    verify::TypeRules,
+    verify::TypeCatalogue,
 };
 use carnet_spec::{Catalogue, CredentialType, RequestTemplate};
 use serde_json::{Map, Value, json};
@@ -128,8 +128,8 @@ fn every_example_holds_in_both_forms() {
             payload.insert(name.to_owned(), value);
         }
         known.check_disclosed_sd_jwt_vc(&payload).unwrap();
-        catalogue().check(&known.name, &payload).unwrap();
-        catalogue().check(&known.name, &example(known)).unwrap();
+        catalogue().check_schema(&known.name, &payload).unwrap();
+        catalogue().check_schema(&known.name, &example(known)).unwrap();
     }
 }
 
@@ -166,25 +166,25 @@ fn each_single_claim_may_be_withheld() {
 #[test]
 fn every_claim_has_words_a_term_and_a_place() {
     for known in catalogue().types() {
-        let disclosable: BTreeSet<String> = known.disclosable.iter().map(|path| path_to_text(path)).collect();
+        let disclosable: BTreeSet<String> = known.disclosable_claims.iter().map(|path| path_to_text(path)).collect();
         for (bracketed, dotted, name) in schema_claims(known) {
-            let always = known.always.contains(&format!("credentialSubject.{bracketed}"));
+            let always = known.always_disclosed.contains(&format!("credentialSubject.{bracketed}"));
             assert!(disclosable.contains(&format!("credentialSubject.{bracketed}")) != always, "{bracketed}");
             assert!(known.has_claim(&bracketed));
             let Some(name) = name else { continue };
             assert!(known.context["@context"].get(&name).is_some(), "{name} is not in the context");
             for language in LANGUAGES {
-                let display = known.display(language);
+                let display = known.display_texts(language);
                 assert_eq!(display.language, language);
                 assert!(!display.name.is_empty() && !display.description.is_empty());
-                assert!(display.label(&dotted).is_some_and(|text| !text.is_empty()), "{language}: {dotted}");
+                assert!(display.claim_label(&dotted).is_some_and(|text| !text.is_empty()), "{language}: {dotted}");
                 assert!(
                     display.claim_description(&dotted).is_some_and(|text| text.ends_with('.')),
                     "{language}: {dotted}"
                 );
             }
         }
-        assert_eq!(known.disclosable.len(), known.disclosable_in_sd_jwt_vc().len());
+        assert_eq!(known.disclosable_claims.len(), known.disclosable_in_sd_jwt_vc().len());
     }
 }
 
@@ -219,7 +219,7 @@ fn values_that_the_schema_lists_have_words() {
             let values = schema.get("enum").or_else(|| schema.pointer("/items/enum"));
             for value in values.and_then(Value::as_array).into_iter().flatten() {
                 for language in LANGUAGES {
-                    let words = known.display(language).value(claim, value.as_str().unwrap());
+                    let words = known.display_texts(language).value_text(claim, value.as_str().unwrap());
                     assert!(words.is_some(), "{} {language} {claim} {value}", known.name);
                     listed += 1;
                 }
@@ -233,12 +233,12 @@ fn values_that_the_schema_lists_have_words() {
 fn languages_fall_back_to_their_primary_one_and_then_to_english() {
     let catalogue = catalogue();
     let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
-    assert_eq!(permit.display("de-AT").language, "de");
-    assert_eq!(permit.display("ti").language, "en");
-    assert_eq!(permit.display("de").label("credentialSubject.rightToWork"), Some("Recht zu arbeiten"));
+    assert_eq!(permit.display_texts("de-AT").language, "de");
+    assert_eq!(permit.display_texts("ti").language, "en");
+    assert_eq!(permit.display_texts("de").claim_label("credentialSubject.rightToWork"), Some("Recht zu arbeiten"));
     let texts = &catalogue.template("job-right-to-work").unwrap().purpose;
-    assert_eq!(RequestTemplate::text(texts, "fr_FR"), texts["fr"]);
-    assert_eq!(RequestTemplate::text(texts, "ti"), texts["en"]);
+    assert_eq!(RequestTemplate::text_in_language(texts, "fr_FR"), texts["fr"]);
+    assert_eq!(RequestTemplate::text_in_language(texts, "ti"), texts["en"]);
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
         assert!(template.retention_days > 0);
         let (query, json) = template.query_at(now).unwrap();
         assert_eq!(query.to_json(), json);
-        assert!(template.keep.is_empty(), "{} keeps claims, and says that it does not", template.id);
+        assert!(template.retained_claims.is_empty(), "{} keeps claims, and says that it does not", template.id);
         for texts in [&template.title, &template.purpose, &template.legal_basis, &template.retention] {
             assert_eq!(
                 texts.keys().map(String::as_str).collect::<BTreeSet<_>>(),
@@ -434,18 +434,18 @@ fn computed_claims_follow_from_the_others() {
     let catalogue = catalogue();
     let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
     let mut claims = permit.example_claims();
-    for computed in &permit.computed {
+    for computed in &permit.computed_claims {
         claims.remove(computed);
     }
-    assert_eq!(permit.complete(&claims).unwrap(), permit.example_claims());
+    assert_eq!(permit.add_computed_claims(&claims).unwrap(), permit.example_claims());
     claims.insert("workPermission".to_owned(), json!("restricted"));
-    assert_eq!(permit.complete(&claims).unwrap()["rightToWork"], json!(false));
+    assert_eq!(permit.add_computed_claims(&claims).unwrap()["rightToWork"], json!(false));
     for (claim, wrong) in [("rightToWork", json!(true)), ("legalResidence", json!(false)), ("residentIn", json!("FR"))]
     {
         let mut claims = claims.clone();
         claims.insert(claim.to_owned(), wrong);
         assert_eq!(permit.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation, "{claim}");
-        assert!(permit.complete(&claims).is_err());
+        assert!(permit.add_computed_claims(&claims).is_err());
     }
     let applicant = catalogue.credential_type("InternationalProtectionApplicantCredential").unwrap();
     assert!(!applicant.has_claim("legalResidence"), "an applicant may stay; a permit states legal residence");
@@ -470,7 +470,7 @@ fn computed_claims_follow_from_the_others() {
         let mut claims = known.example_claims();
         claims.insert(source.to_owned(), json!(value));
         claims.remove(computed);
-        assert_eq!(known.complete(&claims).unwrap()[computed], json!(expected), "{name} {value}");
+        assert_eq!(known.add_computed_claims(&claims).unwrap()[computed], json!(expected), "{name} {value}");
         claims.insert(computed.to_owned(), json!(!expected));
         assert_eq!(known.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation, "{name} {value}");
     }
@@ -488,17 +488,17 @@ fn claims_tell_less_or_more() {
     for (name, path, class) in [
         (permit, "rightToWork", Sensitivity::Computed),
         // Computed, and no yes or no.
-        (permit, "residentIn", Sensitivity::Coarse),
-        (permit, "validUntil", Sensitivity::Value),
-        (permit, "documentNumber", Sensitivity::Fine),
+        (permit, "residentIn", Sensitivity::WidelyShared),
+        (permit, "validUntil", Sensitivity::Ordinary),
+        (permit, "documentNumber", Sensitivity::Identifying),
         (qualification, "isRecognisedQualification", Sensitivity::Computed),
-        (qualification, "eqfLevel", Sensitivity::Coarse),
-        (qualification, "learningOutcomes[].relatedSkill", Sensitivity::Fine),
-        (qualification, "awardingBody", Sensitivity::Value),
-        ("LanguageCertificateCredential", "level", Sensitivity::Coarse),
+        (qualification, "eqfLevel", Sensitivity::WidelyShared),
+        (qualification, "learningOutcomes[].relatedSkill", Sensitivity::Identifying),
+        (qualification, "awardingBody", Sensitivity::Ordinary),
+        ("LanguageCertificateCredential", "level", Sensitivity::WidelyShared),
         // An unknown claim is not taken for harmless.
-        (permit, "shoeSize", Sensitivity::Fine),
-        ("EmployeeCredential", "title", Sensitivity::Fine),
+        (permit, "shoeSize", Sensitivity::Identifying),
+        ("EmployeeCredential", "title", Sensitivity::Identifying),
     ] {
         assert_eq!(catalogue.sensitivity_of(name, path), class, "{name} {path}");
     }
@@ -512,28 +512,35 @@ fn the_plan_asks_the_catalogue_in_both_forms() {
     flat.insert("vct".to_owned(), json!(permit.vct));
     let document = example(permit);
     let class = |format: CredentialFormat, payload: &Map<String, Value>, path: Value| {
-        let candidate = Candidate { format, payload, proved: &[] };
-        let exposure = CopyExposure::Nobody;
-        let holding =
-            Holding { document: 0, candidate, provable: &[], clear: &[], exposure, known: false, refused: false };
-        catalogue.class(&holding, &carnet_core::query::parse_path(&path).unwrap())
+        let candidate = QueryCandidate { format, payload, thresholds: &[] };
+        let exposure = CopyExposure::NoVerifier;
+        let holding = AvailableCopy {
+            document: 0,
+            candidate,
+            provable_claims: &[],
+            clear_claims: &[],
+            exposure,
+            seen_by_verifier: false,
+            refused_before: false,
+        };
+        catalogue.sensitivity(&holding, &carnet_core::query::parse_path(&path).unwrap())
     };
     for (claim, expected) in [
         ("rightToWork", Sensitivity::Computed),
-        ("residentIn", Sensitivity::Coarse),
-        ("documentNumber", Sensitivity::Fine),
+        ("residentIn", Sensitivity::WidelyShared),
+        ("documentNumber", Sensitivity::Identifying),
     ] {
         assert_eq!(class(CredentialFormat::VcSdJwt, &document, json!(["credentialSubject", claim])), expected);
         assert_eq!(class(CredentialFormat::DcSdJwt, &flat, json!([claim])), expected);
     }
     assert_eq!(
         class(CredentialFormat::VcSdJwt, &flat, json!(["rightToWork"])),
-        Sensitivity::Fine,
+        Sensitivity::Identifying,
         "a vct names no type there"
     );
     let qualification = catalogue.credential_type("QualificationCredential").unwrap();
     let skill = json!(["credentialSubject", "learningOutcomes", 0, "title"]);
-    assert_eq!(class(CredentialFormat::VcSdJwt, &example(qualification), skill), Sensitivity::Fine);
+    assert_eq!(class(CredentialFormat::VcSdJwt, &example(qualification), skill), Sensitivity::Identifying);
 }
 
 #[test]
@@ -543,13 +550,21 @@ fn the_plan_proves_a_threshold_and_shows_no_date() {
     let document = example(permit);
     let now = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
     let (query, _) = catalogue.template("work-permit-today").unwrap().query_at(now).unwrap();
-    let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload: &document, proved: &[] };
-    let exposure = CopyExposure::Nobody;
-    let with =
-        |provable| Holding { document: 0, candidate, provable, clear: &[], exposure, known: false, refused: false };
-    let shown = |holding| query.plan(&[holding], &catalogue, catalogue.weights()).unwrap().parts[0].shows.clone();
+    let candidate = QueryCandidate { format: CredentialFormat::VcSdJwt, payload: &document, thresholds: &[] };
+    let exposure = CopyExposure::NoVerifier;
+    let with = |provable| AvailableCopy {
+        document: 0,
+        candidate,
+        provable_claims: provable,
+        clear_claims: &[],
+        exposure,
+        seen_by_verifier: false,
+        refused_before: false,
+    };
+    let shown =
+        |holding| query.plan(&[holding], &catalogue, catalogue.weights()).unwrap().answers[0].disclosures.clone();
     let until = |show: &ClaimDisclosure| matches!(show, ClaimDisclosure::Threshold { path, .. } if path_to_text(path).ends_with("validUntil"));
-    let shows = shown(with(&permit.ordered));
+    let shows = shown(with(&permit.ordered_claims));
     assert_eq!(shows.len(), 2);
     assert!(shows.iter().any(until));
     assert!(!shown(with(&[])).iter().any(until), "a copy without commitments shows the date");
@@ -590,9 +605,9 @@ fn row_71_a_type_claimed_under_another_name_is_refused() {
     }
     // A qualification that calls itself a permit does not fit the permit's schema.
     let mut document = example(qualification);
-    catalogue.check(&qualification.name, &document).unwrap();
+    catalogue.check_schema(&qualification.name, &document).unwrap();
     document["type"] = json!([generic, permit.name]);
     document["@context"] = json!([CONTEXT_V2, permit.context_url]);
-    assert_eq!(catalogue.check(&permit.name, &document).unwrap_err().code, Code::SchemaViolation);
-    assert_eq!(catalogue.check("EmployeeCredential", &document).unwrap_err().code, Code::TypeUnknown);
+    assert_eq!(catalogue.check_schema(&permit.name, &document).unwrap_err().code, Code::SchemaViolation);
+    assert_eq!(catalogue.check_schema("EmployeeCredential", &document).unwrap_err().code, Code::TypeUnknown);
 }

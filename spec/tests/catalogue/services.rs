@@ -37,9 +37,9 @@ fn every_procedure_is_complete_in_every_language() {
     ];
     assert_eq!(ids, expected);
     for procedure in catalogue.procedures() {
-        assert!(!procedure.example && procedure.place.is_empty(), "{} is true everywhere", procedure.id);
-        let texts = [&procedure.title, &procedure.about].into_iter().chain(&procedure.papers);
-        let texts = texts.chain(procedure.needs.iter().map(|need| &need.why));
+        assert!(!procedure.is_example && procedure.place.is_empty(), "{} is true everywhere", procedure.id);
+        let texts = [&procedure.title, &procedure.purpose].into_iter().chain(&procedure.other_requirements);
+        let texts = texts.chain(procedure.needs.iter().map(|need| &need.reason));
         let stated = [&procedure.office, &procedure.cost, &procedure.duration];
         for texts in texts.chain(stated.into_iter().filter(|texts| !texts.is_empty())) {
             let languages: BTreeSet<&str> = texts.keys().map(String::as_str).collect();
@@ -59,9 +59,9 @@ fn the_example_is_complete_in_every_language() {
     let template = catalogue.template("clean-air-zone").unwrap();
     let procedure = catalogue.procedure("clean-air-zone").unwrap();
     let texts = [&template.title, &template.purpose, &template.legal_basis, &template.retention];
-    let texts = texts.into_iter().chain([&procedure.title, &procedure.about, &procedure.place, &procedure.office]);
-    let texts = texts.chain([&procedure.cost, &procedure.duration]).chain(&procedure.papers);
-    for texts in texts.chain(procedure.needs.iter().map(|need| &need.why)) {
+    let texts = texts.into_iter().chain([&procedure.title, &procedure.purpose, &procedure.place, &procedure.office]);
+    let texts = texts.chain([&procedure.cost, &procedure.duration]).chain(&procedure.other_requirements);
+    for texts in texts.chain(procedure.needs.iter().map(|need| &need.reason)) {
         let languages: BTreeSet<&str> = texts.keys().map(String::as_str).collect();
         assert_eq!(languages, BTreeSet::from(LANGUAGES), "{texts:?}");
     }
@@ -71,7 +71,7 @@ fn the_example_is_complete_in_every_language() {
 fn every_type_says_where_it_comes_from() {
     for known in catalogue().types() {
         let sources: BTreeSet<Option<String>> =
-            LANGUAGES.iter().map(|language| known.display(language).source.clone()).collect();
+            LANGUAGES.iter().map(|language| known.display_texts(language).how_to_obtain.clone()).collect();
         assert!(sources.iter().all(Option::is_some) && sources.len() == LANGUAGES.len(), "{}", known.name);
     }
 }
@@ -85,9 +85,9 @@ fn a_municipality_replaces_a_procedure_and_adds_its_own() {
     assert_eq!(catalogue.procedures().count(), before + 1);
     let bank = catalogue.procedure("bank-account").unwrap();
     assert_eq!((bank.title["en"].as_str(), bank.needs.len()), ("An account in Example Town", 1));
-    let (template, query) = catalogue.request_for(&bank.needs[0], "ResidencePermitCredential").unwrap();
+    let (template, query) = catalogue.request_for_type(&bank.needs[0], "ResidencePermitCredential").unwrap();
     assert_eq!((template.id.as_str(), query.id.as_str()), ("job-right-to-work", "residence"));
-    assert!(catalogue.request_for(&bank.needs[0], "QualificationCredential").is_none());
+    assert!(catalogue.request_for_type(&bank.needs[0], "QualificationCredential").is_none());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use carnet_core::{Code, format::CredentialFormat, query::path_to_text, verify::TypeRules};
+use carnet_core::{Code, format::CredentialFormat, query::path_to_text, verify::TypeCatalogue};
 use carnet_spec::{Catalogue, SpecError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -135,9 +135,9 @@ fn files_with_a_byte_order_mark_and_crlf_are_read() {
     // Its digest is that of its bytes behind the mark.
     write(dir.path(), "types/language/context.jsonld", &format!("\u{feff}{CONTEXT}"));
     let catalogue = Catalogue::load(dir.path()).unwrap();
-    let display = catalogue.credential_type(NAME).unwrap().display("en");
+    let display = catalogue.credential_type(NAME).unwrap().display_texts("en");
     assert_eq!(display.name, "Placement test");
-    assert_eq!(display.label("cefrLevel"), Some("Level"));
+    assert_eq!(display.claim_label("cefrLevel"), Some("Level"));
 }
 
 /// Loads the folder with one file changed, which must fail and name that file.
@@ -158,30 +158,36 @@ fn a_new_type_is_a_folder_of_data() {
     assert_eq!(catalogue.types().count(), Catalogue::embedded().unwrap().types().count() + 1);
     let language = catalogue.credential_type(NAME).unwrap();
     assert_eq!(catalogue.credential_type_by_vct("urn:example:language:1").unwrap().name, NAME);
-    assert_eq!(language.disclosable.len(), 5);
+    assert_eq!(language.disclosable_claims.len(), 5);
     language.validate_claims(&language.example_claims()).unwrap();
 
     let mut document = example().as_object().unwrap().clone();
     assert_eq!(catalogue.type_name(&["VerifiableCredential", NAME], None).unwrap(), NAME);
-    catalogue.check(NAME, &document).unwrap();
+    catalogue.check_schema(NAME, &document).unwrap();
     document["credentialSubject"].as_object_mut().unwrap().remove("language");
-    catalogue.check(NAME, &document).unwrap();
-    catalogue.check(NAME, json!({"vct": "urn:example:language:1", "cefrLevel": "B1"}).as_object().unwrap()).unwrap();
+    catalogue.check_schema(NAME, &document).unwrap();
+    catalogue
+        .check_schema(NAME, json!({"vct": "urn:example:language:1", "cefrLevel": "B1"}).as_object().unwrap())
+        .unwrap();
     document["credentialSubject"]["cefrLevel"] = json!("D1");
-    assert_eq!(catalogue.check(NAME, &document).unwrap_err().code, Code::SchemaViolation);
+    assert_eq!(catalogue.check_schema(NAME, &document).unwrap_err().code, Code::SchemaViolation);
 
-    assert_eq!(language.display("de").name, "Einstufungstest");
-    assert_eq!(language.display("de").label("cefrLevel"), Some("Level"), "what a language lacks is in English");
-    assert_eq!(language.display("de").label("credentialSubject.cefrLevelAtLeast[2]"), Some("Level"));
-    assert_eq!(language.display("de").label("cefrLevelAtMost"), None);
+    assert_eq!(language.display_texts("de").name, "Einstufungstest");
+    assert_eq!(
+        language.display_texts("de").claim_label("cefrLevel"),
+        Some("Level"),
+        "what a language lacks is in English"
+    );
+    assert_eq!(language.display_texts("de").claim_label("credentialSubject.cefrLevelAtLeast[2]"), Some("Level"));
+    assert_eq!(language.display_texts("de").claim_label("cefrLevelAtMost"), None);
     assert!(catalogue.template("integration-course").is_some());
 
-    assert_eq!(language.ordered.len(), 1);
-    assert_eq!(path_to_text(&language.ordered[0].path), "credentialSubject.cefrLevel");
+    assert_eq!(language.ordered_claims.len(), 1);
+    assert_eq!(path_to_text(&language.ordered_claims[0].path), "credentialSubject.cefrLevel");
     assert_eq!(path_to_text(&language.ordered_in_sd_jwt_vc()[0].path), "cefrLevel");
     assert!(language.is_commitments("cefrLevelAtLeast") && !language.is_commitments("cefrLevelAtMost"));
     let commitments = json!({"vct": "urn:example:language:1", "cefrLevelAtLeast": ["A".repeat(43)]});
-    catalogue.check(NAME, commitments.as_object().unwrap()).unwrap();
+    catalogue.check_schema(NAME, commitments.as_object().unwrap()).unwrap();
 }
 
 #[test]
@@ -288,9 +294,9 @@ fn row_72_a_schema_that_cannot_be_applied_is_not_a_success() {
     let catalogue = Catalogue::load(dir.path()).unwrap();
     let mut document = example().as_object().unwrap().clone();
     document["credentialSubject"]["language"] = json!("ab".repeat(2_000) + "c");
-    assert_eq!(catalogue.check(NAME, &document).unwrap_err().code, Code::SchemaIndeterminate);
+    assert_eq!(catalogue.check_schema(NAME, &document).unwrap_err().code, Code::SchemaIndeterminate);
     document["credentialSubject"]["language"] = json!("ab");
-    catalogue.check(NAME, &document).unwrap();
+    catalogue.check_schema(NAME, &document).unwrap();
     // A schema that does not compile is no catalogue at all.
     let invalid = schema(json!({"type": "strung"})).to_string();
     assert!(refused("types/language/schema.json", &invalid).contains("is not a JSON Schema"));
@@ -301,7 +307,7 @@ fn what_is_drawn_is_in_every_credential() {
     let drawn = |claim: &str| format!("{}[[drawn]]\nclaim = \"{claim}\"\n", type_toml());
     let dir = folder();
     write(dir.path(), "types/language/type.toml", &drawn("language"));
-    assert_eq!(Catalogue::load(dir.path()).unwrap().credential_type(NAME).unwrap().drawn, ["language"]);
+    assert_eq!(Catalogue::load(dir.path()).unwrap().credential_type(NAME).unwrap().generated_claims, ["language"]);
     for other in ["passed", "unknown"] {
         assert!(refused("types/language/type.toml", &drawn(other)).contains("[[drawn]]"));
     }
@@ -314,7 +320,7 @@ fn claim_errors_have_words_for_every_rule_of_a_schema() {
         write(dir.path(), "types/language/schema.json", &schema(language).to_string());
         let catalogue = Catalogue::load(dir.path()).unwrap();
         let claims = json!({"language": given, "cefrLevel": "B1"});
-        let faults = catalogue.credential_type(NAME).unwrap().claim_faults(claims.as_object().unwrap());
+        let faults = catalogue.credential_type(NAME).unwrap().claim_errors(claims.as_object().unwrap());
         faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     };
     let text = |rule: &str, of: Value| {

@@ -74,10 +74,10 @@ fn how_old_a_status_list_may_be_is_bounded() {
         write(dir.path(), "requests/integration-course.toml", &text);
         let catalogue = Catalogue::load(dir.path());
         catalogue
-            .map(|catalogue| catalogue.template("integration-course").map(|template| template.stale_status_seconds))
+            .map(|catalogue| catalogue.template("integration-course").map(|template| template.max_stale_status_seconds))
     };
     let by_default = Catalogue::load(folder().path()).unwrap();
-    assert_eq!(by_default.template("integration-course").unwrap().stale_status_seconds, 0);
+    assert_eq!(by_default.template("integration-course").unwrap().max_stale_status_seconds, 0);
     assert_eq!(load("2592000").unwrap(), Some(2_592_000));
     for wrong in ["2592001", "-1", "1.5", "\"a day\""] {
         assert!(load(wrong).is_err(), "{wrong}");
@@ -101,10 +101,12 @@ why = { en = "To show who was let in.", de = "Als Nachweis der Zulassung." }
     };
     let whole = format!("{REQUEST}{KEEP}");
     let catalogue = load(&whole, &type_toml()).unwrap();
-    let [kept] = catalogue.template("integration-course").unwrap().keep.as_slice() else { panic!("one is kept") };
-    assert_eq!((kept.credential.as_str(), kept.days, kept.why.len()), ("language", 3_650, 2));
+    let [kept] = catalogue.template("integration-course").unwrap().retained_claims.as_slice() else {
+        panic!("one is kept")
+    };
+    assert_eq!((kept.query_id.as_str(), kept.retention_days, kept.purpose.len()), ("language", 3_650, 2));
     assert_eq!(path_to_text(&kept.path), "cefrLevel");
-    assert!(load(REQUEST, &type_toml()).unwrap().template("integration-course").unwrap().keep.is_empty());
+    assert!(load(REQUEST, &type_toml()).unwrap().template("integration-course").unwrap().retained_claims.is_empty());
 
     for (from, to, says) in [
         ("credential = \"language\"", "credential = \"other\"", "is not a claim whose value the query asks for"),
@@ -144,7 +146,7 @@ fn a_use_is_counted_by_claims_that_are_asked_for_once() {
     let dir = folder();
     write(dir.path(), "requests/integration-course.toml", &asked(&of("language", "cefrLevel")));
     let catalogue = Catalogue::load(dir.path()).unwrap();
-    assert!(catalogue.template("integration-course").unwrap().redeem.is_some());
+    assert!(catalogue.template("integration-course").unwrap().redemption.is_some());
     for (credential, id) in
         [("other", "cefrLevel"), ("language", "language"), ("language", "skills[]"), ("language", "")]
     {

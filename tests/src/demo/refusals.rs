@@ -1,7 +1,7 @@
 //! Five attacks that must be refused.
 
 use carnet_core::{
-    keys::{Algorithm, SecretKey},
+    keys::{SecretKey, SignatureAlgorithm},
     secure::sd_jwt::SdJwt,
     time::Timestamp,
 };
@@ -39,8 +39,8 @@ pub(crate) async fn all(telling: &mut Telling, stage: &Stage) -> Result<()> {
     expect(telling, "expired credential", &asked, visitor::present(&past, &asked, now)?).await?;
 
     // A thief has the credential of another, and a key of their own.
-    let shown = SdJwt::parse(&mine.credential)?.select(&asked.paths)?.to_string();
-    let thief = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let shown = SdJwt::parse(&mine.credential)?.select_claims(&asked.paths)?.to_string();
+    let thief = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     expect(telling, "another person's credential", &asked, visitor::bind_with(&shown, &asked, now, &thief)?).await
 }
 

@@ -135,7 +135,7 @@ fn claim_of(path: &str) -> String {
 
 /// The last day of an epoch of the university's, a day from now at least and eight at most.
 fn last_of_an_epoch() -> String {
-    let end = Epoch::Week.next(carnet_tests::visitor::now().plus(86_400));
+    let end = Epoch::Week.next_start(carnet_tests::visitor::now().plus(86_400));
     end.plus(-86_400).to_string().chars().take(10).collect()
 }
 

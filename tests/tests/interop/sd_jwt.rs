@@ -3,7 +3,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
-    keys::{Algorithm, SecretKey},
+    keys::{SecretKey, SignatureAlgorithm},
     secure::sd_jwt::Step,
 };
 use carnet_tests::{
@@ -159,7 +159,7 @@ impl Trial {
     async fn verifies_ours(&mut self, format: &str, traits: &Traits) -> Result<()> {
         let offer = self.stage.offer(&self.stage.university, QUALIFICATION, &qualification(), &["--format", format])?;
         // The reference implementation verifies key bindings of ES256 alone.
-        let key = SecretKey::generate(Algorithm::Es256, &mut OsRng);
+        let key = SecretKey::generate(SignatureAlgorithm::Es256, &mut OsRng);
         let copy = visitor::collect_bound(&offer.uri, offer.pin.as_deref(), key, now()).await?;
         let good = self.verify(&copy.credential, None)??;
         assert_eq!(title(&good), TITLE, "{good}");

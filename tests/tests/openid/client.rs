@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use carnet_core::keys::{Algorithm, SecretKey, Signer};
+use carnet_core::keys::{SecretKey, SignatureAlgorithm, Signer};
 use carnet_tests::{Result, stage::Office, visitor};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rand_core::OsRng;
@@ -186,7 +186,7 @@ pub(crate) fn access_token(response: &Response) -> String {
 }
 
 pub(crate) fn keys(count: usize) -> Vec<SecretKey> {
-    (0..count).map(|_| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)).collect()
+    (0..count).map(|_| SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng)).collect()
 }
 
 /// Proofs of possession of keys, for this audience.

@@ -93,7 +93,7 @@ async fn type_metadata_names_its_type_and_claims() -> Result<()> {
     let copy = SdJwt::parse(&copies(&response)[0])?;
     let document = get(office, &format!("{}/openid/types/QualificationCredential", office.service.url)).await?.json();
     assert_eq!(Some(&document["vct"]), copy.jws().payload().get("vct"));
-    let disclosed = copy.disclosed()?.payload;
+    let disclosed = copy.resolve_disclosures()?.payload;
     let claims = document["claims"].as_array().unwrap();
     for claim in claims.iter().filter(|claim| claim["path"].as_array().unwrap().len() == 1) {
         assert_eq!(claim["sd"], json!("always"));
@@ -226,7 +226,7 @@ async fn row_112_an_encryption_that_the_issuer_does_not_have() -> Result<()> {
     let token = &access;
     let mut request = json!({"credential_configuration_id": offer.configuration("dc+sd-jwt"), "proofs": {"jwt": good}});
     let wallet = DecryptionKey::generate(&mut OsRng);
-    let good = json!({"jwk": wallet.public().to_jwk(), "enc": "A256GCM"});
+    let good = json!({"jwk": wallet.public_key().to_jwk(), "enc": "A256GCM"});
     let bent = |pointer: &str, value: Value| {
         let mut bent = good.clone();
         *bent.pointer_mut(pointer).unwrap() = value;
@@ -253,7 +253,7 @@ async fn row_112_an_encryption_that_the_issuer_does_not_have() -> Result<()> {
     request["credential_response_encryption"] = good;
     // Asked for in the clear, and in a request to the key of another issuer.
     refused(&post_json(office, credential, Some(token), &request).await?);
-    refused(&encrypted(&request, &DecryptionKey::generate(&mut OsRng).public()).await?);
+    refused(&encrypted(&request, &DecryptionKey::generate(&mut OsRng).public_key()).await?);
     // The twin: only the wallet can read its credentials.
     let response = encrypted(&request, &key).await?;
     assert_eq!((response.status, response.header("content-type")), (200, Some("application/jwt")));

@@ -198,7 +198,7 @@ async fn row_118_a_type_at_an_https_url_has_the_integrity_of_its_metadata() -> R
     let authority = &scene.stage.authority.service.url;
     let document = send("GET", &format!("{authority}/permits/residence-1"), "", "").await?;
     assert_eq!((document.status, &document.json()["vct"]), (200, &json!(url)));
-    let integrity = carnet_spec::type_metadata::integrity(document.body.as_bytes());
+    let integrity = carnet_spec::type_metadata::integrity_value(document.body.as_bytes());
     let parsed = carnet_core::secure::sd_jwt::SdJwt::parse(&new.credential)?;
     let member = |name: &str| parsed.jws().payload().get(name).cloned();
     assert_eq!((member("vct"), member("vct#integrity")), (Some(json!(url)), Some(json!(integrity))));

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use carnet_core::{
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     secure::sd_jwt::SdJwt,
     time::Timestamp,
 };
@@ -41,7 +41,7 @@ async fn refused(scene: &Scene, fault: impl Fn(&str, &Asked, &SecretKey) -> Resu
     for (query_id, copy) in [("residence", &scene.vc), ("residence-dc", &scene.dc)] {
         let request = scene.request().await?;
         let asked = request.asked(query_id)?;
-        let shown = SdJwt::parse(&copy.credential)?.select(&asked.paths)?.to_string();
+        let shown = SdJwt::parse(&copy.credential)?.select_claims(&asked.paths)?.to_string();
         let answer = request.submit(&one(query_id, fault(&shown, &asked, &copy.key)?)).await?;
         assert!((400..500).contains(&answer.status), "{answer:?}");
         let honest = visitor::bind_with(&shown, &asked, now(), &copy.key)?;
@@ -112,7 +112,7 @@ async fn happy_flow(scene: &Scene) -> Result<()> {
 }
 
 async fn minimal_cnf_jwk(scene: &Scene) -> Result<()> {
-    let payload = SdJwt::parse(&scene.dc.credential)?.disclosed()?.payload;
+    let payload = SdJwt::parse(&scene.dc.credential)?.resolve_disclosures()?.payload;
     let jwk = payload.get("cnf").and_then(|cnf| cnf.get("jwk")?.as_object()).ok_or("no cnf.jwk")?;
     assert_eq!(*jwk, scene.dc.key.public_key().to_jwk(), "only the members that make up the key");
     let request = scene.request().await?;
@@ -167,7 +167,7 @@ async fn invalid_credential_signature(scene: &Scene) -> Result<()> {
 
 async fn invalid_kb_jwt_signature(scene: &Scene) -> Result<()> {
     refused(scene, |shown, asked, _| {
-        visitor::bind_with(shown, asked, now(), &SecretKey::generate(Algorithm::EdDsa, &mut OsRng))
+        visitor::bind_with(shown, asked, now(), &SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng))
     })
     .await
 }

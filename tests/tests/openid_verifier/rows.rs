@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use carnet_core::{
     did::Did,
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     presentation,
     secure::sd_jwt::SdJwt,
 };
@@ -64,11 +64,19 @@ async fn request_document(scene: &Scene) -> Result<CreateRequestResponse> {
 
 /// Makes a presentation of a document by a holder's key.
 fn present_document(credential: &Value, key: &SecretKey, asked: &Asked) -> Result<String> {
-    let holder = Did::jwk(&key.public_key());
+    let holder = Did::did_jwk(&key.public_key());
     let method = format!("{}#0", holder.as_str());
     let credentials = std::slice::from_ref(credential);
     let audience = &asked.audience;
-    Ok(presentation::create_presentation(credentials, holder.as_str(), &method, &asked.nonce, audience, now(), key)?)
+    Ok(presentation::create_data_integrity_presentation(
+        credentials,
+        holder.as_str(),
+        &method,
+        &asked.nonce,
+        audience,
+        now(),
+        key,
+    )?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +84,7 @@ async fn row_40_41_a_holder_who_is_not_the_subject_and_a_string_for_a_credential
     let scene = Scene::set().await?;
     let Copy { credential, key } = collect(&scene.stage, "di_vc+jcs").await?;
     let document: Value = serde_json::from_str(&credential)?;
-    let thief = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let thief = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     for grpc in [true, false] {
         let made = request_document(&scene).await?;
         let request = Request::fetch(&made.openid_request_uri).await?;
@@ -119,7 +127,7 @@ async fn row_73_no_url_of_a_wallet_is_fetched() -> Result<()> {
         ("a type inside", "vct", json!(inside), "signature_invalid"),
         ("a status list inside", "status", json!({"status_list": {"idx": 1, "uri": inside}}), "signature_invalid"),
     ] {
-        let shown = SdJwt::parse(&scene.dc.credential)?.select(&asked.paths)?.to_string();
+        let shown = SdJwt::parse(&scene.dc.credential)?.select_claims(&asked.paths)?.to_string();
         let bent = visitor::bind_with(&with_member(&shown, member, value)?, &asked, now(), &scene.dc.key)?;
         let refusal = request.submit(&one("residence-dc", bent)).await?.refusal();
         assert_eq!(refusal.as_deref(), Some(reason), "{name}");

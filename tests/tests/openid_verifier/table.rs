@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use carnet_core::{
-    keys::{Algorithm, SecretKey},
+    keys::{SecretKey, SignatureAlgorithm},
     secure::sd_jwt::SdJwt,
 };
 use carnet_proto::verifier::v1::{
@@ -56,15 +56,15 @@ const CASES: &[(&str, Make, Option<&str>)] = &[
     (
         "bound by another key",
         |copy, asked| {
-            let shown = SdJwt::parse(&copy.credential)?.select(&asked.paths)?.to_string();
-            let thief = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+            let shown = SdJwt::parse(&copy.credential)?.select_claims(&asked.paths)?.to_string();
+            let thief = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
             Ok(one("residence", visitor::bind_with(&shown, asked, now(), &thief)?))
         },
         Some("key_binding_key"),
     ),
     (
         "not bound",
-        |copy, asked| Ok(one("residence", SdJwt::parse(&copy.credential)?.select(&asked.paths)?.to_string())),
+        |copy, asked| Ok(one("residence", SdJwt::parse(&copy.credential)?.select_claims(&asked.paths)?.to_string())),
         Some("key_binding_missing"),
     ),
     (
@@ -79,7 +79,7 @@ const CASES: &[(&str, Make, Option<&str>)] = &[
     (
         "a disclosure that was changed, and bound",
         |copy, asked| {
-            let shown = SdJwt::parse(&copy.credential)?.select(&asked.paths)?.to_string();
+            let shown = SdJwt::parse(&copy.credential)?.select_claims(&asked.paths)?.to_string();
             let first = shown.split('~').nth(1).ok_or("nothing is disclosed")?;
             // ["AAAA","rightToWork",true]
             let shown = shown.replacen(first, "WyJBQUFBIiwicmlnaHRUb1dvcmsiLHRydWVd", 1);
@@ -99,7 +99,7 @@ const CASES: &[(&str, Make, Option<&str>)] = &[
         "row 78: claims that nobody asked for",
         |copy, asked| {
             let all = SdJwt::parse(&copy.credential)?;
-            Ok(one("residence", all.bind(&asked.nonce, &asked.audience, now(), &copy.key)?))
+            Ok(one("residence", all.bind_key(&asked.nonce, &asked.audience, now(), &copy.key)?))
         },
         Some("claim_unrequested"),
     ),
@@ -135,7 +135,7 @@ const CASES: &[(&str, Make, Option<&str>)] = &[
     (
         "a changed signature of the issuer",
         |copy, asked| {
-            let shown = SdJwt::parse(&copy.credential)?.select(&asked.paths)?.to_string();
+            let shown = SdJwt::parse(&copy.credential)?.select_claims(&asked.paths)?.to_string();
             let shown = super::modules::with_broken_signature(&shown)?;
             Ok(one("residence", visitor::bind_with(&shown, asked, now(), &copy.key)?))
         },

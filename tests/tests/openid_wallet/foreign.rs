@@ -8,7 +8,7 @@ use std::sync::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     did::Did,
-    keys::{Algorithm, PublicKey, SecretKey, Signer as _},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer as _},
     secure::sd_jwt::{IssueOptions, Step, issue},
 };
 use carnet_tests::{
@@ -57,8 +57,8 @@ struct Desk {
 impl Issuer {
     async fn open() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let key = SecretKey::generate(Algorithm::Es256, &mut OsRng);
-        let did = Did::jwk(&key.public_key());
+        let key = SecretKey::generate(SignatureAlgorithm::Es256, &mut OsRng);
+        let did = Did::did_jwk(&key.public_key());
         let url = format!("http://{}", listener.local_addr()?);
         let wares = Wares { vct: VCT.to_owned(), name: "Ministry".to_owned(), named: None };
         let (wares, asked) = (Arc::new(Mutex::new(wares)), Arc::<AtomicUsize>::default());
@@ -142,17 +142,17 @@ impl Desk {
         let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(proof.split('.').next()?).ok()?).ok()?;
         let holder = PublicKey::from_jwk(&header["jwk"]).ok()?;
         let payload = json!({
-            "iss": Did::jwk(&self.key.public_key()).as_str(), "vct": wares.vct, "iat": now().unix(),
+            "iss": Did::did_jwk(&self.key.public_key()).as_str(), "vct": wares.vct, "iat": now().unix(),
             "family_name": "Okonkwo\u{1b}[2J", "given_name": "Ada", "birthdate": "1998-04-03", "age_over_18": true,
         });
         let options = IssueOptions {
             typ: "dc+sd-jwt",
             kid: "#0",
             disclosable: &CLAIMS.map(|name| vec![Step::Name(name.to_owned())]),
-            ordered: &[],
-            holder: Some(&holder),
+            ordered_claims: &[],
+            holder_key: Some(&holder),
             decoys_to_multiple_of: 0,
-            padded: &[],
+            padded_arrays: &[],
         };
         issue(&object(payload), &options, &self.key, &mut OsRng).ok()
     }
@@ -212,8 +212,8 @@ async fn a_stranger_is_neither_another_issuer_nor_of_the_catalogue() -> Result<(
     assert_eq!(reason(&receive(&stage, &issuer.link(), None)?)?, "type_unknown");
     assert_eq!(issuer.asked.load(Ordering::Relaxed), 0, "nothing was redeemed");
     // The service names one DID, and the copies are by another.
-    let other = SecretKey::generate(Algorithm::Es256, &mut OsRng);
-    issuer.change(|wares| (wares.vct, wares.named) = (VCT.to_owned(), Some(Did::jwk(&other.public_key()))));
+    let other = SecretKey::generate(SignatureAlgorithm::Es256, &mut OsRng);
+    issuer.change(|wares| (wares.vct, wares.named) = (VCT.to_owned(), Some(Did::did_jwk(&other.public_key()))));
     assert_eq!(reason(&receive(&stage, &issuer.link(), None)?)?, "issuer_mismatch");
     issuer.change(|wares| wares.named = Some(issuer.did.clone()));
     let said = receive(&stage, &issuer.link(), None)?.ok()?.json()?;

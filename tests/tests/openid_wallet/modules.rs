@@ -119,7 +119,7 @@ async fn an_unusable_encryption_key_is_ignored_and_another_taken() -> Result<()>
     assert_eq!(refusal(&stage, right_to_work(), only).await?, "key_invalid");
     // A private key in the metadata is nobody's to use.
     let private = DecryptionKey::generate(&mut OsRng);
-    let mut jwk = Value::Object(private.public().to_jwk());
+    let mut jwk = Value::Object(private.public_key().to_jwk());
     jwk["d"] = zero.into();
     let leak = move |_: &mut Value, payload: &mut Value| payload["client_metadata"]["jwks"]["keys"] = json!([jwk]);
     assert_eq!(refusal(&stage, right_to_work(), leak).await?, "private_key_exposed");

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use carnet_core::{
     did::Did,
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     secure::{
         jose,
         jwe::{ContentEncryption, DecryptionKey, decrypt},
@@ -53,17 +53,17 @@ impl Stranger {
         change: impl Fn(&mut Value, &mut Value) + Send + Sync + 'static,
     ) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
         let decryption = DecryptionKey::generate(&mut OsRng);
-        let client_id = format!("decentralized_identifier:{}", Did::jwk(&key.public_key()));
+        let client_id = format!("decentralized_identifier:{}", Did::did_jwk(&key.public_key()));
         let url = format!("http://{}", listener.local_addr()?);
         let responses: Arc<Mutex<Vec<String>>> = Arc::default();
         let desk = Desk {
             key,
-            signer: SecretKey::generate(Algorithm::EdDsa, &mut OsRng),
+            signer: SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng),
             url: url.clone(),
             client_id: client_id.clone(),
-            encryption: json!({"keys": [decryption.public().to_jwk()]}),
+            encryption: json!({"keys": [decryption.public_key().to_jwk()]}),
             query,
             change: Box::new(change),
             responses: Arc::clone(&responses),

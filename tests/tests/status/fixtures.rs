@@ -84,7 +84,7 @@ impl Lists {
         let revocation = bits(&client.text(&format!("{base}/revocation/0")).await?)?;
         let suspension = bits(&client.text(&format!("{base}/suspension/0")).await?)?;
         let compact = client.text(&format!("{base}/token/0")).await?;
-        let payload = carnet_core::secure::jose::Jws::parse_within(&compact, carnet_core::json::Limits::LIST)?;
+        let payload = carnet_core::secure::jose::Jws::parse_within(&compact, carnet_core::json::Limits::STATUS_LIST)?;
         let token = token::parse_list(payload.payload().get("status_list").ok_or("the token has no list")?)?;
         Ok(Self { revocation, suspension, token })
     }
@@ -103,7 +103,7 @@ impl Lists {
 pub(super) fn bits(text: &str) -> Result<StatusList> {
     let document: Value = serde_json::from_str(text)?;
     let encoded = document.pointer("/credentialSubject/encodedList").and_then(Value::as_str);
-    Ok(bitstring::decode(encoded.ok_or("the credential has no list")?, 1)?)
+    Ok(bitstring::decode_list(encoded.ok_or("the credential has no list")?, 1)?)
 }
 
 /// URL of an office's lists: beside its DID document.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use carnet_core::{
     did::{Did, DidDocument, Resolve},
-    secure::data_integrity::Suites,
+    secure::data_integrity::Cryptosuites,
     status::{VerifiedStatusList, cwt, token},
 };
 use carnet_tests::{Result, stage::Stage, visitor};
@@ -86,15 +86,20 @@ async fn whoever_asks_for_cbor_gets_the_same_list_in_cbor() -> Result<()> {
     for (answer, media_type) in [(&in_cbor, cwt::MEDIA_TYPE), (&in_json, token::MEDIA_TYPE)] {
         assert_eq!((answer.code, answer.header("content-type")?), (200, media_type));
         assert_eq!((answer.header("vary")?, answer.header("cache-control")?), ("accept", "public, max-age=300"));
-        let listed =
-            VerifiedStatusList::verify(&answer.body, &url, &did, (visitor::now(), 60), (&document, &Suites::none()))?;
-        assert_eq!(listed.value(&token::TokenStatusReference { uri: url.clone(), index })?, token::SUSPENDED);
+        let listed = VerifiedStatusList::verify(
+            &answer.body,
+            &url,
+            &did,
+            (visitor::now(), 60),
+            (&document, &Cryptosuites::empty()),
+        )?;
+        assert_eq!(listed.token_value(&token::TokenStatusReference { uri: url.clone(), index })?, token::SUSPENDED);
         let other = VerifiedStatusList::verify(
             &answer.body,
             &base(office),
             &did,
             (visitor::now(), 60),
-            (&document, &Suites::none()),
+            (&document, &Cryptosuites::empty()),
         );
         assert_eq!(other.map(drop).map_err(|problem| problem.code), Err(carnet_core::Code::StatusListMismatch));
     }

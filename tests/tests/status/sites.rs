@@ -10,7 +10,7 @@ use std::{
 
 use carnet_core::{
     did::{Did, DidDocument},
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
 };
 use carnet_tests::{
     Result,
@@ -61,9 +61,9 @@ async fn an_issuer_that_answers_slowly_does_not_keep_the_lists_of_others_waiting
     let base = slow.trim_start_matches("did:web:").replace(':', "/").replace("%3A", ":");
     let (behind, asked) = slow_lists(format!("https://{base}")).await?;
     stage.site.gate().lead("slow", &behind);
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     let did = Did::parse(&slow)?;
-    let document = DidDocument::render(&did, &[("key-1".to_owned(), key.public_key())]);
+    let document = DidDocument::json_for_keys(&did, &[("key-1".to_owned(), key.public_key())]);
     let document = DidDocument::with_status_lists(&did, document, &format!("https://{base}/status/lists"));
     stage.site.publish("slow", &document.to_string());
     let config = stage.agency.service.data.join("config.toml");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use carnet_core::{
     did::Did,
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     trust::list::{ListTimestamp, TrustList},
 };
 use carnet_tests::visitor;
@@ -19,10 +19,10 @@ const LONGEST: Duration = Duration::from_secs(180);
 fn stamp_until_now(desk: &Desk<'_>, key: &SecretKey) -> Result<()> {
     let published = desk.published();
     let list = serde_json::from_str(&std::fs::read_to_string(&published)?)?;
-    let did = Did::key(&key.public_key());
-    let (kid, until) = (did.with_fragment(did.id())?, visitor::now());
+    let did = Did::did_key(&key.public_key());
+    let (kid, until) = (did.with_fragment(did.method_specific_id())?, visitor::now());
     let signed = ListTimestamp::sign(&TrustList::preview(&list)?, (until.plus(-6 * 86_400), until), &kid, key)?;
-    std::fs::write(ListTimestamp::beside(&published), Value::Object(signed).to_string())?;
+    std::fs::write(ListTimestamp::timestamp_url(&published), Value::Object(signed).to_string())?;
     Ok(())
 }
 
@@ -30,8 +30,8 @@ fn stamp_until_now(desk: &Desk<'_>, key: &SecretKey) -> Result<()> {
 async fn a_list_without_a_fresh_timestamp_freezes_until_there_is_one() -> Result<()> {
     let stage = Stage::set(false).await?;
     let desk = Desk::open(&stage, "desk")?;
-    let (key, machine) = (SecretKey::generate(Algorithm::EdDsa, &mut OsRng), desk.key("stamps")?);
-    let signer = Did::key(&key.public_key()).to_string();
+    let (key, machine) = (SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng), desk.key("stamps")?);
+    let signer = Did::did_key(&key.public_key()).to_string();
     desk.first("list-1", &["--timestamp-signer", &machine, "--timestamp-signer", &signer])?;
     desk.publish("list-1")?.ok()?;
     let degree = wallet_with_degree(&stage)?;

@@ -9,33 +9,33 @@ use carnet_core::{
     day,
     did::Did,
     time::Timestamp,
-    trust::list::{EarlierCredentials, Preview, TrustList, TrustListContents},
+    trust::list::{EarlierCredentials, TrustList, TrustListContents, UnverifiedTrustList},
 };
 use carnet_service::time;
 use carnet_spec::Catalogue;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{instant, print};
+use super::{parse_instant, print_result};
 use crate::{
-    files::{read, read_list, text, write_new},
+    error::CommandError,
+    files::{read_file, read_list, to_json_text, write_new},
     lote::{self, EntityMapping, SignerArgs},
-    refusal::CommandError,
-    source::{AccreditationWithdrawal, TrustListDraft, withdraw},
-    words,
+    rendering,
+    source::{AccreditationWithdrawal, TrustListSource, withdraw_accreditations},
 };
 
 /// Default validity period of a list, in days.
-const DAYS: u32 = 30;
+const DEFAULT_VALIDITY_DAYS: u32 = 30;
 
 /// Options for a new list: validity period, number, signers and output file.
 #[derive(Debug, Args)]
-struct Term {
+struct NewListArgs {
     /// The start of its validity period; by default now.
-    #[arg(long, value_name = "DATE", value_parser = instant)]
+    #[arg(long, value_name = "DATE", value_parser = parse_instant)]
     from: Option<Timestamp>,
     /// The length of its validity period, in days.
-    #[arg(long, default_value_t = DAYS, value_parser = clap::value_parser!(u32).range(1..=366))]
+    #[arg(long, default_value_t = DEFAULT_VALIDITY_DAYS, value_parser = clap::value_parser!(u32).range(1..=366))]
     days: u32,
     /// Its number, if it is not the next one: for example if a list with that number was signed and never published.
     #[arg(long, value_name = "N")]
@@ -78,7 +78,7 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     allow_unknown: bool,
     #[command(flatten)]
-    term: Term,
+    term: NewListArgs,
 }
 
 #[derive(Debug, Args)]
@@ -89,12 +89,12 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "DID", requires_all = ["on", "earlier"])]
     strike: Option<String>,
     /// The first day on which its accreditations are withdrawn.
-    #[arg(long, value_name = "DATE", value_parser = instant, requires = "strike")]
+    #[arg(long, value_name = "DATE", value_parser = parse_instant, requires = "strike")]
     on: Option<Timestamp>,
     /// The treatment of its earlier credentials. Choose stand only for a party whose dates can be trusted: others could
     /// backdate new credentials.
     #[arg(long, requires = "strike")]
-    earlier: Option<Earlier>,
+    earlier: Option<EarlierCredentialsArg>,
     /// Withdraw only its accreditations for this type.
     #[arg(long = "type", value_name = "TYPE", requires = "strike")]
     type_name: Option<String>,
@@ -102,11 +102,11 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "TEXT", requires = "strike")]
     reason: Option<String>,
     #[command(flatten)]
-    term: Term,
+    term: NewListArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Earlier {
+enum EarlierCredentialsArg {
     /// They remain valid.
     Stand,
     /// They become invalid.
@@ -143,8 +143,8 @@ pub(crate) struct ImportArgs {
 pub(super) fn create(args: &CreateArgs) -> Result<u8, CommandError> {
     let previous = args.after.as_deref().map(read_list).transpose()?.map(|(_, preview)| preview);
     let list = match (&args.list, &previous) {
-        (Some(list), Some(previous)) if *list != previous.list => {
-            let what = format!("The previous list is of {}, not of {list}", previous.list);
+        (Some(list), Some(previous)) if *list != previous.list_id => {
+            let what = format!("The previous list is of {}, not of {list}", previous.list_id);
             return Err(CommandError::new(
                 "trust_list_invalid",
                 what,
@@ -152,28 +152,28 @@ pub(super) fn create(args: &CreateArgs) -> Result<u8, CommandError> {
             ));
         }
         (Some(list), _) => list.clone(),
-        (None, previous) => previous.as_ref().map(|previous| previous.list.clone()).unwrap_or_default(),
+        (None, previous) => previous.as_ref().map(|previous| previous.list_id.clone()).unwrap_or_default(),
     };
-    let successor = previous.as_ref().map(Preview::successor);
-    let contents = TrustListDraft::read(&args.source)?.contents(successor)?;
+    let successor = previous.as_ref().map(UnverifiedTrustList::next_contents);
+    let contents = TrustListSource::read(&args.source)?.into_contents(successor)?;
     if !args.allow_unknown {
-        require_known(&contents, previous.as_ref(), args.catalogue.as_deref())?;
+        require_known_types(&contents, previous.as_ref(), args.catalogue.as_deref())?;
     }
-    drafted(&list, contents, previous.as_ref(), &args.term)
+    write_draft(&list, contents, previous.as_ref(), &args.term)
 }
 
 /// Refuses types that neither the catalogue nor the previous list has: most often they are mistyped, and no credential
 /// would match them.
-fn require_known(
+fn require_known_types(
     contents: &TrustListContents,
-    previous: Option<&Preview>,
+    previous: Option<&UnverifiedTrustList>,
     folder: Option<&Path>,
 ) -> Result<(), CommandError> {
     let catalogue = folder.map_or_else(Catalogue::embedded, Catalogue::load);
     let catalogue = catalogue
         .map_err(|error| CommandError::new("catalogue_invalid", error.to_string(), "correct the catalogue's folder"))?;
-    let before: BTreeSet<&String> = previous.iter().flat_map(|previous| types(&previous.contents)).collect();
-    let new = types(contents).filter(|name| !before.contains(name)).collect::<BTreeSet<_>>();
+    let before: BTreeSet<&String> = previous.iter().flat_map(|previous| accredited_types(&previous.contents)).collect();
+    let new = accredited_types(contents).filter(|name| !before.contains(name)).collect::<BTreeSet<_>>();
     let unknown: Vec<String> =
         new.into_iter().filter_map(|name| catalogue.unknown_type(name)).map(|unknown| unknown.to_string()).collect();
     if unknown.is_empty() {
@@ -185,31 +185,34 @@ fn require_known(
 }
 
 /// Returns the types in all accreditations of a list.
-fn types(contents: &TrustListContents) -> impl Iterator<Item = &String> {
+fn accredited_types(contents: &TrustListContents) -> impl Iterator<Item = &String> {
     let entries = contents.issuers.iter().chain(&contents.registrars);
     entries.flat_map(|entry| &entry.accreditations).flat_map(|held| &held.types)
 }
 
 pub(super) fn edit(args: &EditArgs) -> Result<u8, CommandError> {
     let (_, previous) = read_list(&args.previous)?;
-    let mut contents = previous.successor();
+    let mut contents = previous.next_contents();
     if let (Some(id), Some(from), Some(earlier)) = (&args.strike, args.on, args.earlier) {
         let earlier_credentials = match earlier {
-            Earlier::Stand => EarlierCredentials::Stand,
-            Earlier::Fall => EarlierCredentials::Fall,
+            EarlierCredentialsArg::Stand => EarlierCredentials::StayValid,
+            EarlierCredentialsArg::Fall => EarlierCredentials::BecomeInvalid,
         };
         let (reason, type_name) = (args.reason.as_deref(), args.type_name.as_deref());
-        withdraw(&mut contents, &AccreditationWithdrawal { id, from, earlier_credentials, reason, type_name })?;
+        withdraw_accreditations(
+            &mut contents,
+            &AccreditationWithdrawal { party_id: id, from, earlier_credentials, reason, type_name },
+        )?;
     }
-    drafted(&previous.list, contents, Some(&previous), &args.term)
+    write_draft(&previous.list_id, contents, Some(&previous), &args.term)
 }
 
 /// Creates a draft, writes it to a file, and prints its changes.
-fn drafted(
+fn write_draft(
     list: &str,
     mut contents: TrustListContents,
-    previous: Option<&Preview>,
-    term: &Term,
+    previous: Option<&UnverifiedTrustList>,
+    term: &NewListArgs,
 ) -> Result<u8, CommandError> {
     if let Some(number) = term.number {
         if previous.is_none() && number != 1 {
@@ -237,21 +240,21 @@ fn drafted(
     let from = term.from.unwrap_or_else(time::now);
     let until = from.plus(i64::from(term.days).saturating_mul(day::SECONDS));
     let list = Did::parse(list).map_err(|problem| {
-        CommandError::of(&problem, &format!("{list:?} does not name a list"), "name it by a DID, with --list")
+        CommandError::from_problem(&problem, &format!("{list:?} does not name a list"), "name it by a DID, with --list")
     })?;
     let draft = TrustList::draft(&list, &contents, from, until)
-        .map_err(|problem| CommandError::of(&problem, "The list is refused", "correct the source"))?;
+        .map_err(|problem| CommandError::from_problem(&problem, "The list is refused", "correct the source"))?;
     let preview = TrustList::preview(&draft)
-        .map_err(|problem| CommandError::of(&problem, "The list is refused", "correct it"))?;
-    write_new(&term.out, &text(&draft))?;
-    let mut shown = words::head_json(&preview);
+        .map_err(|problem| CommandError::from_problem(&problem, "The list is refused", "correct it"))?;
+    write_new(&term.out, &to_json_text(&draft))?;
+    let mut shown = rendering::list_head_json(&preview);
     if let (Some(previous), Some(members)) = (previous, shown.as_object_mut()) {
-        members.insert("changes".to_owned(), words::changes_json(&previous.contents, &preview.contents));
+        members.insert("changes".to_owned(), rendering::changes_json(&previous.contents, &preview.contents));
     }
-    print(term.json, &shown, || {
-        let mut lines = words::describe_header(&preview, time::now());
+    print_result(term.json, &shown, || {
+        let mut lines = rendering::describe_header(&preview, time::now());
         if let Some(previous) = previous {
-            lines.extend(words::describe_changes(&previous.contents, &preview.contents));
+            lines.extend(rendering::describe_changes(&previous.contents, &preview.contents));
         }
         let against = if previous.is_some() { " --previous LIST" } else { "" };
         lines.push(format!(
@@ -265,29 +268,33 @@ fn drafted(
 
 pub(super) fn source(args: &SourceArgs) -> Result<u8, CommandError> {
     let (_, preview) = read_list(&args.list)?;
-    write_new(&args.out, &text(&TrustListDraft::from(&preview.contents)))?;
-    next(&args.out, &args.list);
+    write_new(&args.out, &to_json_text(&TrustListSource::from(&preview.contents)))?;
+    print_next_step(&args.out, &args.list);
     Ok(0)
 }
 
-fn next(out: &Path, list: &Path) {
+fn print_next_step(out: &Path, list: &Path) {
     let (out, list) = (out.display(), list.display());
-    carnet_console::note(format_args!(
+    carnet_console::print_error_line(format_args!(
         "The source is in {out}. Next: carnet-trust create --source {out} --after {list} --out FILE"
     ));
 }
 
 pub(super) fn import(args: &ImportArgs) -> Result<u8, CommandError> {
-    let source = lote::import(&read(&args.lote)?, args.signer.read()?, &args.mapping, time::now())?;
-    write_new(&args.out, &text(&source))?;
+    let source = lote::import(&read_file(&args.lote)?, args.signer.required_signer()?, &args.mapping, time::now())?;
+    write_new(&args.out, &to_json_text(&source))?;
     let (issuers, registrars) = (source.issuers.len(), source.registrars.len());
-    print(args.json, &json!({"issuers": issuers, "registrars": registrars, "review": source.review}), || {
-        format!(
-            "The source is in {} (issuers: {issuers}, registrars: {registrars}). Before you make a list from it, \
+    print_result(
+        args.json,
+        &json!({"issuers": issuers, "registrars": registrars, "review": source.review_notes}),
+        || {
+            format!(
+                "The source is in {} (issuers: {issuers}, registrars: {registrars}). Before you make a list from it, \
              review:\n- {}",
-            args.out.display(),
-            source.review.join("\n- ")
-        )
-    });
+                args.out.display(),
+                source.review_notes.join("\n- ")
+            )
+        },
+    );
     Ok(0)
 }

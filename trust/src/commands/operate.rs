@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 use carnet_console::{Answer, Question};
 use carnet_core::{
     text::{displayable_lines, quoted},
-    trust::list::Preview,
+    trust::list::UnverifiedTrustList,
 };
-use carnet_service::{keys::KeyPlace, time};
+use carnet_service::{keys::KeyStorageArgs, time};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::print;
+use super::print_result;
 use crate::{
-    files::{read_list, read_object, text, write_new},
+    error::CommandError,
+    files::{read_list, read_object, to_json_text, write_new},
     history,
     operator::Operator,
     pins::PinArgs,
-    refusal::CommandError,
-    words,
+    rendering,
 };
 
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(crate) struct InitArgs {
     #[arg(long)]
     name: String,
     #[command(flatten)]
-    place: KeyPlace,
+    place: KeyStorageArgs,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -86,7 +86,7 @@ pub(crate) struct PublishArgs {
 }
 
 pub(super) fn init(args: &InitArgs) -> Result<u8, CommandError> {
-    let (place, kek) = args.place.settle(&args.data)?;
+    let (place, kek) = args.place.prepare_storage(&args.data)?;
     let operator = match Operator::init(&args.data, &args.name, &place) {
         Ok(operator) => operator,
         Err(refusal) => {
@@ -96,13 +96,13 @@ pub(super) fn init(args: &InitArgs) -> Result<u8, CommandError> {
             return Err(refusal);
         }
     };
-    print(args.json, &described(&operator), || {
+    print_result(args.json, &operator_json(&operator), || {
         format!(
             "The operator {} is set up in {}.\nIts DID, to be pinned by verifiers and wallets:\n{}{}",
             quoted(&operator.name),
             args.data.display(),
             operator.did,
-            kek.as_ref().map(|kek| format!("\n{}", kek.said(&args.data))).unwrap_or_default()
+            kek.as_ref().map(|kek| format!("\n{}", kek.backup_notice(&args.data))).unwrap_or_default()
         )
     });
     Ok(0)
@@ -110,25 +110,25 @@ pub(super) fn init(args: &InitArgs) -> Result<u8, CommandError> {
 
 pub(super) fn show(args: &ShowArgs) -> Result<u8, CommandError> {
     let operator = Operator::open(&args.data)?;
-    let signed = operator.signed()?;
-    let mut shown = described(&operator);
+    let signed = operator.last_signed()?;
+    let mut shown = operator_json(&operator);
     if let (Some(signed), Some(members)) = (&signed, shown.as_object_mut()) {
         members.insert("signed".to_owned(), json!(signed));
     }
-    print(args.json, &shown, || {
+    print_result(args.json, &shown, || {
         let signed = signed.map_or("no list".to_owned(), |list| format!("list {} ({})", list.sequence, list.digest));
         format!("{}\n{}\nsigned last: {signed}", quoted(&operator.name), operator.did)
     });
     Ok(0)
 }
 
-fn described(operator: &Operator) -> Value {
+fn operator_json(operator: &Operator) -> Value {
     json!({ "name": operator.name, "did": operator.did.as_str() })
 }
 
 pub(super) fn sign(args: &SignArgs) -> Result<u8, CommandError> {
     if args.json || args.out.is_none() {
-        carnet_console::reserve(args.json).map_err(unshown)?;
+        carnet_console::check_output(args.json).map_err(output_error)?;
     }
     // Checked before the approval, and before the signature is recorded.
     if let Some(path) = args.out.as_deref().filter(|path| path.symlink_metadata().is_ok()) {
@@ -149,14 +149,15 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, CommandError> {
     let operator = Operator::open(&args.data)?;
     let (document, preview) = read_list(&args.list)?;
     let previous = args.previous.as_deref().map(read_list).transpose()?.map(|(_, previous)| previous);
-    follows(&preview, previous.as_ref())?;
-    operator.may_sign(&preview, args.leave_out.as_deref())?;
+    check_previous(&preview, previous.as_ref())?;
+    operator.check_may_sign(&preview, args.leave_out.as_deref())?;
     let object = |signed: Value| {
-        let mut shown = words::head_json(&preview);
+        let mut shown = rendering::list_head_json(&preview);
         if let Some(members) = shown.as_object_mut() {
-            let changes = previous.as_ref().map(|previous| words::changes_json(&previous.contents, &preview.contents));
+            let changes =
+                previous.as_ref().map(|previous| rendering::changes_json(&previous.contents, &preview.contents));
             members.insert("changes".to_owned(), changes.unwrap_or_default());
-            members.insert("operator".to_owned(), described(&operator));
+            members.insert("operator".to_owned(), operator_json(&operator));
             members.insert("signed".to_owned(), (!signed.is_null()).into());
             members.insert("document".to_owned(), signed);
         }
@@ -164,52 +165,53 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, CommandError> {
     };
     if !args.json {
         // On standard error, since standard output may be redirected to the file with the list.
-        carnet_console::note(displayable_lines(&summary(&preview, previous.as_ref())));
+        carnet_console::print_error_line(displayable_lines(&summary(&preview, previous.as_ref())));
     }
-    if let Err(refusal) = approve(args, &preview) {
+    if let Err(refusal) = require_approval(args, &preview) {
         if args.json {
-            carnet_console::beside(object(Value::Null));
+            carnet_console::set_error_members(object(Value::Null));
         }
         return Err(refusal);
     }
     let signed = Value::Object(operator.sign(&document, &preview, args.leave_out.as_deref(), time::now())?);
     if let Some(path) = &args.out {
-        write_new(path, &text(&signed))?;
+        write_new(path, &to_json_text(&signed))?;
     }
     if let (false, Some(path)) = (args.json, &args.out) {
-        carnet_console::line(format_args!("Signed; the list is in {}.", path.display()));
+        carnet_console::print_line(format_args!("Signed; the list is in {}.", path.display()));
         return Ok(0);
     }
-    let text = text(&signed);
+    let text = to_json_text(&signed);
     let shown = if args.json { object(signed).to_string() } else { text.trim_end().to_owned() };
-    carnet_console::show_once(shown)
-        .map_err(|error| unshown(error).safe("The list was signed, but the signature could not be written."))?;
+    carnet_console::print_once(shown).map_err(|error| {
+        output_error(error).with_safety("The list was signed, but the signature could not be written.")
+    })?;
     Ok(0)
 }
 
-fn unshown(error: carnet_console::Unwritable) -> CommandError {
+fn output_error(error: carnet_console::Unwritable) -> CommandError {
     CommandError::new("output_unwritable", error.to_string(), "sign the same list again, with --out FILE")
 }
 
 /// Describes the list to be signed, and its changes.
-fn summary(preview: &Preview, previous: Option<&Preview>) -> String {
-    let Some(previous) = previous else { return words::describe_list(preview, time::now()).join("\n") };
-    let mut lines = words::describe_header(preview, time::now());
+fn summary(preview: &UnverifiedTrustList, previous: Option<&UnverifiedTrustList>) -> String {
+    let Some(previous) = previous else { return rendering::describe_list(preview, time::now()).join("\n") };
+    let mut lines = rendering::describe_header(preview, time::now());
     lines.push(format!("Against list {}:", previous.contents.sequence));
-    lines.extend(words::describe_changes(&previous.contents, &preview.contents));
+    lines.extend(rendering::describe_changes(&previous.contents, &preview.contents));
     lines.join("\n")
 }
 
 /// Checks that `previous` is the list that the new list names as its previous one: otherwise the displayed changes
 /// would be wrong.
-fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), CommandError> {
+fn check_previous(preview: &UnverifiedTrustList, previous: Option<&UnverifiedTrustList>) -> Result<(), CommandError> {
     match (&preview.contents.previous, previous) {
         (None, None) => Ok(()),
         (Some(digest), Some(previous))
             if *digest == previous.digest
-                && previous.list == preview.list
+                && previous.list_id == preview.list_id
                 && previous.contents.sequence < preview.contents.sequence
-                && previous.successor().history == preview.contents.history =>
+                && previous.next_contents().history == preview.contents.history =>
         {
             Ok(())
         }
@@ -226,7 +228,7 @@ fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), CommandE
     }
 }
 
-fn approve(args: &SignArgs, preview: &Preview) -> Result<(), CommandError> {
+fn require_approval(args: &SignArgs, preview: &UnverifiedTrustList) -> Result<(), CommandError> {
     let digest = &preview.digest;
     let hint = format!("read the list, and if you agree: --yes {digest}");
     match &args.yes {
@@ -255,11 +257,11 @@ fn approve(args: &SignArgs, preview: &Preview) -> Result<(), CommandError> {
 
 pub(super) fn publish(args: &PublishArgs) -> Result<u8, CommandError> {
     let document = read_object(&args.file)?;
-    let list = args.pins.verify(&document, time::now())?;
+    let list = args.pins.verify_list(&document, time::now())?;
     let published = history::publish(&args.to, &document, &list)?;
     let (current, kept) = (published.current.display().to_string(), published.history.display().to_string());
     let number = list.contents().sequence;
-    print(
+    print_result(
         args.json,
         &json!({"sequence": number, "digest": list.digest(), "current": current, "history": kept}),
         || format!("List {number} is published as {current}, and kept as {kept}."),

@@ -3,7 +3,7 @@
 
 use carnet_core::{
     Code, Problem,
-    keys::{Algorithm, PublicKey},
+    keys::{PublicKey, SignatureAlgorithm},
     time::Timestamp,
 };
 use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
@@ -23,7 +23,7 @@ const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 pub(crate) struct CertificateFingerprint([u8; 32]);
 
 impl CertificateFingerprint {
-    pub(super) fn of(der: &[u8]) -> Self {
+    pub(super) fn from_der(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
     }
 
@@ -56,14 +56,14 @@ pub(super) struct Certificate {
     pub(super) fingerprint: CertificateFingerprint,
     /// Subject name (RFC 4514).
     pub(super) subject: String,
-    from: Timestamp,
-    until: Timestamp,
-    key: Result<Key, Problem>,
+    valid_from: Timestamp,
+    valid_until: Timestamp,
+    key: Result<CertificateKey, Problem>,
 }
 
 #[derive(Debug)]
-enum Key {
-    Own(PublicKey),
+enum CertificateKey {
+    CoreKey(PublicKey),
     /// SEC 1 encoding of the point, compressed or not.
     P384(Vec<u8>),
 }
@@ -73,7 +73,7 @@ fn malformed(what: &str) -> Problem {
 }
 
 /// Returns the DER of a certificate file: the bytes as they are, or decoded from the PEM of one certificate.
-pub(super) fn der(bytes: Vec<u8>) -> Result<Vec<u8>, Problem> {
+pub(super) fn decode_pem_or_der(bytes: Vec<u8>) -> Result<Vec<u8>, Problem> {
     if !bytes.starts_with(b"-----BEGIN") {
         return Ok(bytes);
     }
@@ -93,17 +93,17 @@ impl Certificate {
                 .map_err(|_| malformed("its validity is out of range"))
         };
         Ok(Self {
-            fingerprint: CertificateFingerprint::of(der),
+            fingerprint: CertificateFingerprint::from_der(der),
             subject: tbs.subject.to_string(),
-            from: instant(tbs.validity.not_before)?,
-            until: instant(tbs.validity.not_after)?,
-            key: key(&tbs.subject_public_key_info),
+            valid_from: instant(tbs.validity.not_before)?,
+            valid_until: instant(tbs.validity.not_after)?,
+            key: parse_key(&tbs.subject_public_key_info),
         })
     }
 
     /// Checks that an instant is within the validity period. `what` names the instant in the error.
     pub(super) fn check_valid(&self, at: Timestamp, what: &str) -> Result<(), Problem> {
-        let Self { from, until, .. } = self;
+        let Self { valid_from: from, valid_until: until, .. } = self;
         if at < *from {
             return Err(Problem::new(Code::NotYetValid, format!("it is valid only from {from}, and {what} is {at}")));
         }
@@ -114,31 +114,31 @@ impl Certificate {
     }
 
     /// Verifies a JWS signature with the certificate's key; `alg` must be the key's algorithm.
-    pub(super) fn verify(&self, alg: &str, message: &[u8], signature: &[u8]) -> Result<(), Problem> {
+    pub(super) fn verify_signature(&self, alg: &str, message: &[u8], signature: &[u8]) -> Result<(), Problem> {
         let key = self.key.as_ref().map_err(Clone::clone)?;
         let own = match key {
-            Key::Own(key) => key.algorithm().as_str(),
-            Key::P384(_) => "ES384",
+            CertificateKey::CoreKey(key) => key.algorithm().as_str(),
+            CertificateKey::P384(_) => "ES384",
         };
         if alg != own {
             return Err(Problem::new(Code::AlgorithmMismatch, format!("its key is one of {own}")));
         }
         match key {
-            Key::Own(key) => key.verify(message, signature),
-            Key::P384(point) => UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point)
+            CertificateKey::CoreKey(key) => key.verify(message, signature),
+            CertificateKey::P384(point) => UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point)
                 .verify(message, signature)
                 .map_err(|_| Code::SignatureInvalid.into()),
         }
     }
 }
 
-fn key(info: &SubjectPublicKeyInfoOwned) -> Result<Key, Problem> {
+fn parse_key(info: &SubjectPublicKeyInfoOwned) -> Result<CertificateKey, Problem> {
     let bytes = info.subject_public_key.as_bytes().ok_or_else(|| malformed("its key is not whole bytes"))?;
     let curve = info.algorithm.parameters.as_ref().and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
     match (info.algorithm.oid, curve) {
-        (EC, Some(P256)) => PublicKey::from_bytes(Algorithm::Es256, bytes).map(Key::Own),
-        (ED25519, None) => PublicKey::from_bytes(Algorithm::EdDsa, bytes).map(Key::Own),
-        (EC, Some(P384)) => Ok(Key::P384(bytes.to_vec())),
+        (EC, Some(P256)) => PublicKey::from_bytes(SignatureAlgorithm::Es256, bytes).map(CertificateKey::CoreKey),
+        (ED25519, None) => PublicKey::from_bytes(SignatureAlgorithm::EdDsa, bytes).map(CertificateKey::CoreKey),
+        (EC, Some(P384)) => Ok(CertificateKey::P384(bytes.to_vec())),
         _ => Err(malformed("its key is not P-256, P-384 or Ed25519")),
     }
 }
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_read_as_it_is_printed_here_and_elsewhere() {
-        let here = CertificateFingerprint::of(b"certificate").to_string();
+        let here = CertificateFingerprint::from_der(b"certificate").to_string();
         let pairs: Vec<String> =
             here.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_uppercase()).collect();
         for text in [here.clone(), pairs.join(":")] {

@@ -13,7 +13,7 @@ fn now() -> Timestamp {
 
 fn mapping() -> EntityMapping {
     EntityMapping {
-        types: vec![(ISSUES.to_owned(), "QualificationCredential".to_owned())],
+        type_by_service: vec![(ISSUES.to_owned(), "QualificationCredential".to_owned())],
         registrars: vec![REGISTERS.to_owned()],
         ignored: vec![REVOKES.to_owned()],
         ..EntityMapping::default()
@@ -59,8 +59,8 @@ fn sample() -> Value {
     }})
 }
 
-fn imported(value: &Value, mapping: &EntityMapping) -> Result<TrustListDraft, CommandError> {
-    import(value.to_string().as_bytes(), RequiredSigner::Nobody, mapping, now())
+fn imported(value: &Value, mapping: &EntityMapping) -> Result<TrustListSource, CommandError> {
+    import(value.to_string().as_bytes(), RequiredSigner::NotChecked, mapping, now())
 }
 
 #[track_caller]
@@ -83,10 +83,10 @@ fn a_list_becomes_a_source_that_has_to_be_reviewed() {
     );
     assert_eq!(held.from, Timestamp::parse("2025-01-01T00:00:00Z").unwrap());
     assert!(source.registrars[0].id.starts_with("did:jwk:"));
-    assert!(source.review[0].contains("nobody has verified its signature"));
-    assert_eq!(source.clone().contents(None).unwrap_err().reason, "review_needed");
-    let reviewed = TrustListDraft { review: Vec::new(), ..source };
-    assert_eq!(reviewed.contents(None).unwrap().issuers.len(), 1);
+    assert!(source.review_notes[0].contains("nobody has verified its signature"));
+    assert_eq!(source.clone().into_contents(None).unwrap_err().reason, "review_needed");
+    let reviewed = TrustListSource { review_notes: Vec::new(), ..source };
+    assert_eq!(reviewed.into_contents(None).unwrap().issuers.len(), 1);
 }
 
 #[test]
@@ -138,13 +138,13 @@ fn the_operator_says_what_the_list_does_not() {
     service["ServiceInformation"]["ServiceDigitalIdentity"] = json!({"X509SKIs": ["AA=="]});
     service["ServiceHistory"] = json!([{}]);
     let mapping = EntityMapping {
-        dids: vec![("University".to_owned(), UNI.to_owned())],
+        did_by_entity: vec![("University".to_owned(), UNI.to_owned())],
         countries: vec!["ES".to_owned()],
         ..mapping()
     };
     let source = imported(&value, &mapping).unwrap();
     assert_eq!(source.issuers[0].id, UNI);
-    assert!(source.review.iter().any(|note| note.contains("from the command line")), "{:?}", source.review);
+    assert!(source.review_notes.iter().any(|note| note.contains("from the command line")), "{:?}", source.review_notes);
     // Not against the list's own entry.
     for (listed, accepted) in [(UNI, true), ("did:web:other.example", false)] {
         let mut value = value.clone();
@@ -153,12 +153,12 @@ fn the_operator_says_what_the_list_does_not() {
         assert_eq!(imported(&value, &mapping).is_ok(), accepted, "{listed}");
     }
     assert_eq!(source.issuers[0].accreditations[0].jurisdictions.as_deref(), Some(["ES".to_owned()].as_slice()));
-    assert!(source.review.iter().any(|note| note.contains("history")), "{:?}", source.review);
+    assert!(source.review_notes.iter().any(|note| note.contains("history")), "{:?}", source.review_notes);
     // A withdrawn one is left out, with a notice.
     let service = &mut value["LoTE"]["TrustedEntitiesList"][0]["TrustedEntityServices"][0];
     service["ServiceInformation"]["ServiceStatus"] = json!(WITHDRAWN);
     let source = imported(&value, &mapping).unwrap();
-    assert!(source.issuers.is_empty() && source.review.iter().any(|note| note.contains("withdrawn")));
+    assert!(source.issuers.is_empty() && source.review_notes.iter().any(|note| note.contains("withdrawn")));
 }
 
 #[test]
@@ -180,15 +180,15 @@ fn all_that_is_missing_is_said_at_once() {
     union["LoTE"]["ListAndSchemeInformation"]["SchemeTerritory"] = "EU".into();
     let refusal = imported(&union, &mapping()).unwrap_err();
     assert_eq!(refusal.reason, "lote_unmapped");
-    let fingerprint = |byte: u8| CertificateFingerprint::of(&[byte]).to_string();
+    let fingerprint = |byte: u8| CertificateFingerprint::from_der(&[byte]).to_string();
     for word in ["urn:other", "\"College\"", "\"Academy\"", "\"Museum\"", &fingerprint(2), &fingerprint(4), "--country"]
     {
         assert!(refusal.to_string().contains(word), "{refusal}");
     }
     // A name that two entities have names neither, and one that none has is a slip.
     let named = |dids: &[(&str, &str)], without: &[&str]| EntityMapping {
-        dids: dids.iter().map(|(name, did)| ((*name).to_owned(), (*did).to_owned())).collect(),
-        without: without.iter().map(|name| (*name).to_owned()).collect(),
+        did_by_entity: dids.iter().map(|(name, did)| ((*name).to_owned(), (*did).to_owned())).collect(),
+        omitted_entities: without.iter().map(|name| (*name).to_owned()).collect(),
         ..mapping()
     };
     let college = (fingerprint(1), fingerprint(2));
@@ -204,7 +204,11 @@ fn all_that_is_missing_is_said_at_once() {
     }
     let source = imported(&value, &named(&all, &["Academy", "Museum"])).unwrap();
     assert_eq!(source.issuers.len(), 3);
-    assert!(source.review.iter().any(|note| note.contains("\"Academy\": it was left out")), "{:?}", source.review);
+    assert!(
+        source.review_notes.iter().any(|note| note.contains("\"Academy\": it was left out")),
+        "{:?}",
+        source.review_notes
+    );
 }
 
 #[test]
@@ -221,6 +225,6 @@ fn pointers_are_not_followed_and_two_names_of_one_party_are_said() {
     let source = imported(&value, &mapping()).unwrap();
     assert_eq!((source.issuers.len(), source.issuers[0].accreditations.len()), (1, 2));
     for word in ["not followed: 1", "\"Faculty\": it has the same DID as \"University\""] {
-        assert!(source.review.iter().any(|note| note.contains(word)), "{:?}", source.review);
+        assert!(source.review_notes.iter().any(|note| note.contains(word)), "{:?}", source.review_notes);
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn run(args: &ClockArgs) -> Result<u8, StaffFailure> {
     VerifierConfig::load(&place.data, place.config.as_deref())?;
     // A running service has the floor in memory, and would raise it again.
     let (store, _lock) = if args.lower {
-        let (store, lock) = ground::open_store_to_serve(&place.data, &MIGRATIONS).await?;
+        let (store, lock) = ground::open_store_for_service(&place.data, &MIGRATIONS).await?;
         (store, Some(lock))
     } else {
         (ground::open_store(&place.data, &MIGRATIONS).await?, None)
@@ -52,11 +52,11 @@ pub(super) async fn run(args: &ClockArgs) -> Result<u8, StaffFailure> {
     if place.json {
         let before = (before.unix() > 0).then(|| before.to_string());
         let floor = (floor.unix() > 0).then(|| floor.to_string());
-        carnet_console::line(
+        carnet_console::print_line(
             json!({"clock": now.to_string(), "floor": floor, "floor_before": before, "lowered": is_lowered, "behind": is_behind}),
         );
     } else {
-        carnet_console::line(text(now, before, is_lowered));
+        carnet_console::print_line(text(now, before, is_lowered));
     }
     Ok(u8::from(is_behind))
 }

@@ -21,7 +21,7 @@ use super::StaffFailure;
 use crate::{
     clock::stored_floor,
     config::VerifierConfig,
-    issuers::Issuers,
+    issuers::AcceptedIssuers,
     registration,
     server::CheckedConfiguration,
     sqlite::{MIGRATIONS, SqliteStore},
@@ -37,21 +37,23 @@ const CLOCK: &str = "clock";
 
 pub(super) async fn run(args: &DirectoryArgs) -> Result<u8, StaffFailure> {
     let config = VerifierConfig::load(&args.data, args.config.as_deref())?;
-    let did = Did::parse(&config.did)
-        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
+    let did = Did::parse(&config.did).map_err(|problem| {
+        config.files.add_location(invalid_field("did", format!("did is {}: {problem}", config.did)))
+    })?;
     let (fetcher, now) = (create_fetcher(&config.serve)?, time::now());
     let examined = ExaminedService { data: &args.data, did: &did, config: &config.serve, fetcher: &fetcher, now };
     let checked = CheckedConfiguration::of(&config);
     let mut checks = vec![DoctorCheck::configuration(checked.as_ref().map_err(Clone::clone))];
-    checks.extend(examined.site().await);
-    let (store, floor) = store(&args.data).await;
-    let own_clock = checks.pop().filter(|_| did.is_published());
-    checks.push(clock(&config, own_clock, floor, &fetcher).await);
-    checks.push(registered(&args.data, now).unwrap_or_else(|error| DoctorCheck::of(REGISTRATION, error)));
+    checks.extend(examined.check_site().await);
+    let (store, floor) = check_store(&args.data).await;
+    let own_clock = checks.pop().filter(|_| did.has_published_document());
+    checks.push(check_clock_floor(&config, own_clock, floor, &fetcher).await);
+    checks
+        .push(check_registration(&args.data, now).unwrap_or_else(|error| DoctorCheck::from_error(REGISTRATION, error)));
     match checked {
         Ok(checked) => {
-            let found = issuers(&config, checked, fetcher, now).await;
-            checks.extend(found.unwrap_or_else(|error| vec![DoctorCheck::of(ISSUERS, error)]));
+            let found = check_issuers(&config, checked, fetcher, now).await;
+            checks.extend(found.unwrap_or_else(|error| vec![DoctorCheck::from_error(ISSUERS, error)]));
         }
         Err(_) => checks.extend([ISSUERS, LISTS].map(|name| DoctorCheck::skipped(name, "see the configuration"))),
     }
@@ -60,10 +62,10 @@ pub(super) async fn run(args: &DirectoryArgs) -> Result<u8, StaffFailure> {
 }
 
 /// Checks the store, and returns the clock floor in it.
-async fn store(data: &Path) -> (DoctorCheck, Option<Timestamp>) {
+async fn check_store(data: &Path) -> (DoctorCheck, Option<Timestamp>) {
     let store = match ground::open_store(data, &MIGRATIONS).await {
         Ok(store) => store,
-        Err(error) => return (DoctorCheck::of(STORE, error), None),
+        Err(error) => return (DoctorCheck::from_error(STORE, error), None),
     };
     let floor = stored_floor(&SqliteStore::new(store.database.clone())).await;
     store.close().await;
@@ -77,7 +79,7 @@ async fn store(data: &Path) -> (DoctorCheck, Option<Timestamp>) {
 
 /// Checks this machine's clock against the latest time signed by an issuer, and against a web site: the verifier's own
 /// (`own`), or an issuer's.
-async fn clock(
+async fn check_clock_floor(
     config: &VerifierConfig,
     own: Option<DoctorCheck>,
     floor: Option<Timestamp>,
@@ -97,7 +99,7 @@ async fn clock(
         return own;
     }
     for did in config.issuers.iter().filter_map(|entry| Did::parse(&entry.did).ok()) {
-        if let Some(server) = doctor::server_time(&did, fetcher).await {
+        if let Some(server) = doctor::fetch_server_time(&did, fetcher).await {
             return doctor::check_clock(time::now(), Some(server));
         }
     }
@@ -105,7 +107,7 @@ async fn clock(
 }
 
 /// Checks the end of validity of the installed registration.
-fn registered(data: &Path, now: Timestamp) -> Result<DoctorCheck, StartError> {
+fn check_registration(data: &Path, now: Timestamp) -> Result<DoctorCheck, StartError> {
     let advice = "Create a request with `carnet-verifier registration request`, have a registrar sign it, and \
                   install the result.";
     let Some(registration) = registration::installed_registration(data)? else {
@@ -120,7 +122,7 @@ fn registered(data: &Path, now: Timestamp) -> Result<DoctorCheck, StartError> {
 }
 
 /// Fetches and checks the documents of the issuers in the configuration, and their status lists, as the service does.
-async fn issuers(
+async fn check_issuers(
     config: &VerifierConfig,
     checked: CheckedConfiguration,
     fetcher: HttpsFetcher,
@@ -142,7 +144,7 @@ async fn issuers(
     }
     let dids: Vec<Did> = accepted.keys().cloned().collect();
     let mut faults = Vec::new();
-    for did in dids.iter().filter(|did| did.is_published()) {
+    for did in dids.iter().filter(|did| did.has_published_document()) {
         let document = keys::fetch_published_document(did, &fetcher).await;
         faults.extend(document_fault(did, document.as_deref(), now));
     }
@@ -151,7 +153,7 @@ async fn issuers(
         return Ok(faults);
     }
     let mut checks = vec![DoctorCheck::passed(ISSUERS, format!("The documents of all {} can be used.", dids.len()))];
-    let issuers = Issuers::new(accepted, None, std::collections::BTreeMap::new(), fetcher);
+    let issuers = AcceptedIssuers::new(accepted, None, std::collections::BTreeMap::new(), fetcher);
     let verification = VerificationService::new(
         issuers,
         catalogue,
@@ -160,7 +162,7 @@ async fn issuers(
     )
     .map_err(|problem| unusable(format!("The cryptosuites are refused: {problem}.")))?;
     verification.issuers.refresh(Duration::ZERO).await;
-    verification.refresh_statuses(now).await;
+    verification.refresh_status_lists(now).await;
     checks.extend(lists(&verification, &dids));
     Ok(checks)
 }
@@ -185,7 +187,7 @@ fn document_fault(did: &Did, document: Result<&DidDocument, &Problem>, now: Time
 
 /// Returns a failed check for each issuer whose lists cannot be used; if there is none, a passed one.
 fn lists(verification: &VerificationService, dids: &[Did]) -> Vec<DoctorCheck> {
-    let snapshot = verification.statuses.snapshot();
+    let snapshot = verification.status_lists.snapshot();
     let (mut count, mut faults) = (0_usize, Vec::new());
     for did in dids {
         match snapshot.list_count(did.as_str()) {

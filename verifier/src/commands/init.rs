@@ -4,9 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use carnet_fetch::local::LocalSite;
 use carnet_service::{
-    keys::{KeyPlace, verbs::KeyAlgorithm},
+    keys::{KeyStorageArgs, commands::KeyAlgorithm},
     local::{self as service_local, LocalOptions},
-    once, staff,
+    one_time_output, staff,
 };
 use carnet_spec::Catalogue;
 use clap::Args;
@@ -23,7 +23,7 @@ use crate::{
 
 /// [`RegistrationArgs`], of which all options are given or none.
 #[derive(Debug, Clone, Args)]
-struct AboutIfGiven {
+struct OptionalRegistrationArgs {
     /// Your country, two letters. With it and the following options, a registration request is created too.
     #[arg(long, requires_all = ["privacy_policy", "support", "authority", "which_uses"], group = "described")]
     country: Option<String>,
@@ -57,8 +57,8 @@ struct AboutIfGiven {
     any_bounds: bool,
 }
 
-impl AboutIfGiven {
-    fn given(self, local: Option<LocalOptions>) -> Option<RegistrationArgs> {
+impl OptionalRegistrationArgs {
+    fn into_registration_args(self, local: Option<LocalOptions>) -> Option<RegistrationArgs> {
         if let Some(local) = local {
             return Some(local::local_registration_args(local, self.uses, self.any_bounds));
         }
@@ -78,7 +78,7 @@ impl AboutIfGiven {
 }
 
 /// Default port of the local site.
-const LOCAL_PORT: &str = "7444";
+const DEFAULT_LOCAL_PORT: &str = "7444";
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifierInitArgs {
@@ -91,7 +91,7 @@ pub(crate) struct VerifierInitArgs {
     /// For trials on this machine, never for production: a did:web on localhost, whose site `serve` serves itself at
     /// PORT. It is registered at once, for the templates of --use or for all, by a registrar that no other wallet
     /// knows.
-    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_PORT,
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_LOCAL_PORT,
           conflicts_with = "did", group = "described")]
     local: Option<u16>,
     /// With --local: serve at once, as `serve` does from the next time on.
@@ -111,9 +111,9 @@ pub(crate) struct VerifierInitArgs {
     #[arg(long, value_enum, default_value = "eddsa")]
     algorithm: KeyAlgorithm,
     #[command(flatten)]
-    place: KeyPlace,
+    place: KeyStorageArgs,
     #[command(flatten)]
-    about: AboutIfGiven,
+    about: OptionalRegistrationArgs,
     /// Create only the store of another desk, in a directory with the keys, the configuration and the staff of the
     /// first one, but without its store.sqlite, store.json and the folder desk.
     #[arg(long, conflicts_with_all = ["did", "local", "name", "algorithm", "country", "staff"])]
@@ -126,13 +126,13 @@ pub(crate) struct VerifierInitArgs {
     json: bool,
 }
 
-async fn another_desk(args: &VerifierInitArgs) -> Result<u8, StaffFailure> {
+async fn create_another_desk(args: &VerifierInitArgs) -> Result<u8, StaffFailure> {
     setup::create_further_desk(&args.data).await?;
     let data = args.data.display();
     if args.json {
-        carnet_console::line(json!({ "data": data.to_string(), "another_desk": true }));
+        carnet_console::print_line(json!({ "data": data.to_string(), "another_desk": true }));
     } else {
-        carnet_console::line(format_args!(
+        carnet_console::print_line(format_args!(
             "The desk in {data} has a store of its own.\n\
              Next: print its key (carnet-verifier redemptions key --data {data}), name it and the others under [redemption] in {data}/config.toml, then\n  carnet-verifier serve --data {data}"
         ));
@@ -142,21 +142,21 @@ async fn another_desk(args: &VerifierInitArgs) -> Result<u8, StaffFailure> {
 
 pub(super) async fn run(args: VerifierInitArgs) -> Result<u8, StaffFailure> {
     if args.another_desk {
-        return another_desk(&args).await;
+        return create_another_desk(&args).await;
     }
     // Before anything is created: a mistyped name leaves nothing behind.
     let embedded = Catalogue::embedded().map_err(|error| StaffFailure::Input(error.to_string()))?;
-    registration::require_templates(&args.about.uses, &embedded)?;
-    once::require_output(args.json)?;
+    registration::require_known_templates(&args.about.uses, &embedded)?;
+    one_time_output::require_writable_output(args.json)?;
     let local = args.local.map(|port| LocalOptions { port });
     let did = local.map(LocalOptions::did).or_else(|| args.did.clone());
-    let sites = args.issuers.iter().map(|path| service_local::read_site(path)).collect::<Result<Vec<_>, _>>()?;
-    let (place, kek) = args.place.settle(&args.data)?;
+    let sites = args.issuers.iter().map(|path| service_local::read_site_file(path)).collect::<Result<Vec<_>, _>>()?;
+    let (place, kek) = args.place.prepare_storage(&args.data)?;
     let new = NewVerifier {
         did: did.as_deref(),
         name: &args.name,
         algorithm: args.algorithm.into(),
-        place: &place,
+        key_storage: &place,
         staff_name: &args.staff,
         local_issuers: local.map(|_| sites.as_slice()),
     };
@@ -171,14 +171,14 @@ pub(super) async fn run(args: VerifierInitArgs) -> Result<u8, StaffFailure> {
     };
     let data = args.data.display();
     let mut requested = None;
-    if let Some(about) = args.about.clone().given(local) {
-        let (path, request) = (args.data.join("registration-request.json"), verb::made(&args.data, &about)?);
-        verb::write(&path, &request)?;
+    if let Some(about) = args.about.clone().into_registration_args(local) {
+        let (path, request) = (args.data.join("registration-request.json"), verb::create_request(&args.data, &about)?);
+        verb::write_request(&path, &request)?;
         if let (Some(certificate), Some(request)) = (&made.certificate, request.as_object()) {
             let registrar = Some(local::register_locally(&args.data, &made.did, request)?);
             let (did, certificate_sha256) = (made.did.to_string(), certificate.clone());
             let site = LocalSite { did, name: args.name.clone(), certificate_sha256, registrar };
-            service_local::write_site(&args.data, &site, &made.staff_token)?;
+            service_local::write_site_files(&args.data, &site, &made.staff_token)?;
         }
         requested = Some(path.display().to_string());
     }
@@ -197,10 +197,10 @@ pub(super) async fn run(args: VerifierInitArgs) -> Result<u8, StaffFailure> {
     let text = || {
         let mut lines = vec![format!("The verifier {} is set up in {data}.", made.did)];
         match (local, &made.publish_at) {
-            (Some(_), Some(url)) => lines.push(service_local::explanation(&args.data, url)),
+            (Some(_), Some(url)) => lines.push(service_local::local_mode_explanation(&args.data, url)),
             (_, url) => lines.extend(url.as_ref().map(|url| format!("Publish {data}/did.json at {url}, unchanged."))),
         }
-        lines.extend(kek.as_ref().map(|kek| kek.said(&args.data)));
+        lines.extend(kek.as_ref().map(|kek| kek.backup_notice(&args.data)));
         lines.extend(match (local, &requested) {
             (Some(_), _) => None,
             (None, Some(path)) => Some(format!("Have a registrar sign {path}, and install what it signs.")),
@@ -222,9 +222,9 @@ pub(super) async fn run(args: VerifierInitArgs) -> Result<u8, StaffFailure> {
     let staff = &args.staff;
     let unseen = format!("The verifier is set up in {data}, but the staff token of {staff} could not be printed.");
     let hint = format!("Run `carnet-verifier staff end --data {data} {staff}`, and `staff add` with another name.");
-    once::show_once(args.json, &value, text, unseen, hint)?;
+    one_time_output::show_once(args.json, &value, text, unseen, hint)?;
     if args.serve {
-        server::run(&args.data, None, args.listen).await?;
+        server::run_service(&args.data, None, args.listen).await?;
     }
     Ok(0)
 }

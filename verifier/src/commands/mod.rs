@@ -17,7 +17,7 @@ mod why;
 use std::{net::SocketAddr, path::PathBuf};
 
 use carnet_proto::verifier::v1::verification_service_client::VerificationServiceClient;
-use carnet_service::client::{self, StaffArgs, WithToken};
+use carnet_service::client::{self, StaffArgs, StaffTokenInterceptor};
 pub(crate) use carnet_service::failure::StaffFailure;
 use carnet_service::{
     disk,
@@ -36,11 +36,11 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 )]
 pub struct VerifierArguments {
     #[command(subcommand)]
-    verb: VerifierVerb,
+    verb: VerifierCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum VerifierVerb {
+enum VerifierCommand {
     /// Create a data directory with a key, a configuration and a staff token.
     Init(init::VerifierInitArgs),
     /// Serve wallets and staff.
@@ -65,18 +65,18 @@ enum VerifierVerb {
     /// Manage the signing keys of a verifier with a did:web. Changes need the service stopped.
     Keys {
         #[command(subcommand)]
-        verb: carnet_service::keys::verbs::KeysVerb,
+        verb: carnet_service::keys::commands::KeysCommand,
     },
     /// Manage the uses of vouchers that several desks redeem: export them, and import those of the others. The service
     /// may be running.
     Redemptions {
         #[command(subcommand)]
-        verb: redemptions::RedemptionsVerb,
+        verb: redemptions::RedemptionsCommand,
     },
     /// Register this verifier: create a registration request, and install the signed registration.
     Registration {
         #[command(subcommand)]
-        verb: registration::RegistrationVerb,
+        verb: registration::RegistrationCommand,
     },
     /// Show the clock, and the latest time signed by an issuer, before which nothing is verified. Exit code 1: the
     /// clock is behind it.
@@ -84,14 +84,14 @@ enum VerifierVerb {
     /// Manage requests to holders.
     Request {
         #[command(subcommand)]
-        verb: request::RequestVerb,
+        verb: request::RequestCommand,
     },
     /// Show the result of a request.
     Result(result::ResultArgs),
     /// Manage the staff members who may call, by name.
     Staff {
         #[command(subcommand)]
-        verb: carnet_service::staff::verbs::StaffVerb,
+        verb: carnet_service::staff::commands::StaffCommand,
     },
     /// Show the trust list in force: the newest one ever accepted. Exit code 1: it is invalid now, or there is none.
     /// The service may be running.
@@ -108,40 +108,40 @@ enum VerifierVerb {
 /// The command failed, or the service refused it.
 pub async fn run(arguments: VerifierArguments) -> Result<u8, StaffFailure> {
     match arguments.verb {
-        VerifierVerb::Init(args) => init::run(args).await,
-        VerifierVerb::Serve { data, config, listen } => {
-            crate::server::run(&data, config.as_deref(), listen).await?;
+        VerifierCommand::Init(args) => init::run(args).await,
+        VerifierCommand::Serve { data, config, listen } => {
+            crate::server::run_service(&data, config.as_deref(), listen).await?;
             Ok(0)
         }
-        VerifierVerb::Doctor(args) => doctor::run(&args).await,
-        VerifierVerb::Backup(args) => store::back_up(&args).await,
-        VerifierVerb::Restore(args) => store::restore(&args).await,
-        VerifierVerb::Keys { verb } => keys::run(verb).await,
-        VerifierVerb::Clock(args) => clock::run(&args).await,
-        VerifierVerb::Redemptions { verb } => redemptions::run(verb).await,
-        VerifierVerb::Registration { verb } => registration::run(verb),
-        VerifierVerb::Request { verb } => request::run(verb).await,
-        VerifierVerb::Result(args) => result::run(args).await,
-        VerifierVerb::Staff { verb } => {
-            carnet_service::staff::verbs::run(verb)?;
+        VerifierCommand::Doctor(args) => doctor::run(&args).await,
+        VerifierCommand::Backup(args) => store::back_up(&args).await,
+        VerifierCommand::Restore(args) => store::restore(&args).await,
+        VerifierCommand::Keys { verb } => keys::run(verb).await,
+        VerifierCommand::Clock(args) => clock::run(&args).await,
+        VerifierCommand::Redemptions { verb } => redemptions::run(verb).await,
+        VerifierCommand::Registration { verb } => registration::run(verb),
+        VerifierCommand::Request { verb } => request::run(verb).await,
+        VerifierCommand::Result(args) => result::run(args).await,
+        VerifierCommand::Staff { verb } => {
+            carnet_service::staff::commands::run(verb)?;
             Ok(0)
         }
-        VerifierVerb::Trust(args) => trust::run(args).await,
-        VerifierVerb::Why(args) => why::run(args).await,
-        VerifierVerb::Verify(args) => verify::run(args).await,
+        VerifierCommand::Trust(args) => trust::run(args).await,
+        VerifierCommand::Why(args) => why::run(args).await,
+        VerifierCommand::Verify(args) => verify::run(args).await,
     }
 }
 
-type Client = VerificationServiceClient<InterceptedService<Channel, WithToken>>;
+type Client = VerificationServiceClient<InterceptedService<Channel, StaffTokenInterceptor>>;
 
-async fn client(staff: &StaffArgs) -> Result<Client, StaffFailure> {
+async fn connect_client(staff: &StaffArgs) -> Result<Client, StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     Ok(VerificationServiceClient::with_interceptor(channel, token))
 }
 
 /// Reads a file without a leading byte-order mark, or standard input for `-`.
-fn read(path: &std::path::Path) -> Result<Vec<u8>, StaffFailure> {
-    disk::read_given_or_input(path).map(|content| content.to_vec()).map_err(|error| {
+fn read_file_or_input(path: &std::path::Path) -> Result<Vec<u8>, StaffFailure> {
+    disk::read_file_or_stdin(path).map(|content| content.to_vec()).map_err(|error| {
         StaffFailure::Unreadable(format!(
             "{} cannot be read: {error}. Nothing was sent.\nhint: check the path, and that the file is text in UTF-8",
             path.display()
@@ -155,7 +155,7 @@ fn read_query(path: &std::path::Path) -> Result<prost_types::Struct, StaffFailur
         Code, Problem,
         json::{self, Limits},
     };
-    let bytes = read(path)?;
+    let bytes = read_file_or_input(path)?;
     json::parse_authored(&bytes, Limits::SMALL)
         .and_then(|value| {
             carnet_core::query::Query::parse(&value)?;

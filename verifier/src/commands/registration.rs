@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum RegistrationVerb {
+pub(crate) enum RegistrationCommand {
     /// Create a registration request for a registrar to sign, and print it.
     Request {
         /// The data directory that `init` created.
@@ -40,27 +40,27 @@ pub(crate) enum RegistrationVerb {
     },
 }
 
-pub(super) fn run(verb: RegistrationVerb) -> Result<u8, StaffFailure> {
+pub(super) fn run(verb: RegistrationCommand) -> Result<u8, StaffFailure> {
     match verb {
-        RegistrationVerb::Request { data, about, out } => {
-            let request = made(&data, &about)?;
+        RegistrationCommand::Request { data, about, out } => {
+            let request = create_request(&data, &about)?;
             match out {
-                Some(path) => write(&path, &request)?,
-                None => carnet_console::line(format_args!("{request:#}")),
+                Some(path) => write_request(&path, &request)?,
+                None => carnet_console::print_line(format_args!("{request:#}")),
             }
         }
-        RegistrationVerb::Install { data, file, json } => {
+        RegistrationCommand::Install { data, file, json } => {
             let config = VerifierConfig::load(&data, None)?;
-            let registration = registration::install(&data, &config.did, &file)?;
+            let registration = registration::install_registration(&data, &config.did, &file)?;
             let uses: Vec<&str> =
                 registration.relying_party().intended_uses.iter().map(|intended| intended.id.as_str()).collect();
             if json {
                 let until = registration.valid_until().to_string();
-                carnet_console::line(
+                carnet_console::print_line(
                     json!({"registrar": registration.registrar(), "valid_until": until, "intended_uses": uses}),
                 );
             } else {
-                carnet_console::line(format_args!(
+                carnet_console::print_line(format_args!(
                     "Registered by {} until {} for: {}. It takes effect at the next start.",
                     registration.registrar(),
                     day::format_end(registration.valid_until()),
@@ -73,7 +73,7 @@ pub(super) fn run(verb: RegistrationVerb) -> Result<u8, StaffFailure> {
 }
 
 /// Creates the registration request of the verifier in a data directory.
-pub(super) fn made(data: &Path, about: &RegistrationArgs) -> Result<Value, StaffFailure> {
+pub(super) fn create_request(data: &Path, about: &RegistrationArgs) -> Result<Value, StaffFailure> {
     let config = VerifierConfig::load(data, None)?;
     let broken = |what: String| StartError::new(format!("{what} Nothing was created."), "Correct the configuration.");
     let did =
@@ -84,7 +84,7 @@ pub(super) fn made(data: &Path, about: &RegistrationArgs) -> Result<Value, Staff
     Ok(Value::Object(registration::create_registration_request(&identity, about, &catalogue)?))
 }
 
-pub(super) fn write(path: &Path, request: &Value) -> Result<(), StaffFailure> {
+pub(super) fn write_request(path: &Path, request: &Value) -> Result<(), StaffFailure> {
     std::fs::write(path, format!("{request:#}\n")).map_err(|error| {
         StaffFailure::Input(format!(
             "{} cannot be written: {error}. Nothing was created.\nhint: check the path",

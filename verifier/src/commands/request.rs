@@ -5,16 +5,16 @@ use std::{collections::HashMap, path::PathBuf};
 use carnet_proto::verifier::v1::{
     CreateRequestRequest, CustomQuery, ListRequestsRequest, create_request_request::What,
 };
-use carnet_service::{client::StaffArgs, once};
+use carnet_service::{client::StaffArgs, one_time_output};
 use clap::{Args, Subcommand};
 use rand_core::OsRng;
 use serde_json::json;
 
-use super::{StaffFailure, client, read_query, show};
+use super::{StaffFailure, connect_client, read_query, show};
 use crate::ids::RequestId;
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum RequestVerb {
+pub(crate) enum RequestCommand {
     /// Create a request, and print the link for the holder.
     Create(Box<RequestCreateArgs>),
     /// List requests, newest first.
@@ -74,18 +74,18 @@ pub(crate) struct RequestCreateArgs {
     request_id: Option<String>,
 }
 
-pub(super) async fn run(verb: RequestVerb) -> Result<u8, StaffFailure> {
+pub(super) async fn run(verb: RequestCommand) -> Result<u8, StaffFailure> {
     match verb {
-        RequestVerb::Create(args) => create(*args).await,
-        RequestVerb::List { staff, limit, page_token } => list(staff, limit, page_token).await,
+        RequestCommand::Create(args) => create(*args).await,
+        RequestCommand::List { staff, limit, page_token } => list(staff, limit, page_token).await,
     }
 }
 
 async fn create(args: RequestCreateArgs) -> Result<u8, StaffFailure> {
     if args.link {
-        once::require_output_for_scripts()?;
+        one_time_output::require_output_for_scripts()?;
     } else {
-        once::require_output(args.staff.json)?;
+        one_time_output::require_writable_output(args.staff.json)?;
     }
     let english = |text: Option<String>| HashMap::from([("en".to_owned(), text.unwrap_or_default())]);
     let what = match (args.template, &args.query) {
@@ -101,9 +101,9 @@ async fn create(args: RequestCreateArgs) -> Result<u8, StaffFailure> {
         }),
         (None, None) => return Err(StaffFailure::Input("give --template or --query".to_owned())),
     };
-    let request_id = args.request_id.unwrap_or_else(|| RequestId::draw(&mut OsRng).as_str().to_owned());
+    let request_id = args.request_id.unwrap_or_else(|| RequestId::generate(&mut OsRng).as_str().to_owned());
     let message = CreateRequestRequest { request_id: request_id.clone(), what: Some(what), ttl_seconds: args.ttl };
-    let made = client(&args.staff).await?.create_request(message).await?.into_inner();
+    let made = connect_client(&args.staff).await?.create_request(message).await?.into_inner();
     let expires_at = show::time(made.expires_at.as_ref());
     let value = json!({
         "id": made.id, "request_uri": made.request_uri, "openid_request_uri": made.openid_request_uri,
@@ -123,28 +123,32 @@ async fn create(args: RequestCreateArgs) -> Result<u8, StaffFailure> {
     let unseen =
         format!("Request {} was created, but its link could not be printed. It expires at {expires_at}.", made.id);
     let hint = format!("Repeat the command with --request-id {request_id}: it shows the same link.");
-    once::show_once(args.staff.json, &value, text, unseen, hint)?;
+    one_time_output::show_once(args.staff.json, &value, text, unseen, hint)?;
     Ok(0)
 }
 
 async fn list(staff: StaffArgs, limit: u32, page_token: String) -> Result<u8, StaffFailure> {
     let message = ListRequestsRequest { page_size: limit, page_token };
-    let page = client(&staff).await?.list_requests(message).await?.into_inner();
+    let page = connect_client(&staff).await?.list_requests(message).await?.into_inner();
     if staff.json {
         let results: Vec<_> = page.results.iter().map(show::result).collect();
-        carnet_console::line(json!({"requests": results, "next_page_token": page.next_page_token}));
+        carnet_console::print_line(json!({"requests": results, "next_page_token": page.next_page_token}));
         return Ok(0);
     }
     if page.results.is_empty() {
-        carnet_console::line("There are no requests.");
+        carnet_console::print_line("There are no requests.");
     }
     for result in &page.results {
         let template = if result.template.is_empty() { "(own query)" } else { &result.template };
         let created = show::time(result.created_at.as_ref());
-        carnet_console::line(format_args!("{}  {:<8}  {created}  {template}", result.id, show::state(result.state)));
+        carnet_console::print_line(format_args!(
+            "{}  {:<8}  {created}  {template}",
+            result.id,
+            show::state(result.state)
+        ));
     }
     if !page.next_page_token.is_empty() {
-        carnet_console::line(format_args!("There are more: --page-token {}", page.next_page_token));
+        carnet_console::print_line(format_args!("There are more: --page-token {}", page.next_page_token));
     }
     Ok(0)
 }

@@ -4,10 +4,10 @@ use carnet_core::text::displayable_json;
 use carnet_proto::verifier::v1::{
     ReadResultRequest, RequestResult, RequestState, WatchResultRequest, WatchResultResponse,
 };
-use carnet_service::{client::StaffArgs, config::StartError, once};
+use carnet_service::{client::StaffArgs, config::StartError, one_time_output};
 use clap::Args;
 
-use super::{StaffFailure, client, show};
+use super::{StaffFailure, connect_client, show};
 
 #[derive(Debug, Args)]
 pub(crate) struct ResultArgs {
@@ -24,20 +24,20 @@ pub(crate) struct ResultArgs {
 }
 
 pub(super) async fn run(args: ResultArgs) -> Result<u8, StaffFailure> {
-    let mut client = client(&args.staff).await?;
+    let mut client = connect_client(&args.staff).await?;
     if !args.watch {
         let response_code = args.response_code.unwrap_or_default();
         let message = ReadResultRequest { id: args.id, response_code };
         let answer = client.read_result(message).await?.into_inner();
         let result = answer.result.unwrap_or_default();
-        print(&WatchResultResponse { result: Some(result.clone()), disclosed: None }, args.staff.json)?;
+        print_state(&WatchResultResponse { result: Some(result.clone()), disclosed: None }, args.staff.json)?;
         return Ok(exit_code(&result));
     }
-    once::require_output(args.staff.json)?;
+    one_time_output::require_writable_output(args.staff.json)?;
     let mut changes = client.watch_result(WatchResultRequest { id: args.id }).await?.into_inner();
     let mut code = 3;
     while let Some(change) = changes.message().await? {
-        print(&change, args.staff.json)?;
+        print_state(&change, args.staff.json)?;
         code = change.result.as_ref().map_or(3, exit_code);
     }
     Ok(code)
@@ -54,10 +54,10 @@ pub(super) fn exit_code(result: &RequestResult) -> u8 {
 
 /// Prints one state of a request. Disclosed claims are printed and not stored, so the command fails if they cannot be
 /// written.
-fn print(change: &WatchResultResponse, json: bool) -> Result<(), StartError> {
+fn print_state(change: &WatchResultResponse, json: bool) -> Result<(), StartError> {
     let result = change.result.clone().unwrap_or_default();
     let mut value = show::result(&result);
-    let disclosed = change.disclosed.as_ref().map(show::structure);
+    let disclosed = change.disclosed.as_ref().map(show::struct_to_json);
     if let (Some(disclosed), Some(members)) = (&disclosed, value.as_object_mut()) {
         members.insert("disclosed".to_owned(), disclosed.clone());
     }
@@ -72,12 +72,12 @@ fn print(change: &WatchResultResponse, json: bool) -> Result<(), StartError> {
         text.trim_end().to_owned()
     };
     if disclosed.is_none() {
-        carnet_console::line(if json { value.to_string() } else { text() });
+        carnet_console::print_line(if json { value.to_string() } else { text() });
         return Ok(());
     }
     let unseen =
         format!("Request {} was answered, but the disclosed claims could be neither shown nor stored.", result.id);
-    once::show_once(
+    one_time_output::show_once(
         json,
         &value,
         text,

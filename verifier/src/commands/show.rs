@@ -37,7 +37,7 @@ fn outcome(outcome: i32) -> &'static str {
 }
 
 /// Converts a protobuf Struct to JSON; null if it exceeds the limits of [`wire::from_struct`].
-pub(super) fn structure(wire: &prost_types::Struct) -> Value {
+pub(super) fn struct_to_json(wire: &prost_types::Struct) -> Value {
     wire::from_struct(wire).map_or(Value::Null, Value::Object)
 }
 
@@ -161,7 +161,7 @@ fn threshold(proved: &ProvedThreshold) -> String {
 
 fn kept(claim: &KeptClaim) -> Value {
     let value = claim.value.clone().map(|value| prost_types::Struct { fields: [("value".to_owned(), value)].into() });
-    let value = value.as_ref().map(structure).and_then(|mut members| members.get_mut("value").map(Value::take));
+    let value = value.as_ref().map(struct_to_json).and_then(|mut members| members.get_mut("value").map(Value::take));
     json!({
         "query_id": claim.query_id,
         "path": claim.path,

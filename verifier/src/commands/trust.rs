@@ -16,11 +16,11 @@ use crate::{
     config::VerifierConfig,
     sqlite::{MIGRATIONS, SqliteStore},
     store::{StoreError, TrustListRow},
-    trust::remembered::{accept_once, newest_list},
+    trust::stored::{record_accept_once, stored_list},
 };
 
 /// Returns the end of validity of a stored timestamp, which was verified before it was stored.
-fn end_of(timestamp: &str) -> Option<Timestamp> {
+fn timestamp_end(timestamp: &str) -> Option<Timestamp> {
     let document = json::parse_object(timestamp.as_bytes(), Limits::DOCUMENT).ok()?;
     Timestamp::parse(document.get("validUntil")?.as_str()?).ok()
 }
@@ -36,11 +36,15 @@ pub(crate) struct TrustArgs {
 }
 
 /// Records the list to be accepted once, if one is given, and returns the stored list.
-async fn look(store: SqliteStore, issuer: &str, accept: Option<&str>) -> Result<Option<TrustListRow>, StoreError> {
+async fn read_stored_list(
+    store: SqliteStore,
+    issuer: &str,
+    accept: Option<&str>,
+) -> Result<Option<TrustListRow>, StoreError> {
     if let Some(digest) = accept {
-        accept_once(&store, issuer, digest).await?;
+        record_accept_once(&store, issuer, digest).await?;
     }
-    newest_list(&store, issuer).await
+    stored_list(&store, issuer).await
 }
 
 /// Displays the newest accepted list. Returns 0 if it is valid now, as far as the service knows, and 1 if it is not; an
@@ -52,7 +56,7 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
         return Err(StartError::new(what, "Add [trust] to config.toml, to accept those of a trust list.").into());
     };
     let store = ground::open_store(&args.data, &MIGRATIONS).await?;
-    let remembered = look(SqliteStore::new(store.database.clone()), &trust.issuer, accept.as_deref()).await;
+    let remembered = read_stored_list(SqliteStore::new(store.database.clone()), &trust.issuer, accept.as_deref()).await;
     store.close().await;
     let damaged = |what: String| StartError::new(what, "Nothing was changed. Restore a backup of the store.");
     let remembered = remembered.map_err(|error| damaged(format!("The store cannot be read: {error}.")))?;
@@ -60,20 +64,20 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
         let what = format!("No list of {} was accepted yet; its source is {}.", trust.issuer, trust.list);
         return Err(StartError::new(what, "Start the service, or see its log for the reason.").into());
     };
-    let preview = json::parse_object(document.as_bytes(), Limits::LIST)
+    let preview = json::parse_object(document.as_bytes(), Limits::STATUS_LIST)
         .and_then(|document| TrustList::preview(&document))
         .map_err(|problem| damaged(format!("The list in the store is damaged: {problem}.")))?;
     let now = time::now();
     let (from, until) = (preview.valid_from, preview.valid_until);
-    let (dropped, accept) = (state.dropped, state.accept);
-    let timestamp = state.timestamp.as_deref().and_then(end_of);
+    let (dropped, accept) = (state.drop_reason, state.accept_once);
+    let timestamp = state.timestamp.as_deref().and_then(timestamp_end);
     let has_timestamps = !preview.contents.timestamp_signers.is_empty();
-    let needed = state.seen.timestamped && has_timestamps;
+    let needed = state.accepted.timestamped && has_timestamps;
     let stale = needed && timestamp.is_none_or(|end| end < now);
     let holds = from <= now && now <= until && dropped.is_none() && !stale;
     if args.json {
-        carnet_console::line(json!({
-            "list": preview.list, "sequence": state.seen.sequence, "digest": state.seen.digest,
+        carnet_console::print_line(json!({
+            "list": preview.list_id, "sequence": state.accepted.sequence, "digest": state.accepted.digest,
             "valid_from": from.to_string(), "valid_until": until.to_string(), "holds": holds,
             "dropped": dropped, "accept": accept, "timestamp_until": timestamp.map(|end| end.to_string()), "stale": stale,
             "issuers": preview.contents.issuers.len(), "source": trust.list,
@@ -96,14 +100,14 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
         let accept = accept.map_or_else(String::new, |digest| {
             format!("\nThe list {digest} is accepted in its place when the service reads it next")
         });
-        carnet_console::line(format_args!(
+        carnet_console::print_line(format_args!(
             "List {} of {} {word}: from {} until {}, {} issuers.\nDigest {}\nSource {}{stamped}{dropped}{accept}",
-            state.seen.sequence,
-            preview.list,
+            state.accepted.sequence,
+            preview.list_id,
             day::format_start(from),
             day::format_end(until),
             preview.contents.issuers.len(),
-            state.seen.digest,
+            state.accepted.digest,
             trust.list
         ));
     }

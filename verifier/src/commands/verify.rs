@@ -11,7 +11,7 @@ use carnet_service::client::StaffArgs;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{StaffFailure, client, read, read_query, show};
+use super::{StaffFailure, connect_client, read_file_or_input, read_query, show};
 
 #[derive(Debug, Args)]
 pub(crate) struct CredentialVerifyArgs {
@@ -35,7 +35,7 @@ pub(crate) struct CredentialVerifyArgs {
 }
 
 pub(super) async fn run(args: CredentialVerifyArgs) -> Result<u8, StaffFailure> {
-    let bytes = read(&args.file)?;
+    let bytes = read_file_or_input(&args.file)?;
     let (verdict, disclosed) = match args.query.as_deref().filter(|_| args.presentation) {
         None if is_vp_token(&bytes) => {
             return Err(StaffFailure::Input(
@@ -46,36 +46,36 @@ pub(super) async fn run(args: CredentialVerifyArgs) -> Result<u8, StaffFailure> 
         }
         None => {
             let message = VerifyCredentialRequest { credential: bytes };
-            let answer = client(&args.staff).await?.verify_credential(message).await?.into_inner();
+            let answer = connect_client(&args.staff).await?.verify_credential(message).await?.into_inner();
             (answer.verdict, answer.disclosed)
         }
         Some(query) => {
             let dcql_query = read_query(query)?;
             let message = VerifyPresentationRequest {
-                vp_token: vp_token(bytes, &dcql_query)?,
+                vp_token: parse_vp_token(bytes, &dcql_query)?,
                 dcql_query: Some(dcql_query),
                 nonce: args.nonce.unwrap_or_default(),
                 audience: args.audience.unwrap_or_default(),
             };
-            let answer = client(&args.staff).await?.verify_presentation(message).await?.into_inner();
+            let answer = connect_client(&args.staff).await?.verify_presentation(message).await?.into_inner();
             (answer.verdict, answer.disclosed)
         }
     };
     let verdict: Verdict = verdict.unwrap_or_default();
-    let disclosed = disclosed.as_ref().map(show::structure);
+    let disclosed = disclosed.as_ref().map(show::struct_to_json);
     if args.staff.json {
-        carnet_console::line(json!({"verdict": show::verdict(&verdict), "disclosed": disclosed}));
+        carnet_console::print_line(json!({"verdict": show::verdict(&verdict), "disclosed": disclosed}));
     } else {
-        carnet_console::out(show::verdict_text(&verdict));
+        carnet_console::print(show::verdict_text(&verdict));
         if let Some(disclosed) = disclosed {
-            carnet_console::line(format_args!("Disclosed:\n{}", displayable_json(&disclosed)));
+            carnet_console::print_line(format_args!("Disclosed:\n{}", displayable_json(&disclosed)));
         }
     }
     Ok(u8::from(!verdict.accepted))
 }
 
 /// Returns the error text for a vp_token with a member that is not an array of presentations.
-fn no_list(id: &str) -> String {
+fn malformed_vp_token_text(id: &str) -> String {
     let id = displayable_json(&Value::from(id));
     format!(
         "the file is read as a vp_token, since it is JSON without @context, and its member {id} is not an array of presentations \
@@ -92,7 +92,10 @@ fn is_vp_token(bytes: &[u8]) -> bool {
 }
 
 /// Parses a vp_token, or creates one from a single presentation for the only credential query.
-fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<String, PresentationList>, StaffFailure> {
+fn parse_vp_token(
+    bytes: Vec<u8>,
+    query: &prost_types::Struct,
+) -> Result<HashMap<String, PresentationList>, StaffFailure> {
     let list = |items: &Vec<Value>| -> Option<PresentationList> {
         let presentations = items
             .iter()
@@ -110,13 +113,13 @@ fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<Strin
     {
         let member = |(id, items): (&String, &Value)| match items.as_array().and_then(list) {
             Some(items) => Ok((id.clone(), items)),
-            None => Err(StaffFailure::Input(no_list(id))),
+            None => Err(StaffFailure::Input(malformed_vp_token_text(id))),
         };
         return members.iter().map(member).collect();
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| StaffFailure::Input("the presentation is not text. Nothing was sent".to_owned()))?;
-    let Value::Object(query) = show::structure(query) else { return Ok(HashMap::new()) };
+    let Value::Object(query) = show::struct_to_json(query) else { return Ok(HashMap::new()) };
     let ids: Vec<&str> = query
         .get("credentials")
         .and_then(Value::as_array)
@@ -145,7 +148,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<HashMap<String, PresentationList>, String> {
-        vp_token(text.as_bytes().to_vec(), &query(&["l"])).map_err(|failure| match failure {
+        parse_vp_token(text.as_bytes().to_vec(), &query(&["l"])).map_err(|failure| match failure {
             StaffFailure::Input(said) => said,
             other => panic!("{other:?}"),
         })

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use carnet_core::{at_least::Direction, receipt::ShownThreshold, time::Timestamp};
+use carnet_core::{at_least::Direction, receipt::DisclosedThreshold, time::Timestamp};
 use carnet_proto::verifier::v1 as proto;
 use carnet_service::wire;
 
 use crate::{
     decisions::{DecidedBy, TrustDecision},
     disclosed::{DisclosedClaims, KeptClaim},
-    holders_view::detail_for_holder,
+    holder_details::detail_for_holder,
     request::{RequestState, StoredRequest},
     results::WatchedResult,
     status_messages::StatusMessage,
-    verdicts::{AppliedRule, CheckOutcome, CheckRecord, CredentialSummary, Verdict},
+    verdicts::{AppliedHolderRule, CheckOutcome, CheckRecord, CredentialSummary, Verdict},
     verification::VpToken,
 };
 
@@ -39,7 +39,7 @@ pub(super) fn check(check: &CheckRecord) -> proto::Check {
 }
 
 /// Converts a check for the holder, without details about fetches.
-pub(super) fn holders_check(shown: &CheckRecord) -> proto::Check {
+pub(super) fn check_for_holder(shown: &CheckRecord) -> proto::Check {
     proto::Check { detail: detail_for_holder(shown), ..check(shown) }
 }
 
@@ -55,7 +55,7 @@ fn summary(summary: &CredentialSummary) -> proto::CredentialSummary {
 }
 
 /// Converts a threshold; `None` if it is invalid.
-fn threshold(shown: &ShownThreshold) -> Option<proto::ProvedThreshold> {
+fn threshold(shown: &DisclosedThreshold) -> Option<proto::ProvedThreshold> {
     let threshold = shown.threshold().ok()?;
     let bound = threshold.bound().as_str().map_or_else(|| threshold.bound().to_string(), str::to_owned);
     let bound = match threshold.direction() {
@@ -70,7 +70,7 @@ fn kept(claim: &KeptClaim) -> proto::KeptClaim {
         query_id: claim.query_id().to_owned(),
         path: claim.path().to_owned(),
         value: Some(wire::to_value(claim.value())),
-        erase_at: Some(wire::timestamp(claim.erase_at())),
+        erase_at: Some(wire::to_timestamp(claim.erase_at())),
     }
 }
 
@@ -79,17 +79,17 @@ pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
         accepted: verdict.accepted(),
         reason: verdict.reason().to_owned(),
         checks: verdict.checks().iter().map(check).collect(),
-        verified_at: Some(wire::timestamp(verdict.verified_at())),
+        verified_at: Some(wire::to_timestamp(verdict.verified_at())),
         credentials: verdict.credentials().iter().map(summary).collect(),
         issuers: verdict.decisions().iter().map(decision).collect(),
-        redemption: verdict.redeemed().map(|used| {
+        redemption: verdict.redeemed_use().map(|used| {
             let (number, of) = used.number_and_total().unwrap_or_default();
             proto::Redemption { number, of }
         }),
         status_messages: verdict.messages().iter().map(message).collect(),
         holder: verdict
-            .holder()
-            .map(|AppliedRule { rule, claims }| proto::HolderRule { rule: rule.clone(), claims: claims.clone() }),
+            .holder_rule()
+            .map(|AppliedHolderRule { rule, claims }| proto::HolderRule { rule: rule.clone(), claims: claims.clone() }),
     }
 }
 
@@ -121,7 +121,11 @@ fn decision(decision: &TrustDecision) -> proto::IssuerDecision {
     }
 }
 
-pub(super) fn result(request: &StoredRequest, kept_claims: &[KeptClaim], now: Timestamp) -> proto::RequestResult {
+pub(super) fn request_result(
+    request: &StoredRequest,
+    kept_claims: &[KeptClaim],
+    now: Timestamp,
+) -> proto::RequestResult {
     let state = match request.state(now) {
         RequestState::Open => proto::RequestState::Open,
         RequestState::Accepted => proto::RequestState::Accepted,
@@ -133,21 +137,21 @@ pub(super) fn result(request: &StoredRequest, kept_claims: &[KeptClaim], now: Ti
         id: request.id.as_str().to_owned(),
         state: state.into(),
         template: request.template.clone(),
-        created_at: Some(wire::timestamp(request.created_at)),
-        expires_at: Some(wire::timestamp(request.expires_at)),
+        created_at: Some(wire::to_timestamp(request.created_at)),
+        expires_at: Some(wire::to_timestamp(request.expires_at)),
         verdict: request.verdict.as_ref().map(verdict),
         kept: kept_claims.iter().map(kept).collect(),
-        erased_at: request.erased_at.map(wire::timestamp),
+        erased_at: request.erased_at.map(wire::to_timestamp),
     }
 }
 
 pub(super) fn disclosed(disclosed: &DisclosedClaims) -> prost_types::Struct {
-    wire::to_struct(disclosed.members())
+    wire::to_struct(disclosed.as_map())
 }
 
-pub(super) fn watched(watched: &WatchedResult) -> proto::WatchResultResponse {
+pub(super) fn watch_response(watched: &WatchedResult) -> proto::WatchResultResponse {
     proto::WatchResultResponse {
-        result: Some(result(&watched.request, &[], watched.at)),
+        result: Some(request_result(&watched.request, &[], watched.read_at)),
         disclosed: watched.disclosed.as_deref().map(disclosed),
     }
 }

@@ -29,12 +29,13 @@ impl<S: Store> PresentationService for PresentationGrpc<S> {
         request: Request<SubmitPresentationRequest>,
     ) -> Result<Response<SubmitPresentationResponse>, Status> {
         let SubmitPresentationRequest { id, vp_token } = request.into_inner();
-        let SubmissionResponse { verdict, receipt } = self.0.submit(&id, convert::vp_token(vp_token), now()).await?;
+        let SubmissionResponse { verdict, receipt } =
+            self.0.submit_presentation(&id, convert::vp_token(vp_token), now()).await?;
         Ok(Response::new(SubmitPresentationResponse {
             receipt: receipt.unwrap_or_default(),
             accepted: verdict.accepted(),
             reason: verdict.reason().to_owned(),
-            checks: verdict.checks().iter().map(convert::holders_check).collect(),
+            checks: verdict.checks().iter().map(convert::check_for_holder).collect(),
         }))
     }
 
@@ -43,7 +44,7 @@ impl<S: Store> PresentationService for PresentationGrpc<S> {
         request: Request<RequestErasureRequest>,
     ) -> Result<Response<RequestErasureResponse>, Status> {
         let RequestErasureRequest { receipt, proof } = request.into_inner();
-        let confirmation = self.0.erase(&receipt, &proof, now()).await?;
+        let confirmation = self.0.erase_presentation(&receipt, &proof, now()).await?;
         Ok(Response::new(RequestErasureResponse { confirmation }))
     }
 }

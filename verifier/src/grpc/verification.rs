@@ -36,7 +36,7 @@ impl<S: Store> VerificationService for VerificationGrpc<S> {
         let what = match what {
             Some(create::What::Template(id)) => QuerySource::Template(id),
             Some(create::What::Query(query)) => QuerySource::Query {
-                dcql: structure(query.dcql_query.as_ref(), "query.dcql_query")?,
+                dcql: parse_query_struct(query.dcql_query.as_ref(), "query.dcql_query")?,
                 purpose: query.purpose.into_iter().collect(),
                 legal_basis: query.legal_basis.into_iter().collect(),
                 retention: query.retention.into_iter().collect(),
@@ -46,23 +46,23 @@ impl<S: Store> VerificationService for VerificationGrpc<S> {
             },
             None => return Err(Error::invalid("QUERY_MISSING", "what", "must be a template or a query").into()),
         };
-        let created = self.0.create_request(CreateRequest { request_id, what, ttl_seconds }, now()).await?;
+        let created = self.0.create_request(CreateRequest { request_id, source: what, ttl_seconds }, now()).await?;
         Ok(Response::new(CreateRequestResponse {
             id: created.id.as_str().to_owned(),
-            request_uri: created.uri,
-            openid_request_uri: created.openid_uri,
-            expires_at: Some(wire::timestamp(created.expires_at)),
+            request_uri: created.link,
+            openid_request_uri: created.openid_link,
+            expires_at: Some(wire::to_timestamp(created.expires_at)),
         }))
     }
 
     async fn read_result(&self, request: Request<ReadResultRequest>) -> Result<Response<ReadResultResponse>, Status> {
         let now = now();
         let ReadResultRequest { id, response_code } = request.into_inner();
-        let (stored, kept) = self.0.result(&id, now).await?;
+        let (stored, kept) = self.0.request_with_claims(&id, now).await?;
         if !response_code.is_empty() {
             self.0.check_response_code(&stored, &response_code).await?;
         }
-        Ok(Response::new(ReadResultResponse { result: Some(convert::result(&stored, &kept, now)) }))
+        Ok(Response::new(ReadResultResponse { result: Some(convert::request_result(&stored, &kept, now)) }))
     }
 
     async fn watch_result(
@@ -76,7 +76,7 @@ impl<S: Store> VerificationService for VerificationGrpc<S> {
                 let message = tokio::select! {
                     () = sender.closed() => break,
                     next = watch.next() => match next {
-                        Ok(Some(watched)) => Ok(convert::watched(&watched)),
+                        Ok(Some(watched)) => Ok(convert::watch_response(&watched)),
                         Ok(None) => break,
                         Err(error) => Err(error.into()),
                     },
@@ -106,7 +106,7 @@ impl<S: Store> VerificationService for VerificationGrpc<S> {
         request: Request<VerifyPresentationRequest>,
     ) -> Result<Response<VerifyPresentationResponse>, Status> {
         let VerifyPresentationRequest { vp_token, dcql_query, nonce, audience } = request.into_inner();
-        let dcql = structure(dcql_query.as_ref(), "dcql_query")?;
+        let dcql = parse_query_struct(dcql_query.as_ref(), "dcql_query")?;
         let vp_token = convert::vp_token(vp_token);
         let (verdict, disclosed) = self.0.verify_presentation(vp_token, dcql, nonce, audience, now()).await?;
         Ok(Response::new(VerifyPresentationResponse {
@@ -121,16 +121,16 @@ impl<S: Store> VerificationService for VerificationGrpc<S> {
     ) -> Result<Response<ListRequestsResponse>, Status> {
         let ListRequestsRequest { page_size, page_token } = request.into_inner();
         let page = wire::parse_page(page_size, &page_token)?;
-        let (stored, next) = self.0.results(page.before, page.size).await?;
+        let (stored, next) = self.0.requests_page(page.before, page.size).await?;
         let now = now();
         Ok(Response::new(ListRequestsResponse {
-            results: stored.iter().map(|stored| convert::result(stored, &[], now)).collect(),
+            results: stored.iter().map(|stored| convert::request_result(stored, &[], now)).collect(),
             next_page_token: next.map(wire::page_token).unwrap_or_default(),
         }))
     }
 }
 
-fn structure(
+fn parse_query_struct(
     wire: Option<&prost_types::Struct>,
     field: &'static str,
 ) -> Result<serde_json::Map<String, serde_json::Value>, Error> {

@@ -4,7 +4,7 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
 };
-use carnet_openid::vp::error::VerifierError;
+use carnet_openid::vp::error::VerifierErrorResponse;
 use carnet_service::{
     error::{CallError, ErrorKind},
     http_wire,
@@ -44,15 +44,15 @@ impl HttpError {
     pub(super) fn into_response(self) -> Response {
         let Self { status, error: CallError { reason, message, retry_after, .. } } = self;
         let error = if status.is_server_error() { "server_error" } else { "invalid_request" };
-        let body = VerifierError { error, description: message, receipt: None }.to_json();
-        let mut response = refused(status, &reason, body);
+        let body = VerifierErrorResponse { error, description: message, receipt: None }.to_json();
+        let mut response = json_error_response(status, &reason, body);
         http_wire::add_error_headers(response.headers_mut(), &reason, retry_after);
         response
     }
 }
 
 /// Returns a JSON response with a stable reason in its header.
-pub(super) fn refused(status: StatusCode, reason: &str, body: String) -> Response {
+pub(super) fn json_error_response(status: StatusCode, reason: &str, body: String) -> Response {
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
     http_wire::add_error_headers(response.headers_mut(), reason, None);
     response

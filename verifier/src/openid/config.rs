@@ -1,6 +1,6 @@
 //! Configuration of the OpenID4VP interface.
 
-use carnet_openid::vp::{ResponseMode, response::with_response_code};
+use carnet_openid::vp::{ResponseMode, response::append_response_code};
 use serde::Deserialize;
 
 /// Form of the request in the link.
@@ -37,9 +37,9 @@ impl Default for OpenIdConfig {
 
 impl OpenIdConfig {
     /// Checks the return URL; an error is a phrase for people.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub(crate) fn validate(&self) -> Result<(), String> {
         let Some(url) = &self.return_url else { return Ok(()) };
-        let checked = with_response_code(url, "code").map_err(|problem| problem.detail);
+        let checked = append_response_code(url, "code").map_err(|problem| problem.detail);
         checked.map(|_| ()).map_err(|why| format!("openid.return_url: {why}"))
     }
 
@@ -61,9 +61,9 @@ mod tests {
         assert_eq!(config("").unwrap().requests, RequestForm::Reference);
         assert_eq!(config("requests = \"unsigned\"").unwrap().requests, RequestForm::Unsigned);
         assert!(config("requests = \"Value\"").is_err() && config("requests = true").is_err());
-        assert!(config("return_url = \"https://agency.example/done\"").unwrap().check().is_ok());
+        assert!(config("return_url = \"https://agency.example/done\"").unwrap().validate().is_ok());
         for refused in ["http://agency.example/", "https://agency.example/#a", "agency"] {
-            assert!(config(&format!("return_url = {refused:?}")).unwrap().check().is_err(), "{refused}");
+            assert!(config(&format!("return_url = {refused:?}")).unwrap().validate().is_err(), "{refused}");
         }
     }
 }

@@ -13,24 +13,24 @@ use carnet_spec::Catalogue;
 use crate::verification::VpToken;
 
 /// Suffix of an alternative's query id.
-const SUFFIX: &str = "-dc";
+const ALTERNATIVE_SUFFIX: &str = "-dc";
 
 /// Alternative credential queries (format `dc+sd-jwt`), by the id of the query that they replace.
-pub(crate) type Alternatives = BTreeMap<String, CredentialQuery>;
+pub(crate) type AlternativeQueries = BTreeMap<String, CredentialQuery>;
 
 /// Returns the alternatives of a query. A query with credential sets or `multiple` has none, nor has one that would
 /// exceed the maximum number of credential queries with them.
-pub(crate) fn alternatives(query: &Query, catalogue: &Catalogue) -> Alternatives {
+pub(crate) fn alternative_queries(query: &Query, catalogue: &Catalogue) -> AlternativeQueries {
     let none = !query.credential_sets.is_empty()
         || query.credentials.iter().any(|asked| asked.multiple)
         || query.credentials.len().saturating_mul(2) > MAX_ENTRIES;
     let asked = query.credentials.iter().filter(|_| !none);
-    let found = asked.filter_map(|asked| Some((asked.id.clone(), alternative(asked, query, catalogue)?)));
+    let found = asked.filter_map(|asked| Some((asked.id.clone(), alternative_query(asked, query, catalogue)?)));
     found.collect()
 }
 
-fn alternative(asked: &CredentialQuery, query: &Query, catalogue: &Catalogue) -> Option<CredentialQuery> {
-    let id = format!("{}{SUFFIX}", asked.id);
+fn alternative_query(asked: &CredentialQuery, query: &Query, catalogue: &Catalogue) -> Option<CredentialQuery> {
+    let id = format!("{}{ALTERNATIVE_SUFFIX}", asked.id);
     if asked.format != CredentialFormat::VcSdJwt || query.credential(&id).is_some() {
         return None;
     }
@@ -56,7 +56,7 @@ fn alternative(asked: &CredentialQuery, query: &Query, catalogue: &Catalogue) ->
 
 /// Returns the query with its alternatives: for each credential query, a set with the original or the alternative as
 /// options. Without alternatives, the query is unchanged.
-pub(super) fn widened(query: &Query, alternatives: &Alternatives) -> Query {
+pub(super) fn add_alternatives(query: &Query, alternatives: &AlternativeQueries) -> Query {
     if alternatives.is_empty() {
         return query.clone();
     }
@@ -76,7 +76,11 @@ pub(super) fn widened(query: &Query, alternatives: &Alternatives) -> Query {
 /// Returns query and presentations with the formats that the wallet chose, under the ids of the original query, which
 /// the rules of templates and the results name. If a credential was presented in both formats, the alternative remains
 /// as an unexpected presentation.
-pub(super) fn chosen(mut query: Query, alternatives: &Alternatives, mut answer: VpToken) -> (Query, VpToken) {
+pub(super) fn apply_chosen_formats(
+    mut query: Query,
+    alternatives: &AlternativeQueries,
+    mut answer: VpToken,
+) -> (Query, VpToken) {
     for (id, other) in alternatives {
         if answer.contains_key(id) {
             continue;
@@ -94,7 +98,7 @@ pub(super) fn chosen(mut query: Query, alternatives: &Alternatives, mut answer: 
 /// Returns the id under which a wallet sent the presentation for a query: that of the alternative if only that was
 /// sent, otherwise the query's own.
 pub(super) fn sent_id(id: String, sent: &BTreeSet<String>) -> String {
-    let other = format!("{id}{SUFFIX}");
+    let other = format!("{id}{ALTERNATIVE_SUFFIX}");
     if sent.contains(&id) || !sent.contains(&other) { id } else { other }
 }
 
@@ -105,17 +109,17 @@ mod tests {
 
     use super::*;
 
-    fn template(id: &str) -> (Query, Alternatives, Catalogue) {
+    fn template(id: &str) -> (Query, AlternativeQueries, Catalogue) {
         let catalogue = Catalogue::embedded().unwrap();
         let query = catalogue.template(id).unwrap().query_at(Timestamp::from_unix(1_800_000_000)).unwrap().0;
-        let alternatives = alternatives(&query, &catalogue);
+        let alternatives = alternative_queries(&query, &catalogue);
         (query, alternatives, catalogue)
     }
 
     #[test]
     fn a_template_takes_either_format() {
         let (query, alternatives, catalogue) = template("job-right-to-work");
-        let widened = widened(&query, &alternatives).to_json();
+        let widened = add_alternatives(&query, &alternatives).to_json();
         assert_eq!(
             widened["credential_sets"],
             json!([{"options": [["residence"], ["residence-dc"]], "required": true}])
@@ -128,7 +132,7 @@ mod tests {
         for (answer, holds) in
             [(&["residence"][..], true), (&["residence-dc"], true), (&[], false), (&["residence-dcx"], false)]
         {
-            assert_eq!(parsed.satisfied_by(answer).is_ok(), holds, "{answer:?}");
+            assert_eq!(parsed.check_presented_ids(answer).is_ok(), holds, "{answer:?}");
         }
     }
 
@@ -137,8 +141,8 @@ mod tests {
         let catalogue = Catalogue::embedded().unwrap();
         for template in catalogue.templates() {
             let (query, _) = template.query_at(Timestamp::from_unix(1_800_000_000)).unwrap();
-            let alternatives = alternatives(&query, &catalogue);
-            let widened = widened(&query, &alternatives);
+            let alternatives = alternative_queries(&query, &catalogue);
+            let widened = add_alternatives(&query, &alternatives);
             assert_eq!(Query::parse(&widened.to_json()).unwrap(), widened, "{}", template.id);
         }
     }
@@ -148,14 +152,14 @@ mod tests {
         let (query, alternatives, _) = template("job-right-to-work");
         let answer =
             |ids: &[&str]| ids.iter().map(|id| ((*id).to_owned(), vec![(*id).to_owned()])).collect::<VpToken>();
-        let (same, vc) = chosen(query.clone(), &alternatives, answer(&["residence"]));
+        let (same, vc) = apply_chosen_formats(query.clone(), &alternatives, answer(&["residence"]));
         assert_eq!((same, vc), (query.clone(), answer(&["residence"])));
-        let (other, dc) = chosen(query.clone(), &alternatives, answer(&["residence-dc"]));
+        let (other, dc) = apply_chosen_formats(query.clone(), &alternatives, answer(&["residence-dc"]));
         assert_eq!(other.credentials.len(), 1);
         assert!(other.credentials[0].format == CredentialFormat::DcSdJwt);
         assert_eq!((other.credentials[0].id.as_str(), dc["residence"][0].as_str()), ("residence", "residence-dc"));
-        let (_, both) = chosen(query.clone(), &alternatives, answer(&["residence", "residence-dc"]));
-        assert!(query.satisfied_by(&both.keys().map(String::as_str).collect::<Vec<_>>()).is_err());
+        let (_, both) = apply_chosen_formats(query.clone(), &alternatives, answer(&["residence", "residence-dc"]));
+        assert!(query.check_presented_ids(&both.keys().map(String::as_str).collect::<Vec<_>>()).is_err());
     }
 
     #[test]
@@ -171,7 +175,7 @@ mod tests {
         let mut asked = json!({"credentials": [{"id": "a", "format": "vc+sd-jwt",
             "meta": {"type_values": [["ResidencePermitCredential"]]},
             "claims": [{"path": ["credentialSubject", "rightToWork"]}]}]});
-        let count = |asked: &serde_json::Value| alternatives(&Query::parse(asked).unwrap(), &catalogue).len();
+        let count = |asked: &serde_json::Value| alternative_queries(&Query::parse(asked).unwrap(), &catalogue).len();
         assert_eq!(count(&asked), 1);
         asked["credentials"][0]["meta"]["type_values"] = json!([["NobodysCredential"]]);
         assert_eq!(count(&asked), 0);
@@ -183,12 +187,12 @@ mod tests {
     #[test]
     fn nobody_is_asked_for_all_serials_of_a_voucher() {
         let catalogue = Catalogue::embedded().unwrap();
-        let redeeming: Vec<_> = catalogue.templates().filter(|template| template.redeem.is_some()).collect();
+        let redeeming: Vec<_> = catalogue.templates().filter(|template| template.redemption.is_some()).collect();
         assert!(!redeeming.is_empty());
         for redeeming in redeeming {
             let (query, alternatives, _) = template(&redeeming.id);
             assert!(alternatives.is_empty(), "{}", redeeming.id);
-            assert_eq!(widened(&query, &alternatives), query);
+            assert_eq!(add_alternatives(&query, &alternatives), query);
         }
     }
 }

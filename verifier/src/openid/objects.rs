@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{config::RequestForm, state};
+use super::{config::RequestForm, state_parameter};
 use crate::{
     error::Error,
     ids::RequestId,
@@ -34,35 +34,37 @@ use crate::{
 
 /// Maximum number of signed request objects with a `wallet_nonce` per request: everyone who has the link can fetch one,
 /// and a key in a token is slow.
-const MOST_NONCE_OBJECTS: u32 = 32;
+const MAX_NONCE_OBJECTS: u32 = 32;
 
 /// Client identifier prefix of unsigned requests.
-const UNSIGNED: &str = "redirect_uri";
+const REDIRECT_URI_PREFIX: &str = "redirect_uri";
 /// Parameters that only a signed request has.
-const SIGNED_ONLY: [&str; 5] = ["aud", "carnet", "exp", "iat", "verifier_info"];
+const SIGNED_ONLY_PARAMETERS: [&str; 5] = ["aud", "carnet", "exp", "iat", "verifier_info"];
 
 impl<S: Store> Verifier<S> {
     /// Returns the link for wallets other than Carnet's. Its form, and the choice between a signed and an unsigned
     /// request, are those of the configuration; a request that already has an exchange stays signed or unsigned. The
     /// link to a closed request contains only the URL.
     pub(crate) async fn openid_link(&self, id: &RequestId, now: Timestamp) -> Result<String, Error> {
-        let stored = self.stored(id.as_str()).await?;
+        let stored = self.stored_request(id.as_str()).await?;
         let form = self.settings.openid.requests;
         let known = self.store.read().await?.openid_exchange(stored.number).await?;
         let exchange = match known {
-            None if form != RequestForm::Reference && stored.closed(now).is_none() => {
-                Some(self.exchange(&stored, now).await?)
+            None if form != RequestForm::Reference && stored.closed_reason(now).is_none() => {
+                Some(self.get_or_create_exchange(&stored, now).await?)
             }
             known => known,
         };
         let client_id = self.identity.client_id();
         let link = match &exchange {
-            Some(exchange @ OpenIdExchange { client_id: Some(client_id), .. }) if stored.closed(now).is_none() => {
+            Some(exchange @ OpenIdExchange { client_id: Some(client_id), .. })
+                if stored.closed_reason(now).is_none() =>
+            {
                 let parameters = self.unsigned_parameters(&stored, exchange, client_id)?;
                 RequestLink { client_id: client_id.clone(), source: RequestSource::Parameters(parameters) }
             }
-            Some(_) if form == RequestForm::Value && stored.closed(now).is_none() => {
-                let object = self.read_openid_request(id.as_str(), None, now).await?;
+            Some(_) if form == RequestForm::Value && stored.closed_reason(now).is_none() => {
+                let object = self.openid_request_object(id.as_str(), None, now).await?;
                 RequestLink { client_id, source: RequestSource::Object(object) }
             }
             _ => {
@@ -82,8 +84,8 @@ impl<S: Store> Verifier<S> {
         exchange: &OpenIdExchange,
         client_id: &str,
     ) -> Result<Map<String, Value>, Error> {
-        let mut parameters = self.parameters(stored, exchange, client_id, None)?;
-        parameters.retain(|name, _| !SIGNED_ONLY.contains(&name.as_str()));
+        let mut parameters = self.request_parameters(stored, exchange, client_id, None)?;
+        parameters.retain(|name, _| !SIGNED_ONLY_PARAMETERS.contains(&name.as_str()));
         Ok(parameters)
     }
 
@@ -103,31 +105,31 @@ impl<S: Store> Verifier<S> {
     /// # Errors
     /// The request is unknown, closed or unsigned; the wallet's nonce is malformed; too many objects with a nonce were
     /// signed.
-    pub(crate) async fn read_openid_request(
+    pub(crate) async fn openid_request_object(
         &self,
         id: &str,
         wallet_nonce: Option<&str>,
         now: Timestamp,
     ) -> Result<String, Error> {
         wallet_nonce.map_or(Ok(()), |nonce| check_nonce("wallet_nonce", nonce))?;
-        let stored = self.stored(id).await?;
-        if let Some(closed) = stored.closed(now) {
+        let stored = self.stored_request(id).await?;
+        if let Some(closed) = stored.closed_reason(now) {
             return Err(Error::RequestClosed(closed));
         }
-        let exchange = self.exchange(&stored, now).await?;
+        let exchange = self.get_or_create_exchange(&stored, now).await?;
         if exchange.client_id.is_some() {
             // The client identifier of an unsigned request has no key, and its link contains all parameters.
             return Err(Error::RequestUnknown);
         }
         if wallet_nonce.is_some() {
             self.count_nonce_object(stored.number).await?;
-            return self.signed_object(&stored, &exchange, wallet_nonce).await;
+            return self.sign_object(&stored, &exchange, wallet_nonce).await;
         }
         match exchange.request_object {
             Some(object) => Ok(object),
             None => {
-                let object = self.signed_object(&stored, &exchange, None).await?;
-                self.keep_object(stored.number, object).await
+                let object = self.sign_object(&stored, &exchange, None).await?;
+                self.store_first_object(stored.number, object).await
             }
         }
     }
@@ -148,35 +150,35 @@ impl<S: Store> Verifier<S> {
         match (&exchange.request_object, wallet_nonce) {
             _ if exchange.client_id.is_some() => Ok(stored.request_object.clone()),
             (Some(object), None) => Ok(object.clone()),
-            _ => self.signed_object(stored, exchange, wallet_nonce).await,
+            _ => self.sign_object(stored, exchange, wallet_nonce).await,
         }
     }
 
-    async fn signed_object(
+    async fn sign_object(
         &self,
         stored: &StoredRequest,
         exchange: &OpenIdExchange,
         wallet_nonce: Option<&str>,
     ) -> Result<String, Error> {
-        let payload = self.parameters(stored, exchange, &stored.audience, wallet_nonce)?;
+        let payload = self.request_parameters(stored, exchange, &stored.audience, wallet_nonce)?;
         let header = json!({"typ": REQUEST_TYP, "kid": self.identity.kid}).as_object().cloned().unwrap_or_default();
-        let signed = self.identity.signing(move |identity| jose::sign(header, &payload, &identity.key)).await?;
+        let signed = self.identity.run_signing(move |identity| jose::sign(header, &payload, &identity.keyring)).await?;
         signed.map_err(|problem| Error::Internal(problem.to_string()))
     }
 
-    fn parameters(
+    fn request_parameters(
         &self,
         stored: &StoredRequest,
         exchange: &OpenIdExchange,
         client_id: &str,
         wallet_nonce: Option<&str>,
     ) -> Result<Map<String, Value>, Error> {
-        let mode = exchange.mode();
+        let mode = exchange.response_mode();
         let key = match mode {
             ResponseMode::DirectPost => None,
-            ResponseMode::DirectPostJwt => Some(DecryptionKey::from_bytes(&exchange.encryption_key)?.public()),
+            ResponseMode::DirectPostJwt => Some(DecryptionKey::from_bytes(&exchange.encryption_key)?.public_key()),
         };
-        let metadata = ClientMetadata::new(VerificationService::formats(), key);
+        let metadata = ClientMetadata::new(VerificationService::supported_formats(), key);
         let query = self.offered_query(stored)?.to_json();
         let first = Jws::parse(&stored.request_object)?;
         let first = first.payload();
@@ -185,12 +187,12 @@ impl<S: Store> Verifier<S> {
             registration.and_then(|info| Some((info.get("format")?.as_str()?, info.get("data")?.clone())));
         let mut payload = RequestParameters {
             client_id,
-            mode,
+            response_mode: mode,
             response_uri: &self.response_uri(stored),
             nonce: &stored.nonce,
-            state: Some(&state(&stored.nonce)),
+            state: Some(&state_parameter(&stored.nonce)),
             query: &query,
-            metadata: Some(&metadata),
+            client_metadata: Some(&metadata),
             verifier_info: registration,
             validity: (stored.created_at, stored.expires_at),
             wallet_nonce,
@@ -202,7 +204,7 @@ impl<S: Store> Verifier<S> {
 
     /// Returns the OpenID4VP exchange of an open request. The first call creates it: it fixes the response mode and the
     /// client identifier, and generates the encryption key.
-    async fn exchange(&self, stored: &StoredRequest, now: Timestamp) -> Result<OpenIdExchange, Error> {
+    async fn get_or_create_exchange(&self, stored: &StoredRequest, now: Timestamp) -> Result<OpenIdExchange, Error> {
         // Later fetches need no write transaction.
         if let Some(known) = self.store.read().await?.openid_exchange(stored.number).await? {
             return Ok(known);
@@ -212,7 +214,7 @@ impl<S: Store> Verifier<S> {
             return Ok(known);
         }
         let request = transaction.request(&stored.id).await?.ok_or(Error::RequestUnknown)?;
-        if let Some(closed) = request.closed(now) {
+        if let Some(closed) = request.closed_reason(now) {
             return Err(Error::RequestClosed(closed));
         }
         let encryption_key = match self.settings.openid.mode() {
@@ -222,7 +224,7 @@ impl<S: Store> Verifier<S> {
         let is_unsigned = self.settings.openid.requests == RequestForm::Unsigned;
         let exchange = OpenIdExchange {
             encryption_key: Zeroizing::new(encryption_key),
-            client_id: is_unsigned.then(|| format!("{UNSIGNED}:{}", self.response_uri(stored))),
+            client_id: is_unsigned.then(|| format!("{REDIRECT_URI_PREFIX}:{}", self.response_uri(stored))),
             ..Default::default()
         };
         transaction.put_openid_exchange(stored.number, &exchange).await?;
@@ -231,7 +233,7 @@ impl<S: Store> Verifier<S> {
     }
 
     /// Stores a request object for later fetches, and returns the stored one, which is that of the first call.
-    async fn keep_object(&self, number: i64, object: String) -> Result<String, Error> {
+    async fn store_first_object(&self, number: i64, object: String) -> Result<String, Error> {
         let mut transaction = self.store.begin("keep_openid_object").await?;
         let mut exchange = transaction.openid_exchange(number).await?.ok_or(Error::RequestUnknown)?;
         if let Some(first) = exchange.request_object {
@@ -250,7 +252,7 @@ impl<S: Store> Verifier<S> {
     async fn count_nonce_object(&self, number: i64) -> Result<(), Error> {
         let mut transaction = self.store.begin("count_openid_object").await?;
         let mut exchange = transaction.openid_exchange(number).await?.ok_or(Error::RequestUnknown)?;
-        if exchange.nonce_objects >= MOST_NONCE_OBJECTS {
+        if exchange.nonce_objects >= MAX_NONCE_OBJECTS {
             return Err(Error::RequestObjectsExhausted);
         }
         exchange.nonce_objects = exchange.nonce_objects.saturating_add(1);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use carnet_core::{
     did::Did,
-    keys::{Algorithm, PublicKey, Signer as _},
+    keys::{PublicKey, SignatureAlgorithm, Signer as _},
 };
 use carnet_service::{
     config::{StartError, invalid_field},
@@ -14,7 +14,7 @@ use carnet_service::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// Name of the folder with the desk's own key, in its data directory.
-const FOLDER: &str = "desk";
+const KEY_FOLDER: &str = "desk";
 
 /// Configuration of several desks of one organisation that are not always connected.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -85,12 +85,12 @@ impl RedemptionConfig {
     }
 
     /// Returns the other desk with this name; `None` also for this desk.
-    pub(crate) fn other(&self, name: &str) -> Option<&OtherDesk> {
+    pub(crate) fn other_desk(&self, name: &str) -> Option<&OtherDesk> {
         self.others.iter().find(|other| other.desk == name)
     }
 
     /// Returns the limits on uses between reconciliations (`offline_uses`) of all desks.
-    pub(crate) fn bounds(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn offline_limits(&self) -> impl Iterator<Item = u32> {
         self.others.iter().map(|other| other.offline_uses).chain([self.offline_uses])
     }
 }
@@ -117,7 +117,7 @@ pub(crate) fn max_uses_before_reconciliation(uses: u32, bounds: impl Iterator<It
 /// Returns the maximum number of unknown uses that a lost desk may have redeemed: the rest of its limit (`bound`) after
 /// its last imported export, and its whole limit for each later export of this desk, by which it may have been
 /// reconciled.
-pub(crate) fn unseen_uses(bound: u32, unsynced: u64, exports_since: u64) -> u64 {
+pub(crate) fn max_unseen_uses(bound: u32, unsynced: u64, exports_since: u64) -> u64 {
     u64::from(bound).saturating_sub(unsynced).saturating_add(exports_since.saturating_mul(bound.into()))
 }
 
@@ -141,7 +141,7 @@ impl OwnDesk {
         organisation: Did,
         keys: &KeysConfig,
     ) -> Result<Self, StartError> {
-        let key = load_desk_key(data, keys)?;
+        let key = open_or_create_desk_key(data, keys)?;
         let own = key.public_key().to_multikey();
         if let Some(other) = config.others.iter().find(|other| other.key == own) {
             let what = format!("redemption.others: \"{}\" has this desk's own key", other.desk);
@@ -155,28 +155,28 @@ impl OwnDesk {
 ///
 /// # Errors
 /// It cannot be created, decrypted or stored.
-pub(crate) fn load_desk_key(data: &Path, keys: &KeysConfig) -> Result<Keyring, StartError> {
-    let folder = data.join(FOLDER);
+pub(crate) fn open_or_create_desk_key(data: &Path, keys: &KeysConfig) -> Result<Keyring, StartError> {
+    let folder = data.join(KEY_FOLDER);
     if !folder.exists() {
-        make(&folder).map_err(|error| {
+        create_key_folder(&folder).map_err(|error| {
             StartError::new(
                 format!("The folder {} for the desk's key cannot be created: {error}.", folder.display()),
                 "Nothing was changed. Check that this user may write there.",
             )
         })?;
-        Keyring::create(&folder, Algorithm::EdDsa, keys)?;
+        Keyring::create_register(&folder, SignatureAlgorithm::EdDsa, keys)?;
     }
     Keyring::open(&folder, keys)
 }
 
-fn make(folder: &Path) -> std::io::Result<()> {
+fn create_key_folder(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().mode(0o700).create(folder)
 }
 
 /// Returns whether a data directory contains a desk's key. Desks with the same key could not be told apart.
 pub(crate) fn has_desk_key(data: &Path) -> bool {
-    data.join(FOLDER).exists()
+    data.join(KEY_FOLDER).exists()
 }
 
 #[cfg(test)]
@@ -191,7 +191,7 @@ mod tests {
     };
 
     pub(crate) fn other(desk: &str) -> OtherDesk {
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key().to_multikey();
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng).public_key().to_multikey();
         OtherDesk { desk: desk.to_owned(), key, offline_uses: 5 }
     }
 
@@ -245,12 +245,12 @@ mod tests {
 
     #[test]
     fn what_a_lost_desk_could_have_let_through_is_its_bound_and_more_for_each_reconciliation() {
-        assert_eq!(unseen_uses(5, 0, 0), 5);
-        assert_eq!(unseen_uses(5, 3, 0), 2);
+        assert_eq!(max_unseen_uses(5, 0, 0), 5);
+        assert_eq!(max_unseen_uses(5, 3, 0), 2);
         // It may have been reconciled twice since.
-        assert_eq!(unseen_uses(5, 3, 2), 12);
+        assert_eq!(max_unseen_uses(5, 3, 2), 12);
         // A lowered bound never makes the result negative.
-        assert_eq!(unseen_uses(5, 9, 0), 0);
+        assert_eq!(max_unseen_uses(5, 9, 0), 0);
     }
 
     /// Desks without a connection allow at most as many uses of a voucher as the formula says, in any order of
@@ -263,15 +263,15 @@ mod tests {
             let bounds: Vec<u32> = (0..drawn(1, 5)).map(|_| drawn(1, 40)).collect();
             let at = carnet_core::time::Timestamp::from_unix(0);
             let mark = UseMark { entitlement: [0; 32], uses, marked_at: at, erase_at: at };
-            let claimed = PendingRedemption { mark, by_serial: false, total: MonthlyTotal::default() };
+            let claimed = PendingRedemption { mark, is_by_serial: false, total: MonthlyTotal::default() };
             let mut marked = vec![0_u32; bounds.len()];
             // Some requests in random order, and then each desk until it refuses.
             let some: Vec<usize> =
                 (0..drawn(0, 100)).map(|_| usize::try_from(drawn(0, 4)).unwrap() % bounds.len()).collect();
             let rest = (0..bounds.len()).flat_map(|desk| std::iter::repeat_n(desk, 50));
             for desk in some.into_iter().chain(rest) {
-                let counted = UseCounts { marks: marked[desk], unsynced: marked[desk].into() };
-                if counted.next(&claimed, Some(bounds[desk])).is_ok() {
+                let counted = UseCounts { marks: marked[desk], unreconciled: marked[desk].into() };
+                if counted.next_use(&claimed, Some(bounds[desk])).is_ok() {
                     marked[desk] += 1;
                 }
             }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use carnet_core::time::Timestamp;
 
-use super::{desks::unseen_uses, export::DeskExport};
+use super::{desks::max_unseen_uses, export::DeskExport};
 use crate::store::{DeskRow, OWN_DESK, ReadUses as _, Store, StoreError, UseMark, WriteRows, WriteUses as _};
 
 /// Voucher with more recorded uses than it permits.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct DoubleUse {
+pub(crate) struct OverusedVoucher {
     /// Digest of the voucher or serial, as in [`UseMark`].
     pub(crate) entitlement: [u8; 32],
     /// Number of uses that the voucher permits.
@@ -23,11 +23,11 @@ pub(crate) struct DoubleUse {
 pub(crate) struct WrittenOffDesk {
     pub(crate) desk: String,
     /// Time at which it was written off.
-    pub(crate) at: Timestamp,
+    pub(crate) written_off_at: Timestamp,
     /// Sequence number of its last known mark.
-    pub(crate) last: u64,
+    pub(crate) last_mark: u64,
     /// Maximum number of uses that it may have redeemed and that are unknown to this desk.
-    pub(crate) unseen: u64,
+    pub(crate) max_unseen_uses: u64,
 }
 
 /// Result of importing exports.
@@ -35,12 +35,12 @@ pub(crate) struct WrittenOffDesk {
 pub(crate) struct Reconciliation {
     /// Desks with an imported export that is newer than all earlier ones, and was created after this desk's last
     /// reconciliation.
-    pub(crate) fresh: BTreeSet<String>,
+    pub(crate) newer_exports: BTreeSet<String>,
     /// `true` if these are all other desks that were not written off, so that the count towards this desk's limit
     /// restarts.
-    pub(crate) synced: bool,
+    pub(crate) is_complete: bool,
     /// All vouchers with more recorded uses than they permit, not only those of this import.
-    pub(crate) double: Vec<DoubleUse>,
+    pub(crate) overused: Vec<OverusedVoucher>,
 }
 
 /// Error of an import.
@@ -66,18 +66,26 @@ pub(crate) enum ReconcileError {
 }
 
 /// Creates this desk's export with the next export number, unsigned.
-pub(crate) async fn export<S: Store>(store: &S, desk: &str, now: Timestamp) -> Result<DeskExport, StoreError> {
+pub(crate) async fn create_export<S: Store>(store: &S, desk: &str, now: Timestamp) -> Result<DeskExport, StoreError> {
     let mut transaction = store.begin("export_redemptions").await?;
     let mut own = transaction.desk(OWN_DESK).await?;
-    own.exported = own.exported.saturating_add(1);
+    own.last_export = own.last_export.saturating_add(1);
     transaction.put_desk(&own).await?;
     let others = transaction.desks().await?.into_iter().filter(|other| other.name != OWN_DESK);
-    let taken = others.map(|other| (other.name, other.exported)).collect();
+    let taken = others.map(|other| (other.name, other.last_export)).collect();
     transaction.commit().await?;
     // Marks are only appended with rising numbers, or erased at their end, so that this read needs no transaction.
-    let marks = store.read().await?.marks(OWN_DESK, own.last).await?;
-    let DeskRow { exported: number, last, synced, .. } = own;
-    Ok(DeskExport { desk: desk.to_owned(), number, made_at: now, last, synced, taken, marks })
+    let marks = store.read().await?.marks(OWN_DESK, own.last_mark).await?;
+    let DeskRow { last_export: number, last_mark: last, reconciled_mark: synced, .. } = own;
+    Ok(DeskExport {
+        desk: desk.to_owned(),
+        number,
+        created_at: now,
+        last_mark: last,
+        reconciled_mark: synced,
+        imported_exports: taken,
+        marks,
+    })
 }
 
 /// Writes off another desk: later exports of it are refused, and this desk reconciles without it. The maximum number of
@@ -94,20 +102,20 @@ pub(crate) async fn write_off<S: Store>(
     let mut other = transaction.desk(desk).await?;
     // The first write-off remains: later events are no reason to count fewer uses.
     let (at, unseen) = *other.written_off.get_or_insert_with(|| {
-        let exports_since = own.exported.saturating_sub(other.own_taken);
-        (now, unseen_uses(bound, other.last.saturating_sub(other.synced), exports_since))
+        let exports_since = own.last_export.saturating_sub(other.imported_own_export);
+        (now, max_unseen_uses(bound, other.last_mark.saturating_sub(other.reconciled_mark), exports_since))
     });
     transaction.put_desk(&other).await?;
     transaction.commit().await?;
-    Ok(WrittenOffDesk { desk: other.name, at, last: other.last, unseen })
+    Ok(WrittenOffDesk { desk: other.name, written_off_at: at, last_mark: other.last_mark, max_unseen_uses: unseen })
 }
 
 /// Returns the desks that were written off.
-pub(crate) async fn written_off<S: Store>(store: &S) -> Result<Vec<WrittenOffDesk>, StoreError> {
+pub(crate) async fn written_off_desks<S: Store>(store: &S) -> Result<Vec<WrittenOffDesk>, StoreError> {
     let desks = store.read().await?.desks().await?.into_iter();
-    let gone = desks.filter_map(|DeskRow { name, last, written_off, .. }| {
+    let gone = desks.filter_map(|DeskRow { name, last_mark: last, written_off, .. }| {
         let (at, unseen) = written_off?;
-        Some(WrittenOffDesk { desk: name, at, last, unseen })
+        Some(WrittenOffDesk { desk: name, written_off_at: at, last_mark: last, max_unseen_uses: unseen })
     });
     Ok(gone.collect())
 }
@@ -140,24 +148,25 @@ pub(crate) async fn reconcile<S: Store>(
             continue;
         }
         let mut other = transaction.desk(&export.desk).await?;
-        if export.number > other.exported && export.last >= other.last {
-            (other.last, other.exported, other.synced) = (export.last, export.number, export.synced);
-            other.own_taken = export.taken.get(desk).copied().unwrap_or_default();
+        if export.number > other.last_export && export.last_mark >= other.last_mark {
+            (other.last_mark, other.last_export, other.reconciled_mark) =
+                (export.last_mark, export.number, export.reconciled_mark);
+            other.imported_own_export = export.imported_exports.get(desk).copied().unwrap_or_default();
             transaction.put_desk(&other).await?;
             // Otherwise, each delayed export could restart the limit, without information about uses since then.
-            if export.made_at >= own.synced_at {
+            if export.created_at >= own.reconciled_at {
                 fresh.insert(export.desk.clone());
             }
         }
     }
     let synced = others.iter().filter(|other| !gone.contains(*other)).all(|other| fresh.contains(other));
     if synced {
-        (own.synced, own.synced_at) = (own.last, now);
+        (own.reconciled_mark, own.reconciled_at) = (own.last_mark, now);
         transaction.put_desk(&own).await?;
     }
-    let double = double_uses(transaction.overused_marks().await?);
+    let double = overused_vouchers(transaction.overused_marks().await?);
     transaction.commit().await?;
-    Ok(Reconciliation { fresh, synced, double })
+    Ok(Reconciliation { newer_exports: fresh, is_complete: synced, overused: double })
 }
 
 async fn import_marks(
@@ -178,15 +187,15 @@ async fn import_marks(
 }
 
 /// Groups marks, which are ordered by voucher, and returns the vouchers that have more marks than permitted uses.
-fn double_uses(marks: Vec<(String, UseMark)>) -> Vec<DoubleUse> {
-    let mut double: Vec<DoubleUse> = Vec::new();
+fn overused_vouchers(marks: Vec<(String, UseMark)>) -> Vec<OverusedVoucher> {
+    let mut double: Vec<OverusedVoucher> = Vec::new();
     for (desk, UseMark { entitlement, uses, marked_at, .. }) in marks {
         match double.last_mut() {
             Some(last) if last.entitlement == entitlement => {
                 last.uses = last.uses.max(uses);
                 last.marks.push((desk, marked_at));
             }
-            _ => double.push(DoubleUse { entitlement, uses, marks: vec![(desk, marked_at)] }),
+            _ => double.push(OverusedVoucher { entitlement, uses, marks: vec![(desk, marked_at)] }),
         }
     }
     double.retain(|voucher| u32::try_from(voucher.marks.len()).is_ok_and(|marks| marks > voucher.uses));

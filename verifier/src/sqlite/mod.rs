@@ -86,10 +86,10 @@ impl WriteRows for SqliteRows<Transaction<'static, Sqlite>> {
 
 const CORRUPT: StoreError = StoreError::Corrupt("a row of the verifier's store");
 
-fn signed(number: u64) -> Result<i64, StoreError> {
+fn to_i64(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| CORRUPT)
 }
 
-fn unsigned<T: TryFrom<i64>>(row: &SqliteRow, column: &str) -> Result<T, StoreError> {
+fn unsigned_column<T: TryFrom<i64>>(row: &SqliteRow, column: &str) -> Result<T, StoreError> {
     T::try_from(row.try_get::<i64, _>(column)?).map_err(|_| CORRUPT)
 }

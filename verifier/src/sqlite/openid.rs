@@ -3,7 +3,7 @@
 use sqlx::{Row as _, Sqlite, Transaction};
 use zeroize::Zeroizing;
 
-use super::{RowConnection, SqliteRows, unsigned};
+use super::{RowConnection, SqliteRows, unsigned_column};
 use crate::store::{OpenIdExchange, ReadOpenIdExchanges, StoreError, WriteOpenIdExchanges};
 
 impl<C: RowConnection> ReadOpenIdExchanges for SqliteRows<C> {
@@ -20,7 +20,7 @@ impl<C: RowConnection> ReadOpenIdExchanges for SqliteRows<C> {
             response_code: row.try_get("response_code")?,
             request_object: row.try_get("request_object")?,
             client_id: row.try_get("client_id")?,
-            nonce_objects: unsigned(&row, "nonce_objects")?,
+            nonce_objects: unsigned_column(&row, "nonce_objects")?,
         }))
     }
 }

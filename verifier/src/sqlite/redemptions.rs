@@ -3,14 +3,14 @@
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
-use super::{CORRUPT, RowConnection, SqliteRows, signed, unsigned};
+use super::{CORRUPT, RowConnection, SqliteRows, to_i64, unsigned_column};
 use crate::store::{DeskRow, MonthlyTotal, ReadUses, StoreError, UseMark, WriteUses};
 
 fn mark(row: &SqliteRow) -> Result<UseMark, StoreError> {
     let entitlement: Vec<u8> = row.try_get("entitlement")?;
     Ok(UseMark {
         entitlement: entitlement.try_into().map_err(|_| CORRUPT)?,
-        uses: unsigned(row, "uses")?,
+        uses: unsigned_column(row, "uses")?,
         marked_at: Timestamp::from_unix(row.try_get("marked_at")?),
         erase_at: Timestamp::from_unix(row.try_get("erase_at")?),
     })
@@ -18,41 +18,41 @@ fn mark(row: &SqliteRow) -> Result<UseMark, StoreError> {
 
 fn desk(row: &SqliteRow) -> Result<DeskRow, StoreError> {
     let written_off = match row.try_get::<Option<i64>, _>("written_off_at")? {
-        Some(at) => Some((Timestamp::from_unix(at), unsigned(row, "unseen")?)),
+        Some(at) => Some((Timestamp::from_unix(at), unsigned_column(row, "unseen")?)),
         None => None,
     };
     Ok(DeskRow {
         name: row.try_get("desk")?,
-        last: unsigned(row, "last")?,
-        exported: unsigned(row, "exported")?,
-        synced: unsigned(row, "synced")?,
-        synced_at: Timestamp::from_unix(row.try_get("synced_at")?),
-        own_taken: unsigned(row, "own_taken")?,
+        last_mark: unsigned_column(row, "last")?,
+        last_export: unsigned_column(row, "exported")?,
+        reconciled_mark: unsigned_column(row, "synced")?,
+        reconciled_at: Timestamp::from_unix(row.try_get("synced_at")?),
+        imported_own_export: unsigned_column(row, "own_taken")?,
         written_off,
     })
 }
 
 fn total(row: &SqliteRow) -> Result<MonthlyTotal, StoreError> {
     let (template, issuer, month) = (row.try_get("template")?, row.try_get("issuer")?, row.try_get("month")?);
-    Ok(MonthlyTotal { template, issuer, service: row.try_get("service")?, month, uses: unsigned(row, "uses")? })
+    Ok(MonthlyTotal { template, issuer, service: row.try_get("service")?, month, uses: unsigned_column(row, "uses")? })
 }
 
 impl<C: RowConnection> ReadUses for SqliteRows<C> {
     async fn mark_count(&mut self, entitlement: &[u8; 32]) -> Result<u32, StoreError> {
         let row = sqlx::query("SELECT count(*) AS marks FROM redemptions WHERE entitlement = ?");
-        unsigned(&row.bind(entitlement.as_slice()).fetch_one(&mut *self.0).await?, "marks")
+        unsigned_column(&row.bind(entitlement.as_slice()).fetch_one(&mut *self.0).await?, "marks")
     }
 
     async fn mark(&mut self, desk: &str, sequence: u64) -> Result<Option<UseMark>, StoreError> {
         let row = sqlx::query("SELECT * FROM redemptions WHERE desk = ? AND sequence = ?");
-        let row = row.bind(desk).bind(signed(sequence)?).fetch_optional(&mut *self.0).await?;
+        let row = row.bind(desk).bind(to_i64(sequence)?).fetch_optional(&mut *self.0).await?;
         row.as_ref().map(mark).transpose()
     }
 
     async fn marks(&mut self, desk: &str, last: u64) -> Result<Vec<(u64, UseMark)>, StoreError> {
         let rows = sqlx::query("SELECT * FROM redemptions WHERE desk = ? AND sequence <= ? ORDER BY sequence");
-        let rows = rows.bind(desk).bind(signed(last)?).fetch_all(&mut *self.0).await?;
-        rows.iter().map(|row| Ok((unsigned(row, "sequence")?, mark(row)?))).collect()
+        let rows = rows.bind(desk).bind(to_i64(last)?).fetch_all(&mut *self.0).await?;
+        rows.iter().map(|row| Ok((unsigned_column(row, "sequence")?, mark(row)?))).collect()
     }
 
     async fn overused_marks(&mut self) -> Result<Vec<(String, UseMark)>, StoreError> {
@@ -88,7 +88,7 @@ impl WriteUses for SqliteRows<Transaction<'static, Sqlite>> {
              VALUES (?, ?, ?, ?, ?, ?)",
         )
         .bind(desk)
-        .bind(signed(sequence)?)
+        .bind(to_i64(sequence)?)
         .bind(mark.entitlement.as_slice())
         .bind(i64::from(mark.uses))
         .bind(mark.marked_at.unix())
@@ -108,13 +108,13 @@ impl WriteUses for SqliteRows<Transaction<'static, Sqlite>> {
              own_taken = excluded.own_taken, written_off_at = excluded.written_off_at, unseen = excluded.unseen",
         )
         .bind(&desk.name)
-        .bind(signed(desk.last)?)
-        .bind(signed(desk.exported)?)
-        .bind(signed(desk.synced)?)
-        .bind(desk.synced_at.unix())
-        .bind(signed(desk.own_taken)?)
+        .bind(to_i64(desk.last_mark)?)
+        .bind(to_i64(desk.last_export)?)
+        .bind(to_i64(desk.reconciled_mark)?)
+        .bind(desk.reconciled_at.unix())
+        .bind(to_i64(desk.imported_own_export)?)
         .bind(written_off_at.map(Timestamp::unix))
-        .bind(unseen.map(signed).transpose()?)
+        .bind(unseen.map(to_i64).transpose()?)
         .execute(&mut *self.0)
         .await?;
         Ok(())
@@ -130,7 +130,7 @@ impl WriteUses for SqliteRows<Transaction<'static, Sqlite>> {
         .bind(issuer)
         .bind(service)
         .bind(month)
-        .bind(signed(*uses)?)
+        .bind(to_i64(*uses)?)
         .execute(&mut *self.0)
         .await?;
         Ok(())

@@ -12,7 +12,7 @@ use crate::{
     verdicts::Verdict,
 };
 
-const EXPIRE: &str = "UPDATE requests SET query = '', nonce = '', request_object = '', \
+const EXPIRE_REQUESTS: &str = "UPDATE requests SET query = '', nonce = '', request_object = '', \
      state = CASE state WHEN 'open' THEN 'expired' ELSE state END WHERE number IN \
      (SELECT number FROM requests WHERE nonce <> '' AND expires_at <= ? ORDER BY expires_at LIMIT ?) RETURNING id";
 const ERASE_CLAIMS: &str = "DELETE FROM kept_claims WHERE (request, query_id, path) IN \
@@ -22,7 +22,7 @@ const ERASE_MARKS: &str = "DELETE FROM redemptions WHERE (desk, sequence) IN \
 const FORGET_REQUESTS: &str = "DELETE FROM requests WHERE number IN \
      (SELECT number FROM requests WHERE keep_until <= ? ORDER BY keep_until LIMIT ?)";
 
-fn read(row: &SqliteRow) -> Result<StoredRequest, StoreError> {
+fn request_from_row(row: &SqliteRow) -> Result<StoredRequest, StoreError> {
     let verdict: Option<String> = row.try_get("verdict")?;
     let id: String = row.try_get("id")?;
     let state: String = row.try_get("state")?;
@@ -40,7 +40,7 @@ fn read(row: &SqliteRow) -> Result<StoredRequest, StoreError> {
         expires_at: at("expires_at")?,
         keep_until: at("keep_until")?,
         attempts: row.try_get("attempts")?,
-        verdict: verdict.map(|text| Verdict::from_stored(&text).ok_or(CORRUPT)).transpose()?,
+        verdict: verdict.map(|text| Verdict::from_json(&text).ok_or(CORRUPT)).transpose()?,
         erased_at: row.try_get::<Option<i64>, _>("erased_at")?.map(Timestamp::from_unix),
         stored_state: RequestState::parse(&state).ok_or(CORRUPT)?,
     })
@@ -49,17 +49,17 @@ fn read(row: &SqliteRow) -> Result<StoredRequest, StoreError> {
 impl<C: RowConnection> ReadRequests for SqliteRows<C> {
     async fn request(&mut self, id: &RequestId) -> Result<Option<StoredRequest>, StoreError> {
         let row = sqlx::query("SELECT * FROM requests WHERE id = ?").bind(id.as_str());
-        row.fetch_optional(&mut *self.0).await?.as_ref().map(read).transpose()
+        row.fetch_optional(&mut *self.0).await?.as_ref().map(request_from_row).transpose()
     }
 
     async fn request_by_call_id(&mut self, request_id: &str) -> Result<Option<StoredRequest>, StoreError> {
         let row = sqlx::query("SELECT * FROM requests WHERE request_id = ?").bind(request_id);
-        row.fetch_optional(&mut *self.0).await?.as_ref().map(read).transpose()
+        row.fetch_optional(&mut *self.0).await?.as_ref().map(request_from_row).transpose()
     }
 
     async fn requests(&mut self, before: i64, size: i64) -> Result<Vec<StoredRequest>, StoreError> {
         let rows = sqlx::query("SELECT * FROM requests WHERE number < ? ORDER BY number DESC LIMIT ?");
-        rows.bind(before).bind(size).fetch_all(&mut *self.0).await?.iter().map(read).collect()
+        rows.bind(before).bind(size).fetch_all(&mut *self.0).await?.iter().map(request_from_row).collect()
     }
 
     async fn kept_claims(&mut self, number: i64, after: Timestamp) -> Result<Vec<KeptClaim>, StoreError> {
@@ -71,7 +71,7 @@ impl<C: RowConnection> ReadRequests for SqliteRows<C> {
         let claim = |row: &SqliteRow| {
             let value: String = row.try_get("value")?;
             let erase_at = Timestamp::from_unix(row.try_get("erase_at")?);
-            KeptClaim::from_stored(row.try_get("query_id")?, row.try_get("path")?, &value, erase_at).ok_or(CORRUPT)
+            KeptClaim::from_json_value(row.try_get("query_id")?, row.try_get("path")?, &value, erase_at).ok_or(CORRUPT)
         };
         rows.iter().map(claim).collect()
     }
@@ -113,7 +113,7 @@ impl WriteRequests for SqliteRows<Transaction<'static, Sqlite>> {
     async fn set_verdict(&mut self, number: i64, state: RequestState, verdict: &Verdict) -> Result<(), StoreError> {
         sqlx::query("UPDATE requests SET state = ?, verdict = ? WHERE number = ?")
             .bind(state.as_str())
-            .bind(verdict.to_stored().ok_or(CORRUPT)?)
+            .bind(verdict.to_json().ok_or(CORRUPT)?)
             .bind(number)
             .execute(&mut *self.0)
             .await?;
@@ -125,7 +125,7 @@ impl WriteRequests for SqliteRows<Transaction<'static, Sqlite>> {
             .bind(number)
             .bind(claim.query_id())
             .bind(claim.path())
-            .bind(claim.to_stored())
+            .bind(claim.value_to_json())
             .bind(claim.erase_at().unix())
             .execute(&mut *self.0)
             .await?;
@@ -153,7 +153,7 @@ impl WriteRequests for SqliteRows<Transaction<'static, Sqlite>> {
 
     async fn expire_requests(&mut self, now: Timestamp, size: u32) -> Result<Vec<RequestId>, StoreError> {
         let expired: Vec<String> =
-            sqlx::query_scalar(EXPIRE).bind(now.unix()).bind(size).fetch_all(&mut *self.0).await?;
+            sqlx::query_scalar(EXPIRE_REQUESTS).bind(now.unix()).bind(size).fetch_all(&mut *self.0).await?;
         Ok(expired.iter().filter_map(|id| RequestId::parse(id)).collect())
     }
 

@@ -6,12 +6,12 @@ use sqlx::{Sqlite, Transaction};
 use crate::request::MAX_ATTEMPTS;
 
 /// Number of skipped sequence numbers of marks and exports; more than can have been used since any backup.
-const GAP: i64 = 1 << 30;
+const SEQUENCE_GAP: i64 = 1 << 30;
 
 /// Closes the unanswered and refused requests in an older store, and skips sequence numbers. A request may have been
 /// answered since the backup, and its presentation could be replayed. Numbers of marks and exports must not be reused,
 /// and with a limit on uses between reconciliations, none is redeemed before the desks are reconciled.
-pub(crate) async fn continue_restored(
+pub(crate) async fn end_outdated_state(
     tx: &mut Transaction<'static, Sqlite>,
     _now: Timestamp,
 ) -> Result<(), sqlx::Error> {
@@ -30,7 +30,7 @@ pub(crate) async fn continue_restored(
         "INSERT INTO redemption_desks (desk, last, exported) VALUES ('', ?1, ?1) \
          ON CONFLICT (desk) DO UPDATE SET last = last + ?1, exported = exported + ?1, synced = 0",
     )
-    .bind(GAP)
+    .bind(SEQUENCE_GAP)
     .execute(&mut **tx)
     .await?;
     Ok(())

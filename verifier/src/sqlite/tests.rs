@@ -5,10 +5,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    recording::record_verdict_alone,
+    recording::commit_verdict,
     redemption::reconciliation::reconcile,
     requests::store_request,
-    retention::sweep,
+    retention::erase_expired,
     store::{
         ReadRequests as _,
         suite::{TestStore, request, store_suite, verdict},
@@ -85,7 +85,7 @@ async fn a_row_that_this_version_does_not_write_is_an_error_and_no_verdict() {
     let SqliteTest { dir: _dir, store } = SqliteTest::new().await;
     let new = request(None);
     let id = store_request(&store, new).await.unwrap().0;
-    record_verdict_alone(&store, &id, &verdict(true), &[]).await.unwrap();
+    commit_verdict(&store, &id, &verdict(true), &[]).await.unwrap();
     let mut transaction = store.database().begin("a test").await.unwrap();
     sqlx::query("UPDATE requests SET verdict = '{\"accepted\":true,\"name\":\"x\"}'")
         .execute(&mut *transaction)
@@ -111,7 +111,7 @@ async fn a_sweep_lets_others_write_between_its_steps() {
     .unwrap();
     first.commit().await.unwrap();
     let first = database.begin("first").await.unwrap();
-    let sweep = tokio::spawn(async move { sweep(&store, Timestamp::from_unix(5)).await.unwrap().len() });
+    let sweep = tokio::spawn(async move { erase_expired(&store, Timestamp::from_unix(5)).await.unwrap().len() });
     // On one thread, it runs until it waits for its turn; each of its steps queues behind other writers.
     tokio::task::yield_now().await;
     let mut left = Vec::new();
@@ -151,7 +151,7 @@ async fn a_sweep_erases_all_that_is_due_of_every_kind() {
         sqlx::query(sql).execute(&mut *tx).await.unwrap();
     }
     tx.commit().await.unwrap();
-    sweep(&store, Timestamp::from_unix(5)).await.unwrap();
+    erase_expired(&store, Timestamp::from_unix(5)).await.unwrap();
     for (sql, left) in [
         ("SELECT count(*) FROM requests", 10),
         ("SELECT count(*) FROM kept_claims", 10),
@@ -190,16 +190,16 @@ async fn double_uses_of_before_are_found_until_their_marks_end() {
     tx.commit().await.unwrap();
     before.close().await;
     let store = SqliteStore::new(carnet_service::store::open_store(dir.path(), &MIGRATIONS).await.unwrap().database);
-    let double = reconcile(&store, "west", &[], &[], Timestamp::from_unix(5)).await.unwrap().double;
+    let double = reconcile(&store, "west", &[], &[], Timestamp::from_unix(5)).await.unwrap().overused;
     assert_eq!(double.iter().map(|double| (double.uses, double.marks.len())).collect::<Vec<_>>(), [(1, 2)]);
     let left = async || -> i64 {
         let count = sqlx::query_scalar("SELECT count(*) FROM overused_entitlements");
         count.fetch_one(store.database().readers()).await.unwrap()
     };
     assert_eq!(left().await, 1);
-    sweep(&store, Timestamp::from_unix(9)).await.unwrap();
+    erase_expired(&store, Timestamp::from_unix(9)).await.unwrap();
     assert_eq!(left().await, 0);
-    assert!(reconcile(&store, "west", &[], &[], Timestamp::from_unix(9)).await.unwrap().double.is_empty());
+    assert!(reconcile(&store, "west", &[], &[], Timestamp::from_unix(9)).await.unwrap().overused.is_empty());
 }
 
 #[tokio::test]

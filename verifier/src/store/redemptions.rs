@@ -39,15 +39,15 @@ pub(crate) struct MonthlyTotal {
 pub(crate) struct DeskRow {
     pub(crate) name: String,
     /// Sequence number of its last known mark.
-    pub(crate) last: u64,
+    pub(crate) last_mark: u64,
     /// Number of its last export: the last one created (this desk) or imported (another desk).
-    pub(crate) exported: u64,
+    pub(crate) last_export: u64,
     /// Sequence number that its last mark had at its last reconciliation.
-    pub(crate) synced: u64,
+    pub(crate) reconciled_mark: u64,
     /// Time of this desk's last reconciliation; not used for other desks.
-    pub(crate) synced_at: Timestamp,
+    pub(crate) reconciled_at: Timestamp,
     /// Number of the newest export of this desk that the other desk has imported.
-    pub(crate) own_taken: u64,
+    pub(crate) imported_own_export: u64,
     /// Time at which it was written off, and the maximum number of unknown uses that it may have redeemed; `None`: not
     /// written off.
     pub(crate) written_off: Option<(Timestamp, u64)>,
@@ -57,12 +57,20 @@ impl DeskRow {
     /// Creates the state of a desk of which nothing is known.
     pub(crate) fn unknown(name: &str) -> Self {
         let (name, synced_at) = (name.to_owned(), Timestamp::from_unix(0));
-        Self { name, last: 0, exported: 0, synced: 0, synced_at, own_taken: 0, written_off: None }
+        Self {
+            name,
+            last_mark: 0,
+            last_export: 0,
+            reconciled_mark: 0,
+            reconciled_at: synced_at,
+            imported_own_export: 0,
+            written_off: None,
+        }
     }
 
     /// Returns the number of uses that the desk has redeemed since its last reconciliation.
-    pub(crate) fn unsynced_uses(&self) -> u64 {
-        self.last.saturating_sub(self.synced)
+    pub(crate) fn unreconciled_uses(&self) -> u64 {
+        self.last_mark.saturating_sub(self.reconciled_mark)
     }
 }
 

@@ -9,12 +9,12 @@ use crate::{
     disclosed::KeptClaim,
     error::Error,
     ids::RequestId,
-    recording::{admit_attempt, record_verdict_alone},
-    redemption::reconciliation::{export, reconcile},
+    recording::{admit_attempt, commit_verdict},
+    redemption::reconciliation::{create_export, reconcile},
     request::{ClosedReason, MAX_ATTEMPTS, NewRequest, RequestState, StoredRequest},
     requests::store_request,
-    retention::{erase_answer, sweep},
-    trust::remembered::{accept_once, newest_list, store_list},
+    retention::{erase_expired, erase_presentation_data},
+    trust::stored::{record_accept_once, store_list, stored_list},
     verdicts::Verdict,
 };
 
@@ -45,7 +45,7 @@ pub(crate) const START: Timestamp = Timestamp::from_unix(1_795_305_600);
 
 pub(crate) fn request(request_id: Option<&str>) -> NewRequest {
     NewRequest {
-        id: RequestId::draw(&mut OsRng),
+        id: RequestId::generate(&mut OsRng),
         request_id: request_id.map(str::to_owned),
         parameters_digest: [7; 32],
         template: "job-right-to-work".to_owned(),
@@ -60,9 +60,9 @@ pub(crate) fn request(request_id: Option<&str>) -> NewRequest {
 }
 
 pub(crate) fn verdict(accepted: bool) -> Verdict {
-    let (refused, _) = Verdict::on_credential(&VerificationReport::default(), None, START);
-    let text = refused.to_stored().unwrap();
-    Verdict::from_stored(&text.replace("\"accepted\":false", &format!("\"accepted\":{accepted}"))).unwrap()
+    let (refused, _) = Verdict::for_credential(&VerificationReport::default(), None, START);
+    let text = refused.to_json().unwrap();
+    Verdict::from_json(&text.replace("\"accepted\":false", &format!("\"accepted\":{accepted}"))).unwrap()
 }
 
 async fn create<S: Store>(store: &S, new: &NewRequest) -> RequestId {
@@ -97,7 +97,7 @@ async fn admitted<S: Store>(store: &S, id: &RequestId, now: Timestamp) -> Result
 
 fn kept(path: &str, days: i64) -> KeptClaim {
     let erase_at = START.plus(days.saturating_mul(86_400));
-    KeptClaim::from_stored("q".to_owned(), path.to_owned(), "\"Okonkwo\"", erase_at).unwrap()
+    KeptClaim::from_json_value("q".to_owned(), path.to_owned(), "\"Okonkwo\"", erase_at).unwrap()
 }
 
 pub(crate) async fn the_same_request_id_gives_the_same_request<T: TestStore>() {
@@ -121,9 +121,9 @@ pub(crate) async fn an_accepting_verdict_counts_once<T: TestStore>() {
     create(store, &new).await;
     assert_eq!(admitted(store, &new.id, START).await, Ok(()));
     assert_eq!(admitted(store, &new.id, START).await, Ok(()));
-    assert!(record_verdict_alone(store, &new.id, &verdict(true), &[]).await.unwrap());
-    assert!(!record_verdict_alone(store, &new.id, &verdict(true), &[]).await.unwrap());
-    assert!(!record_verdict_alone(store, &new.id, &verdict(false), &[]).await.unwrap());
+    assert!(commit_verdict(store, &new.id, &verdict(true), &[]).await.unwrap());
+    assert!(!commit_verdict(store, &new.id, &verdict(true), &[]).await.unwrap());
+    assert!(!commit_verdict(store, &new.id, &verdict(false), &[]).await.unwrap());
     assert_eq!(admitted(store, &new.id, START).await, Err(ClosedReason::Answered));
     let stored = read(store, &new.id).await.unwrap();
     assert_eq!(
@@ -137,7 +137,7 @@ pub(crate) async fn what_must_be_kept_is_kept_until_its_end_and_no_longer<T: Tes
     let store = test.store();
     let new = NewRequest { keep_until: START.plus(2_592_000), ..request(None) };
     create(store, &new).await;
-    assert!(record_verdict_alone(store, &new.id, &verdict(true), &[kept("a.b", 10), kept("a.c", 20)]).await.unwrap());
+    assert!(commit_verdict(store, &new.id, &verdict(true), &[kept("a.b", 10), kept("a.c", 20)]).await.unwrap());
     let number = read(store, &new.id).await.unwrap().number;
     let paths = async |now: Timestamp| {
         kept_claims(store, number, now).await.unwrap().iter().map(|claim| claim.path().to_owned()).collect::<Vec<_>>()
@@ -148,7 +148,7 @@ pub(crate) async fn what_must_be_kept_is_kept_until_its_end_and_no_longer<T: Tes
     let first_end = START.plus(864_000);
     assert_eq!(paths(first_end.plus(-1)).await, ["a.b", "a.c"]);
     assert_eq!(paths(first_end).await, ["a.c"]);
-    sweep(store, START.plus(1_728_000)).await.unwrap();
+    erase_expired(store, START.plus(1_728_000)).await.unwrap();
     assert_eq!(paths(START).await, Vec::<String>::new());
     store.purge_log().await;
     assert!(!test.has_on_disk("Okonkwo"));
@@ -160,8 +160,8 @@ pub(crate) async fn an_answer_that_does_not_count_leaves_no_claim<T: TestStore>(
     let store = test.store();
     let new = request(None);
     create(store, &new).await;
-    assert!(record_verdict_alone(store, &new.id, &verdict(true), &[]).await.unwrap());
-    assert!(!record_verdict_alone(store, &new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap());
+    assert!(commit_verdict(store, &new.id, &verdict(true), &[]).await.unwrap());
+    assert!(!commit_verdict(store, &new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap());
     let number = read(store, &new.id).await.unwrap().number;
     assert!(kept_claims(store, number, START).await.unwrap().is_empty());
 }
@@ -171,18 +171,18 @@ pub(crate) async fn erasing_leaves_an_id_and_a_time<T: TestStore>() {
     let store = test.store();
     let new = request(Some("r-1"));
     create(store, &new).await;
-    record_verdict_alone(store, &new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap();
+    commit_verdict(store, &new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap();
     // The receipt of an earlier refused answer, or of an older one, erases nothing.
     let accepted = (true, verdict(true).verified_at());
     for other in [(false, accepted.1), (true, accepted.1.plus(-1))] {
-        assert_eq!(erase_answer(store, &new.id, other, START.plus(5)).await.unwrap(), None);
+        assert_eq!(erase_presentation_data(store, &new.id, other, START.plus(5)).await.unwrap(), None);
         let stored = read(store, &new.id).await.unwrap();
         assert!(stored.verdict.is_some() && stored.erased_at.is_none());
         assert_eq!(kept_claims(store, stored.number, START).await.unwrap().len(), 1);
     }
-    assert_eq!(erase_answer(store, &new.id, accepted, START.plus(5)).await.unwrap(), Some(START.plus(5)));
+    assert_eq!(erase_presentation_data(store, &new.id, accepted, START.plus(5)).await.unwrap(), Some(START.plus(5)));
     // A second erasure keeps the first time.
-    assert_eq!(erase_answer(store, &new.id, accepted, START.plus(9)).await.unwrap(), Some(START.plus(5)));
+    assert_eq!(erase_presentation_data(store, &new.id, accepted, START.plus(9)).await.unwrap(), Some(START.plus(5)));
     let stored = read(store, &new.id).await.unwrap();
     assert_eq!((stored.state(START), stored.erased_at), (RequestState::Erased, Some(START.plus(5))));
     assert!(stored.verdict.is_none() && stored.template.is_empty() && stored.query.is_empty());
@@ -190,7 +190,7 @@ pub(crate) async fn erasing_leaves_an_id_and_a_time<T: TestStore>() {
     store.purge_log().await;
     assert!(!test.has_on_disk("Okonkwo") && !test.has_on_disk("job-right-to-work"));
     assert_eq!(admitted(store, &new.id, START).await, Err(ClosedReason::Answered));
-    assert_eq!(erase_answer(store, &RequestId::draw(&mut OsRng), accepted, START).await.unwrap(), None);
+    assert_eq!(erase_presentation_data(store, &RequestId::generate(&mut OsRng), accepted, START).await.unwrap(), None);
 }
 
 pub(crate) async fn what_was_asked_is_erased_when_it_can_no_longer_be_answered<T: TestStore>() {
@@ -201,8 +201,8 @@ pub(crate) async fn what_was_asked_is_erased_when_it_can_no_longer_be_answered<T
         create(store, new).await;
         assert_eq!(read(store, &new.id).await.unwrap().query, "{}");
     }
-    record_verdict_alone(store, &answered.id, &verdict(true), &[]).await.unwrap();
-    sweep(store, START.plus(600)).await.unwrap();
+    commit_verdict(store, &answered.id, &verdict(true), &[]).await.unwrap();
+    erase_expired(store, START.plus(600)).await.unwrap();
     for new in [&answered, &expired] {
         assert_eq!(read(store, &new.id).await.unwrap().query, "");
     }
@@ -220,7 +220,7 @@ pub(crate) async fn wrong_answers_leave_it_open_until_there_were_too_many<T: Tes
     for _ in 0..MAX_ATTEMPTS {
         assert_eq!(asked().await, ["{}", "the-nonce", "a.b.c"]);
         assert_eq!(admitted(store, &new.id, START).await, Ok(()));
-        assert!(record_verdict_alone(store, &new.id, &verdict(false), &[]).await.unwrap());
+        assert!(commit_verdict(store, &new.id, &verdict(false), &[]).await.unwrap());
     }
     assert_eq!(asked().await, ["", "", ""]);
     assert_eq!(admitted(store, &new.id, START).await, Err(ClosedReason::Exhausted));
@@ -235,16 +235,16 @@ pub(crate) async fn time_closes_it_before_and_after_the_sweep<T: TestStore>() {
     let new = request(None);
     create(store, &new).await;
     let end = START.plus(600);
-    assert!(sweep(store, end.plus(-1)).await.unwrap().is_empty());
+    assert!(erase_expired(store, end.plus(-1)).await.unwrap().is_empty());
     assert_eq!(admitted(store, &new.id, end.plus(-1)).await, Ok(()));
     assert_eq!(admitted(store, &new.id, end).await, Err(ClosedReason::Expired));
     assert_eq!(read(store, &new.id).await.unwrap().state(end), RequestState::Expired);
-    assert!(sweep(store, end).await.unwrap() == vec![new.id.clone()]);
-    assert!(sweep(store, end).await.unwrap().is_empty());
+    assert!(erase_expired(store, end).await.unwrap() == vec![new.id.clone()]);
+    assert!(erase_expired(store, end).await.unwrap().is_empty());
     assert_eq!(admitted(store, &new.id, end).await, Err(ClosedReason::Expired));
     // A verdict after the request's end does not count.
-    assert!(!record_verdict_alone(store, &new.id, &verdict(true), &[]).await.unwrap());
-    sweep(store, START.plus(86_400)).await.unwrap();
+    assert!(!commit_verdict(store, &new.id, &verdict(true), &[]).await.unwrap());
+    erase_expired(store, START.plus(86_400)).await.unwrap();
     assert!(read(store, &new.id).await.is_none());
 }
 
@@ -281,7 +281,7 @@ pub(crate) async fn transactions_follow_each_other<T: TestStore>() {
     attempts.sort_unstable();
     assert_eq!(attempts, [1, 2]);
     let accepted = verdict(true);
-    let conclude = || record_verdict_alone(store, &new.id, &accepted, &[]);
+    let conclude = || commit_verdict(store, &new.id, &accepted, &[]);
     let (one, two, three) = tokio::join!(conclude(), conclude(), conclude());
     let counting = [one, two, three].into_iter().filter(|counts| *counts.as_ref().unwrap()).count();
     assert_eq!(counting, 1);
@@ -309,8 +309,13 @@ pub(crate) async fn uses_desks_and_totals_are_read_as_they_were_written<T: TestS
         marked_at: START.plus(at),
         erase_at: START.plus(600),
     };
-    let west =
-        DeskRow { last: 1, exported: 7, own_taken: 3, written_off: Some((START, 9)), ..DeskRow::unknown("west") };
+    let west = DeskRow {
+        last_mark: 1,
+        last_export: 7,
+        imported_own_export: 3,
+        written_off: Some((START, 9)),
+        ..DeskRow::unknown("west")
+    };
     let total = MonthlyTotal { template: "museum-visit".to_owned(), uses: 1, ..MonthlyTotal::default() };
     let total = MonthlyTotal { month: "2026-11".to_owned(), ..total };
     let mut transaction = store.begin("a test").await.unwrap();
@@ -338,7 +343,7 @@ pub(crate) async fn uses_desks_and_totals_are_read_as_they_were_written<T: TestS
     assert_eq!(overused, [OWN_DESK, "west", OWN_DESK], "the oldest first, and only of the voucher with too many");
     assert_eq!(rows.totals().await.unwrap(), [MonthlyTotal { uses: 2, ..total }]);
     drop(rows);
-    sweep(store, START.plus(600)).await.unwrap();
+    erase_expired(store, START.plus(600)).await.unwrap();
     let mut rows = store.read().await.unwrap();
     assert_eq!((rows.mark_count(&[1; 32]).await.unwrap(), rows.overused_marks().await.unwrap().len()), (0, 0));
 }
@@ -350,22 +355,22 @@ pub(crate) async fn an_import_is_whole_or_nothing<T: TestStore>() {
     let mark = UseMark { entitlement: [1; 32], uses: 1, marked_at: START, erase_at: START.plus(600) };
     for test in [&east, &west] {
         let mut transaction = test.store().begin("a test").await.unwrap();
-        transaction.put_desk(&DeskRow { last: 1, ..DeskRow::unknown(OWN_DESK) }).await.unwrap();
+        transaction.put_desk(&DeskRow { last_mark: 1, ..DeskRow::unknown(OWN_DESK) }).await.unwrap();
         transaction.insert_mark(OWN_DESK, 1, &mark).await.unwrap();
         transaction.commit().await.unwrap();
     }
     let others = ["west".to_owned()];
-    let exported = export(west.store(), "west", START).await.unwrap();
-    assert_eq!((exported.number, exported.last, exported.unsynced_uses()), (1, 1, 1));
-    let mut wrong = export(west.store(), "west", START).await.unwrap();
+    let exported = create_export(west.store(), "west", START).await.unwrap();
+    assert_eq!((exported.number, exported.last_mark, exported.unreconciled_uses()), (1, 1, 1));
+    let mut wrong = create_export(west.store(), "west", START).await.unwrap();
     wrong.marks.push((1, UseMark { uses: 2, ..mark.clone() }));
     assert!(reconcile(east.store(), "east", &others, &[wrong], START).await.is_err());
     assert_eq!(east.store().read().await.unwrap().mark_count(&[1; 32]).await.unwrap(), 1);
     let exports = [exported];
     let first = reconcile(east.store(), "east", &others, &exports, START).await.unwrap();
-    assert!(first.synced && first.double.len() == 1 && first.double[0].marks.len() == 2);
+    assert!(first.is_complete && first.overused.len() == 1 && first.overused[0].marks.len() == 2);
     let again = reconcile(east.store(), "east", &others, &exports, START).await.unwrap();
-    assert!(!again.synced && again.fresh.is_empty() && again.double == first.double);
+    assert!(!again.is_complete && again.newer_exports.is_empty() && again.overused == first.overused);
 }
 
 pub(crate) async fn a_trust_list_is_replaced_by_a_newer_one_or_one_to_accept_once<T: TestStore>() {
@@ -374,24 +379,27 @@ pub(crate) async fn a_trust_list_is_replaced_by_a_newer_one_or_one_to_accept_onc
     let seen = |sequence, digest: &str| AcceptedList {
         sequence,
         digest: digest.to_owned(),
-        chained: true,
+        has_history: true,
         timestamped: false,
         operators: None,
     };
     let put = async |sequence, digest: &str| {
         store_list(store, "a", seen(sequence, digest), digest.to_owned(), None).await.unwrap().digest
     };
-    assert!(!accept_once(store, "a", "x").await.unwrap(), "there is none yet");
+    assert!(!record_accept_once(store, "a", "x").await.unwrap(), "there is none yet");
     assert_eq!(
         (put(2, "two").await, put(2, "other").await, put(1, "one").await),
         ("two".into(), "two".into(), "two".into())
     );
-    assert!(accept_once(store, "a", "one").await.unwrap());
+    assert!(record_accept_once(store, "a", "one").await.unwrap());
     assert_eq!((put(2, "two").await, put(1, "one").await), ("two".into(), "one".into()));
-    let stored = newest_list(store, "a").await.unwrap().unwrap();
-    assert_eq!((stored.document.as_str(), stored.state.accept, stored.state.seen), ("one", None, seen(1, "one")));
+    let stored = stored_list(store, "a").await.unwrap().unwrap();
+    assert_eq!(
+        (stored.document.as_str(), stored.state.accept_once, stored.state.accepted),
+        ("one", None, seen(1, "one"))
+    );
     assert_eq!(put(3, "three").await, "three");
-    assert!(newest_list(store, "b").await.unwrap().is_none());
+    assert!(stored_list(store, "b").await.unwrap().is_none());
 }
 
 pub(crate) async fn the_floor_of_the_clock_falls_by_the_operator_only<T: TestStore>() {

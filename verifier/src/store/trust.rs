@@ -8,13 +8,13 @@ use super::StoreFuture;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TrustListState {
     /// Sequence number, digest and history of the list, to detect an older or different one.
-    pub(crate) seen: AcceptedList,
+    pub(crate) accepted: AcceptedList,
     /// Newest timestamp of the list, as JSON text.
     pub(crate) timestamp: Option<String>,
     /// Reason why it is not used, if it was invalid when it was verified again.
-    pub(crate) dropped: Option<String>,
+    pub(crate) drop_reason: Option<String>,
     /// Digest of a list that is accepted once, even if it is older than the stored one or does not descend from it.
-    pub(crate) accept: Option<String>,
+    pub(crate) accept_once: Option<String>,
 }
 
 /// Newest accepted trust list, with its state.

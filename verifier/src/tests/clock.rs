@@ -12,9 +12,9 @@ fn vouched(world: &World, asked: &Asked, epochs_ago: i64) -> String {
     let shown = world.show(&["rightToWork", "legalResidence"]);
     let at = freshness::epoch_start(now().plus(epochs_ago.saturating_mul(-21_600)));
     let kid = format!("{}#0", did(&world.issuer));
-    let word = freshness::issue(&freshness::copy_digest(&shown), &kid, at, 604_800, &world.issuer).unwrap();
-    let stapled = KeyBindingMembers { freshness: Some(&word), ..KeyBindingMembers::default() };
-    shown.bind_with(&stapled, &asked.nonce, &asked.audience, now(), &world.holder).unwrap()
+    let word = freshness::issue_statement(&freshness::copy_digest(&shown), &kid, at, 604_800, &world.issuer).unwrap();
+    let stapled = KeyBindingMembers { freshness_statement: Some(&word), ..KeyBindingMembers::default() };
+    shown.bind_key_with_members(&stapled, &asked.nonce, &asked.audience, now(), &world.holder).unwrap()
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_clock_behind_what_an_issuer_has_signed_verifies_nothing_until_it_is_s
     assert_eq!(reason(alone.map_err(tonic::Status::from)), "CLOCK_BEHIND");
     // No attempt was counted, and at the right time the answer is accepted.
     let vp_token = [(asked.query.credentials[0].id.clone(), vec![world.answer(&asked)])].into();
-    let right = world.verifier.submit(&asked.id, vp_token, now().plus(3_600 - 50)).await;
+    let right = world.verifier.submit_presentation(&asked.id, vp_token, now().plus(3_600 - 50)).await;
     assert!(!matches!(right, Err(crate::error::Error::ClockBehind { .. })), "{right:?}");
 }
 

@@ -100,7 +100,7 @@ async fn row_46_another_persons_credential() {
     let shown = world.show(&["rightToWork", "legalResidence"]).to_string();
     // Another person's key with the holder's credential: bound by hand, since a correct library refuses to.
     let thief = key();
-    let honest = SdJwt::parse(&shown).unwrap().bind(&asked.nonce, &asked.audience, now(), &world.holder).unwrap();
+    let honest = SdJwt::parse(&shown).unwrap().bind_key(&asked.nonce, &asked.audience, now(), &world.holder).unwrap();
     let binding = honest.rsplit_once('~').unwrap().1;
     let payload = carnet_core::secure::jose::Jws::parse(binding).unwrap().payload().clone();
     let header = json!({"typ": "kb+jwt"}).as_object().unwrap().clone();
@@ -114,7 +114,7 @@ async fn row_48_a_stale_key_binding() {
     let world = World::new().await;
     let asked = world.request().await;
     let shown = world.show(&["rightToWork", "legalResidence"]);
-    let stale = shown.bind(&asked.nonce, &asked.audience, hours_ago(1), &world.holder).unwrap();
+    let stale = shown.bind_key(&asked.nonce, &asked.audience, hours_ago(1), &world.holder).unwrap();
     World::refused(world.submit(&asked, stale).await, "key_binding_stale");
     World::accepted(world.submit(&asked, world.bind(&shown, &asked)).await);
 }
@@ -125,7 +125,7 @@ async fn row_11_an_expired_credential() {
     let asked = world.request().await;
     let mut document = world.document();
     document.insert("validUntil".into(), hours_ago(2).to_string().into());
-    let shown = world.issue(&document).select(&[
+    let shown = world.issue(&document).select_claims(&[
         super::world::path(&["credentialSubject", "rightToWork"]),
         super::world::path(&["credentialSubject", "legalResidence"]),
     ]);
@@ -219,9 +219,9 @@ async fn an_expired_request_is_neither_shown_nor_answered() {
     let later = now().plus(6);
     assert!(world.verifier.read_request(&asked.id, later).await.is_err());
     let vp_token = std::collections::BTreeMap::from([("residence".to_owned(), vec![world.answer(&asked)])]);
-    let late = world.verifier.submit(&asked.id, vp_token, later).await.unwrap_err();
+    let late = world.verifier.submit_presentation(&asked.id, vp_token, later).await.unwrap_err();
     assert_eq!(wire::status_reason(&late.into()).as_deref(), Some("REQUEST_EXPIRED"));
-    world.verifier.sweep(later).await.unwrap();
+    world.verifier.erase_expired_data(later).await.unwrap();
     assert_eq!(world.result(&asked.id).await.state, i32::from(RequestState::Expired));
 }
 
@@ -308,9 +308,9 @@ async fn a_value_that_was_asked_for_is_in_no_file_once_the_request_is_closed() {
     let shown = world.show(&["familyName"]);
     World::accepted(world.submit(&asked, world.bind(&shown, &asked)).await);
     let unanswered = world.request_for(&query).await;
-    world.verifier.sweep(now()).await.unwrap();
+    world.verifier.erase_expired_data(now()).await.unwrap();
     assert!(on_disk(), "the other request is open");
-    world.verifier.sweep(now().plus(601)).await.unwrap();
+    world.verifier.erase_expired_data(now().plus(601)).await.unwrap();
     assert!(!on_disk());
     // The remaining answer is accepted.
     assert_eq!(reason(world.submit(&asked, world.bind(&shown, &asked)).await), "NONCE_REPLAYED");
@@ -391,9 +391,10 @@ async fn requests_of_ones_own_are_held_to_their_rules() {
 #[tokio::test]
 async fn a_credential_that_is_signed_as_rdf() {
     let world = World::new().await;
-    let suites = crate::verification::suites(&world.verifier.verification.catalogue).unwrap();
-    let suite =
-        suites.signing(carnet_core::format::CredentialFormat::LdpVc, carnet_core::keys::Algorithm::EdDsa).unwrap();
+    let suites = crate::verification::supported_suites(&world.verifier.verification.catalogue).unwrap();
+    let suite = suites
+        .for_signing(carnet_core::format::CredentialFormat::LdpVc, carnet_core::keys::SignatureAlgorithm::EdDsa)
+        .unwrap();
     let asked = world.request_for(&query("ldp_vc", &["rightToWork"])).await;
     let mut tampered = world.embedded_by(suite);
     tampered["credentialSubject"]["permitType"] = json!("study");

@@ -6,11 +6,11 @@ use carnet_core::{
     Code,
     did::{Did, DidDocument, VerificationRelationship as KeyPurpose},
     keys::Signer as _,
-    secure::data_integrity::{Cryptosuite, ProofOptions, Suites, add_proof, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{Cryptosuite, Cryptosuites, ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
     status::{
         BitOrder, ListValidity, MIN_ENTRIES, StatusList, StatusPurpose,
         bitstring::{BitstringListParameters, BitstringStatusListEntry},
-        publication::{ListFormat, Publication, PublicationTerms},
+        publication::{ListFormat, PublicationParameters, PublishedStatusList},
     },
 };
 use carnet_service::time::now;
@@ -39,15 +39,19 @@ async fn open() -> (Site, World) {
 
 fn document(site: &Site, world: &World) -> Value {
     let keys = [("key-1".to_owned(), world.issuer.public_key())];
-    let document = DidDocument::render(&site.did, &keys);
+    let document = DidDocument::json_for_keys(&site.did, &keys);
     DidDocument::with_status_lists(&site.did, document, &site.url(DIRECTORY))
 }
 
 /// Builds the permit by the site's issuer, with a status on its list.
 fn permit(site: &Site, world: &World) -> Value {
     let mut document = world.document();
-    let reference =
-        BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url: site.url(LIST), index: 77, bits: 1 };
+    let reference = BitstringStatusListEntry {
+        purpose: StatusPurpose::Revocation,
+        url: site.url(LIST),
+        index: 77,
+        size_in_bits: 1,
+    };
     document.insert("credentialStatus".into(), Value::Array(vec![reference.to_json()]));
     document.insert("issuer".into(), site.did.as_str().into());
     let options = ProofOptions {
@@ -117,10 +121,13 @@ async fn a_signer_of_lists_whose_document_did_not_come_is_no_stranger() {
     issuer["service"][0]["statusListIssuer"] = lists.as_str().into();
     site.put_document(&issuer);
     let (kid, url) = (lists.with_fragment("key-1").unwrap(), site.url(LIST));
-    let terms = PublicationTerms { kid: &kid, url: &url, now: now(), validity: 3_600, ttl: 300 };
+    let terms = PublicationParameters { kid: &kid, url: &url, now: now(), lifetime_seconds: 3_600, ttl: 300 };
     site.put(
         LIST,
-        Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Revocation, &terms, &Suites::jcs(), &signer).unwrap(),
+        PublishedStatusList::new(MIN_ENTRIES)
+            .unwrap()
+            .sign(ListFormat::Revocation, &terms, &Cryptosuites::jcs(), &signer)
+            .unwrap(),
     );
     site.put(DIRECTORY, json!({"status_lists": [url]}).to_string());
     let away = ["was fetched and cannot be verified", lists.as_str(), "could not be fetched", "404"];
@@ -133,7 +140,7 @@ async fn a_signer_of_lists_whose_document_did_not_come_is_no_stranger() {
     refused(&site, &world, 3, Code::StatusListIssuer, &["was fetched and is refused"]).await;
     // The valid case: named and available.
     site.put_document(&issuer);
-    site.put(file, DidDocument::render(&lists, &[("key-1".to_owned(), signer.public_key())]).to_string());
+    site.put(file, DidDocument::json_for_keys(&lists, &[("key-1".to_owned(), signer.public_key())]).to_string());
     world.verifier.verification.issuers.refresh(Duration::ZERO).await;
     let at = now().plus(480);
     pass(&world, at).await;
@@ -148,12 +155,12 @@ async fn with_list_of(suite: &dyn Cryptosuite, name: &str) -> String {
     let (site, world) = open().await;
     site.put_document(&document(&site, &world));
     let list = StatusList::new(MIN_ENTRIES, 1, BitOrder::MostSignificantFirst).unwrap();
-    let freshness = ListValidity { issued: now(), until: Some(now().plus(3_600)), ttl: Some(300) };
+    let freshness = ListValidity { issued_at: now(), expires_at: Some(now().plus(3_600)), ttl: Some(300) };
     let parameters = BitstringListParameters {
         issuer: site.did.to_string(),
         url: site.url(LIST),
         purpose: StatusPurpose::Revocation,
-        freshness,
+        validity: freshness,
     };
     let method = format!("{}#key-1", site.did);
     let options = ProofOptions {
@@ -164,7 +171,7 @@ async fn with_list_of(suite: &dyn Cryptosuite, name: &str) -> String {
         challenge: None,
         domain: None,
     };
-    let mut signed = add_proof(&parameters.document(&list).unwrap(), suite, &options, &world.issuer).unwrap();
+    let mut signed = add_proof(&parameters.to_document(&list).unwrap(), suite, &options, &world.issuer).unwrap();
     signed["proof"]["cryptosuite"] = name.into();
     site.put(LIST, Value::Object(signed).to_string());
     site.put(DIRECTORY, json!({"status_lists": [site.url(LIST)]}).to_string());
@@ -185,7 +192,7 @@ async fn a_list_has_a_cryptosuite_of_the_verifier() {
 #[tokio::test]
 async fn a_list_may_be_signed_over_rdf() {
     let catalogue = carnet_spec::Catalogue::embedded().unwrap();
-    let suites = crate::verification::suites(&catalogue).unwrap();
-    let suite = suites.named("eddsa-rdfc-2022").unwrap();
+    let suites = crate::verification::supported_suites(&catalogue).unwrap();
+    let suite = suites.by_name("eddsa-rdfc-2022").unwrap();
     assert_eq!(with_list_of(suite, suite.name()).await, "");
 }

@@ -85,10 +85,10 @@ impl Stranger {
             typ: "dc+sd-jwt",
             kid: if self.kid.is_empty() { "#0" } else { &self.kid },
             disclosable: &[path(&["family_name"]), path(&["given_name"])],
-            ordered: &[],
-            holder: Some(&holder.public_key()),
+            ordered_claims: &[],
+            holder_key: Some(&holder.public_key()),
             decoys_to_multiple_of: 0,
-            padded: &[],
+            padded_arrays: &[],
         };
         SdJwt::parse(&issue(&payload, &options, issuer, &mut OsRng).unwrap()).unwrap()
     }
@@ -104,7 +104,7 @@ async fn ask(world: &World, query: &Value) -> Asked {
 /// Presents the family name of a credential by this issuer, and returns the reason of the refusal; empty: accepted.
 async fn outcome(world: &World, stranger: &Stranger, issuer: &SecretKey) -> String {
     let asked = ask(world, &query(stranger.vct, &["family_name"])).await;
-    let shown = stranger.issue(issuer, &world.holder).select(&[path(&["family_name"])]).unwrap();
+    let shown = stranger.issue(issuer, &world.holder).select_claims(&[path(&["family_name"])]).unwrap();
     let answer = world.submit(&asked, world.bind(&shown, &asked)).await.unwrap();
     assert_eq!(answer.accepted, answer.reason.is_empty());
     answer.reason
@@ -118,7 +118,7 @@ async fn a_strangers_type_is_asked_for_and_accepted_by_configuration() {
     let watch = WatchResultRequest { id: asked.id.clone() };
     let mut changes = world.staff().watch_result(watch).await.unwrap().into_inner();
     changes.message().await.unwrap().unwrap();
-    let shown = Stranger::LOOSE.issue(&world.issuer, &world.holder).select(&[path(&["family_name"])]).unwrap();
+    let shown = Stranger::LOOSE.issue(&world.issuer, &world.holder).select_claims(&[path(&["family_name"])]).unwrap();
     World::accepted(world.submit(&asked, world.bind(&shown, &asked)).await);
     let disclosed = changes.message().await.unwrap().unwrap().disclosed.unwrap();
     let claims = wire::from_struct(&disclosed).unwrap()["pid"][0]["credentialSubject"].clone();
@@ -157,7 +157,7 @@ async fn each_liberty_is_opened_by_its_own_field() {
     }
     // A presentation without the claim that the configuration requires.
     let asked = ask(&world, &query(VCT, &["family_name", "given_name"])).await;
-    let shown = good().issue(&world.issuer, &world.holder).select(&[path(&["given_name"])]).unwrap();
+    let shown = good().issue(&world.issuer, &world.holder).select_claims(&[path(&["given_name"])]).unwrap();
     World::refused(world.submit(&asked, world.bind(&shown, &asked)).await, "schema_violation");
     let without = CreateRequestRequest { what: Some(custom(&query(VCT, &["given_name"]))), ..Default::default() };
     assert_eq!(reason(world.staff().create_request(without).await), "QUERY_UNSUPPORTED");
@@ -341,8 +341,8 @@ async fn a_credential_over_rdf_has_terms_of_its_types_in_a_context_from_a_file()
         config.foreign_types.push(ForeignTypeEntry { contexts: vec![with_file(Some(file))], ..badges(config) });
     })
     .await;
-    let suites = crate::verification::suites(&world.verifier.verification.catalogue).unwrap();
-    let suite = suites.named("eddsa-rdfc-2022").unwrap();
+    let suites = crate::verification::supported_suites(&world.verifier.verification.catalogue).unwrap();
+    let suite = suites.by_name("eddsa-rdfc-2022").unwrap();
     let signed = badge_by(&world, suite, |document| {
         document["credentialSubject"] = json!({"id": did(&world.holder), "type": "AchievementSubject",
             "achievement": {"type": "Achievement", "name": "First aid"}});

@@ -15,7 +15,7 @@ use carnet_service::time::now;
 use tokio::net::TcpListener;
 
 use super::world::{TYPE, World, query};
-use crate::{config::IssuerEntry, issuers::OLD_AFTER};
+use crate::{config::IssuerEntry, issuers::REFRESH_AGE};
 
 /// Host that is down: it accepts connections, counts them, and closes them.
 struct Host {
@@ -55,7 +55,7 @@ impl Host {
     /// As if the document had been fetched at that time, when the host was up.
     fn fetched(&self, world: &World, at: Timestamp) {
         let keys = [("key-1".to_owned(), world.issuer.public_key())];
-        let document = DidDocument::parse(&self.did, &DidDocument::render(&self.did, &keys)).unwrap();
+        let document = DidDocument::parse(&self.did, &DidDocument::json_for_keys(&self.did, &keys)).unwrap();
         world.verifier.verification.issuers.put(&self.did, Arc::new(document), at);
     }
 
@@ -103,7 +103,7 @@ async fn a_host_that_goes_down_is_believed_for_a_day_and_is_not_asked_when_someb
     assert_eq!(host.connections(), 0, "verifying asked the issuer's host");
     // The background fetch fails, and the cached document remains.
     host.fetched(&world, fetched.plus(-3_600));
-    world.verifier.verification.issuers.refresh(OLD_AFTER).await;
+    world.verifier.verification.issuers.refresh(REFRESH_AGE).await;
     assert!(host.connections() > 0);
     assert_eq!(verdict(&world, &host, fetched).await, Ok(()));
 }
@@ -116,7 +116,7 @@ async fn a_document_that_was_never_had_refuses_and_is_not_asked_for_when_somebod
     World::refused(world.submit(&asked, answer()).await, "did_unresolved");
     assert_eq!(verdict(&world, &host, now()).await.unwrap_err().0, "did_unresolved");
     assert_eq!(host.connections(), 0, "verifying asked the issuer's host");
-    world.verifier.verification.issuers.refresh(OLD_AFTER).await;
+    world.verifier.verification.issuers.refresh(REFRESH_AGE).await;
     assert!(host.connections() > 0);
     host.fetched(&world, now());
     World::accepted(world.submit(&asked, answer()).await);

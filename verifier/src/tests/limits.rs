@@ -106,7 +106,7 @@ async fn a_signature_that_takes_its_time_holds_up_no_other_call() {
     let asked = world.request().await;
     let (tell, told) = std::sync::mpsc::channel();
     // The test has one thread for calls: if the signature blocked it, no other call could be served.
-    let signing = world.verifier.identity.signing(move |_| told.recv_timeout(std::time::Duration::from_secs(30)));
+    let signing = world.verifier.identity.run_signing(move |_| told.recv_timeout(std::time::Duration::from_secs(30)));
     let calling = async {
         let read = world.wallet().read_request(ReadRequestRequest { id: asked.id.clone() }).await;
         tell.send(read.is_ok()).unwrap();

@@ -6,14 +6,14 @@ use carnet_core::{
     did::{DidDocument, VerificationRelationship as KeyPurpose},
     keys::{SecretKey, Signer as _},
     secure::{
-        data_integrity::{ProofOptions, Suites, add_proof, eddsa_jcs::EddsaJcs2022},
+        data_integrity::{Cryptosuites, ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
         sd_jwt::{IssueOptions, KeyBindingMembers, SdJwt, issue},
     },
     status::{
         MIN_ENTRIES, StatusPurpose, StatusState,
         bitstring::BitstringStatusListEntry,
         freshness,
-        publication::{ListFormat, Publication, PublicationTerms},
+        publication::{ListFormat, PublicationParameters, PublishedStatusList},
     },
     time::Timestamp,
 };
@@ -70,7 +70,7 @@ impl Authority {
 
     fn document_with(&self, keys: &[usize], revoked: &[usize], directory: &str) {
         let named: Vec<_> = keys.iter().map(|key| (format!("key-{key}"), self.keys[*key].public_key())).collect();
-        let document = DidDocument::render(&self.site.did, &named);
+        let document = DidDocument::json_for_keys(&self.site.did, &named);
         let lists = self.site.url(directory);
         let mut document = DidDocument::with_status_lists(&self.site.did, document, &lists);
         for (place, key) in keys.iter().enumerate() {
@@ -84,10 +84,10 @@ impl Authority {
     /// Publishes the list, signed with a key, with the entry in a state.
     fn list(&self, key: usize, at: Timestamp, (validity, ttl): (i64, i64), state: StatusState) {
         let (kid, url) = (self.kid(key), self.site.url(LIST));
-        let mut list = Publication::new(MIN_ENTRIES).unwrap();
-        list.set(ENTRY, state).unwrap();
-        let terms = PublicationTerms { kid: &kid, url: &url, now: at, validity, ttl };
-        self.site.put(LIST, list.sign(ListFormat::Revocation, &terms, &Suites::jcs(), &self.keys[key]).unwrap());
+        let mut list = PublishedStatusList::new(MIN_ENTRIES).unwrap();
+        list.set_state(ENTRY, state).unwrap();
+        let terms = PublicationParameters { kid: &kid, url: &url, now: at, lifetime_seconds: validity, ttl };
+        self.site.put(LIST, list.sign(ListFormat::Revocation, &terms, &Cryptosuites::jcs(), &self.keys[key]).unwrap());
         self.site.put("/status/lists", json!({"status_lists": [url]}).to_string());
     }
 
@@ -99,7 +99,8 @@ impl Authority {
     fn permit(&self, world: &World) -> Map<String, Value> {
         let mut document = world.document();
         let url = self.site.url(LIST);
-        let reference = BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url, index: ENTRY, bits: 1 };
+        let reference =
+            BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url, index: ENTRY, size_in_bits: 1 };
         document.insert("credentialStatus".into(), Value::Array(vec![reference.to_json()]));
         document.insert("issuer".into(), self.site.did.as_str().into());
         document
@@ -123,11 +124,11 @@ impl Authority {
         let options = IssueOptions {
             typ: "vc+sd-jwt",
             kid: &self.kid(key).to_string(),
-            disclosable: &world.permit().disclosable,
-            holder: Some(&world.holder.public_key()),
-            ordered: &world.permit().ordered,
+            disclosable: &world.permit().disclosable_claims,
+            holder_key: Some(&world.holder.public_key()),
+            ordered_claims: &world.permit().ordered_claims,
             decoys_to_multiple_of: 0,
-            padded: &[],
+            padded_arrays: &[],
         };
         SdJwt::parse(&issue(&self.permit(world), &options, &self.keys[key], &mut OsRng).unwrap()).unwrap()
     }
@@ -143,8 +144,8 @@ impl Authority {
 /// Runs one check for what is due at a time, and waits until it is done.
 pub(super) async fn pass(world: &World, at: Timestamp) {
     loop {
-        world.verifier.verification.refresh_statuses(at).await;
-        if world.verifier.verification.statuses.is_idle().await {
+        world.verifier.verification.refresh_status_lists(at).await;
+        if world.verifier.verification.status_lists.is_idle().await {
             return;
         }
     }
@@ -209,7 +210,7 @@ async fn a_list_that_is_held_is_dropped_at_once_when_the_document_no_longer_name
                 authority.relist(3, begin, StatusState::Valid);
                 pass(&world, begin.plus(61)).await;
             } else {
-                world.verifier.refresh(Duration::ZERO).await;
+                world.verifier.refresh_trust_and_documents(Duration::ZERO).await;
             }
             let said = authority.verdict(&world, begin.plus(62)).await;
             assert_eq!((said.as_str(), authority.site.documents()), (expected, 2), "{keys:?} {revoked:?} {by_list}");
@@ -260,7 +261,7 @@ async fn a_presentation_by_a_key_that_is_not_known_yet_is_to_be_retried_and_fetc
     let (authority, world) = Authority::open(now()).await;
     let asked = world.request_for(&query("vc+sd-jwt", &["rightToWork"])).await;
     let claims = [path(&["credentialSubject", "rightToWork"])];
-    let answer = world.bind(&authority.token(&world, 2).select(&claims).unwrap(), &asked);
+    let answer = world.bind(&authority.token(&world, 2).select_claims(&claims).unwrap(), &asked);
     let refused = world.submit(&asked, answer.clone()).await.unwrap_err();
     assert_eq!((refused.code(), retry_seconds(&refused)), (tonic::Code::Unavailable, Some(60)));
     assert_eq!(reason::<()>(Err(refused)), "ISSUER_KEY_UNKNOWN");
@@ -271,12 +272,12 @@ async fn a_presentation_by_a_key_that_is_not_known_yet_is_to_be_retried_and_fetc
     let copy = authority.token(&world, 0);
     let word = |key: usize| {
         let (kid, epoch) = (authority.kid(key).to_string(), freshness::epoch_start(now()));
-        freshness::issue(&freshness::copy_digest(&copy), &kid, epoch, 86_400, &authority.keys[key]).unwrap()
+        freshness::issue_statement(&freshness::copy_digest(&copy), &kid, epoch, 86_400, &authority.keys[key]).unwrap()
     };
     let stapled = |word: &str| {
-        let stapled = KeyBindingMembers { freshness: Some(word), ..KeyBindingMembers::default() };
-        let shown = copy.select(&claims).unwrap();
-        shown.bind_with(&stapled, &asked.nonce, &asked.audience, now(), &world.holder).unwrap()
+        let stapled = KeyBindingMembers { freshness_statement: Some(word), ..KeyBindingMembers::default() };
+        let shown = copy.select_claims(&claims).unwrap();
+        shown.bind_key_with_members(&stapled, &asked.nonce, &asked.audience, now(), &world.holder).unwrap()
     };
     let refused = world.submit(&asked, stapled(&word(2))).await;
     assert_eq!(reason(refused), "ISSUER_KEY_UNKNOWN");
@@ -287,9 +288,9 @@ async fn a_presentation_by_a_key_that_is_not_known_yet_is_to_be_retried_and_fetc
     world.verifier.verification.issuers.refresh(Duration::ZERO).await;
     World::accepted(world.submit(&asked, answer).await);
     let again = world.request_for(&query("vc+sd-jwt", &["rightToWork"])).await;
-    let stapled = KeyBindingMembers { freshness: Some(&word(2)), ..KeyBindingMembers::default() };
-    let shown = copy.select(&claims).unwrap();
-    let answer = shown.bind_with(&stapled, &again.nonce, &again.audience, now(), &world.holder).unwrap();
+    let stapled = KeyBindingMembers { freshness_statement: Some(&word(2)), ..KeyBindingMembers::default() };
+    let shown = copy.select_claims(&claims).unwrap();
+    let answer = shown.bind_key_with_members(&stapled, &again.nonce, &again.audience, now(), &world.holder).unwrap();
     World::accepted(world.submit(&again, answer).await);
 }
 

@@ -1,7 +1,7 @@
 //! Receipts, erasure at the holder's request, thresholds, and the registration in a request.
 
 use carnet_core::{
-    did::{DidUrl, SelfContained},
+    did::{DidUrl, SelfContainedResolver},
     json,
     keys::SecretKey,
     query::Threshold,
@@ -32,7 +32,7 @@ async fn receipted(world: &World, asked: &Asked, answer: String) -> Receipt {
     let presentation_digest = Some(sent.as_str());
     let expected =
         ExpectedReceipt { verifier: &verifier, request_digest: &digest, presentation_digest, now: now(), skew: 0 };
-    let receipt = Receipt::verify(&document, &expected, &SelfContained).unwrap();
+    let receipt = Receipt::verify(&document, &expected, &SelfContainedResolver).unwrap();
     assert_eq!(receipt.content().accepted, said.accepted);
     // A refused answer has a receipt, too.
     assert_eq!(receipt.content().presentation_digest, Some(sent));
@@ -40,7 +40,7 @@ async fn receipted(world: &World, asked: &Asked, answer: String) -> Receipt {
 }
 
 async fn erase(world: &World, receipt: &Receipt, by: &SecretKey) -> Result<ErasureConfirmation, Status> {
-    let proof = ErasureRequest::make(receipt, by, now()).unwrap();
+    let proof = ErasureRequest::sign(receipt, by, now()).unwrap();
     erase_with(world, receipt, proof).await
 }
 
@@ -49,7 +49,7 @@ async fn erase_with(world: &World, receipt: &Receipt, proof: String) -> Result<E
     let message = RequestErasureRequest { receipt: receipt_text, proof };
     let said = world.wallet().request_erasure(message).await?.into_inner().confirmation;
     let document = json::parse_object(said.as_bytes(), json::Limits::DOCUMENT).unwrap();
-    Ok(ErasureConfirmation::verify(&document, receipt, now(), 0, &SelfContained).unwrap())
+    Ok(ErasureConfirmation::verify(&document, receipt, now(), 0, &SelfContainedResolver).unwrap())
 }
 
 #[tokio::test]
@@ -59,8 +59,8 @@ async fn a_receipt_says_what_was_shown_and_when_it_is_gone() {
     let receipt = receipted(&world, &asked, world.answer(&asked)).await;
     let content = receipt.content();
     assert_eq!((content.accepted, content.intended_use.as_str()), (true, "job-right-to-work"));
-    assert!(content.purpose.contains_key("en") && content.reason.is_none() && content.keeps.is_empty());
-    let mut paths = content.shown[0].paths.clone();
+    assert!(content.purpose.contains_key("en") && content.reason.is_none() && content.retained.is_empty());
+    let mut paths = content.disclosed[0].paths.clone();
     paths.sort();
     assert_eq!(paths, ["credentialSubject.legalResidence", "credentialSubject.rightToWork"]);
     assert_eq!(content.holder_keys, [carnet_core::keys::Signer::public_key(&world.holder).thumbprint()]);
@@ -78,7 +78,7 @@ async fn a_refused_answer_has_a_receipt_too() {
     let receipt = receipted(&world, &asked, world.credential().to_string()).await;
     assert_eq!(receipt.content().reason.as_deref(), Some("key_binding_missing"));
     // The holder was not proven, so nobody could request erasure.
-    assert!(receipt.content().shown.is_empty() && receipt.content().holder_keys.is_empty());
+    assert!(receipt.content().disclosed.is_empty() && receipt.content().holder_keys.is_empty());
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn what_was_read_and_refused_is_in_the_receipt_and_can_be_erased() {
     let asked = world.request().await;
     let receipt = receipted(&world, &asked, world.answer(&asked)).await;
     assert_eq!(receipt.content().reason.as_deref(), Some("issuer_untrusted"));
-    assert_eq!(receipt.content().shown[0].paths.len(), 2);
+    assert_eq!(receipt.content().disclosed[0].paths.len(), 2);
     assert_eq!(receipt.content().holder_keys.len(), 1);
     erase(&world, &receipt, &world.holder).await.unwrap();
     assert_eq!(world.result(&asked.id).await.state, i32::from(RequestState::Erased));
@@ -97,7 +97,7 @@ async fn what_was_read_and_refused_is_in_the_receipt_and_can_be_erased() {
 async fn row_93_what_an_issuer_left_in_the_clear_is_in_the_receipt_and_in_the_verdict() {
     let world = World::new().await;
     let name = super::world::path(&["credentialSubject", "familyName"]);
-    let hidden = world.permit().disclosable.iter().filter(|path| **path != name).cloned().collect::<Vec<_>>();
+    let hidden = world.permit().disclosable_claims.iter().filter(|path| **path != name).cloned().collect::<Vec<_>>();
     let copy = world.issue_hiding(&world.document(), &hidden);
     let work = super::world::path(&["credentialSubject", "rightToWork"]);
     let with = |claims: &[&str]| super::world::query("vc+sd-jwt", claims);
@@ -105,9 +105,10 @@ async fn row_93_what_an_issuer_left_in_the_clear_is_in_the_receipt_and_in_the_ve
     {
         let asked = world.request_for(&with(claims)).await;
         let receipt =
-            receipted(&world, &asked, world.bind(&copy.select(std::slice::from_ref(&work)).unwrap(), &asked)).await;
+            receipted(&world, &asked, world.bind(&copy.select_claims(std::slice::from_ref(&work)).unwrap(), &asked))
+                .await;
         assert_eq!(receipt.content().reason.as_deref(), reason);
-        let mut paths = receipt.content().shown[0].paths.clone();
+        let mut paths = receipt.content().disclosed[0].paths.clone();
         paths.sort();
         assert_eq!(paths, ["credentialSubject.familyName", "credentialSubject.rightToWork"]);
         let verdict = world.result(&asked.id).await.verdict.unwrap();
@@ -119,7 +120,7 @@ async fn row_93_what_an_issuer_left_in_the_clear_is_in_the_receipt_and_in_the_ve
     let asked = world.request_for(&with(&["rightToWork"])).await;
     let receipt = receipted(&world, &asked, world.bind(&world.show(&["rightToWork"]), &asked)).await;
     assert!(receipt.content().accepted);
-    assert_eq!(receipt.content().shown[0].paths, ["credentialSubject.rightToWork"]);
+    assert_eq!(receipt.content().disclosed[0].paths, ["credentialSubject.rightToWork"]);
 }
 
 #[tokio::test]
@@ -144,7 +145,7 @@ async fn the_same_call_after_midnight_gives_the_same_request() {
     let world = World::new().await;
     let call = || crate::requests::CreateRequest {
         request_id: "r-1".to_owned(),
-        what: crate::requests::QuerySource::Template("work-permit-today".to_owned()),
+        source: crate::requests::QuerySource::Template("work-permit-today".to_owned()),
         ttl_seconds: 0,
     };
     let first = world.verifier.create_request(call(), now()).await.unwrap();
@@ -167,12 +168,12 @@ async fn a_holder_with_receipt_and_key_has_it_erased() {
     assert_eq!(reason(erase_with(&world, &receipt, forged).await), "ERASURE_UNPROVEN");
     let another = world.request().await;
     let other = receipted(&world, &another, world.answer(&another)).await;
-    let for_other = ErasureRequest::make(&other, &world.holder, now()).unwrap();
+    let for_other = ErasureRequest::sign(&other, &world.holder, now()).unwrap();
     assert_eq!(reason(erase_with(&world, &receipt, for_other).await), "ERASURE_UNPROVEN");
     assert_eq!(world.result(&asked.id).await.state, i32::from(RequestState::Accepted));
 
     let confirmation = erase(&world, &receipt, &world.holder).await.unwrap();
-    assert_eq!(confirmation.request(), asked.id);
+    assert_eq!(confirmation.request_id(), asked.id);
     let result = world.result(&asked.id).await;
     assert_eq!(result.state, i32::from(RequestState::Erased));
     assert!(result.verdict.is_none() && result.template.is_empty() && result.erased_at.is_some());
@@ -191,7 +192,7 @@ async fn a_receipt_that_was_changed_or_is_anothers_erases_nothing() {
     let receipt = receipted(&world, &asked, world.answer(&asked)).await;
     let mut document = receipt.document().clone();
     document["credentialSubject"]["erase_at"] = "2020-01-01T00:00:00Z".into();
-    let proof = ErasureRequest::make(&receipt, &world.holder, now()).unwrap();
+    let proof = ErasureRequest::sign(&receipt, &world.holder, now()).unwrap();
     let message = RequestErasureRequest { receipt: Value::Object(document).to_string(), proof: proof.clone() };
     assert_eq!(reason(world.wallet().request_erasure(message).await), "SIGNATURE_INVALID");
     for nonsense in ["", "{", "[]", "{}"] {
@@ -207,7 +208,7 @@ async fn a_threshold_is_proved_and_only_that_is_told() {
     let what = What::Template("work-permit-today".to_owned());
     let asked = world.ask(CreateRequestRequest { what: Some(what), ..Default::default() }).await;
     let copy = world.credential();
-    let ordered: &[OrderedClaim] = &world.permit().ordered;
+    let ordered: &[OrderedClaim] = &world.permit().ordered_claims;
     let mut proofs = Vec::new();
     let mut paths = Vec::new();
     for claim in &asked.query.credentials[0].claims {
@@ -215,19 +216,24 @@ async fn a_threshold_is_proved_and_only_that_is_told() {
             paths.push(claim.path.clone());
             continue;
         };
-        let positions = copy.commitments(ordered).unwrap();
+        let positions = copy.verify_commitments(ordered).unwrap();
         let of_claim = positions.iter().find(|positions| positions.claim.path == claim.path).unwrap();
         let threshold: &Threshold = threshold;
-        let (element, proof) = copy.prove(of_claim, threshold).unwrap();
+        let (element, proof) = copy.prove_threshold(of_claim, threshold).unwrap();
         paths.push(element);
         proofs.push(proof);
     }
     assert_eq!(proofs.len(), 1);
-    let answer =
-        copy.select(&paths).unwrap().bind_with_proofs(&proofs, &asked.nonce, &asked.audience, now(), &world.holder);
+    let answer = copy.select_claims(&paths).unwrap().bind_key_with_proofs(
+        &proofs,
+        &asked.nonce,
+        &asked.audience,
+        now(),
+        &world.holder,
+    );
     let receipt = receipted(&world, &asked, answer.unwrap()).await;
     assert!(receipt.content().accepted);
-    let shown = &receipt.content().shown[0];
+    let shown = &receipt.content().disclosed[0];
     assert_eq!(shown.paths, ["credentialSubject.rightToWork"]);
     assert_eq!(shown.thresholds[0].path(), "credentialSubject.validUntil");
     let verdict = world.result(&asked.id).await.verdict.unwrap();
@@ -256,7 +262,7 @@ fn register_with(world: &World, uses: &[&str], any_bounds: bool) -> Map<String, 
     let catalogue = &world.verifier.verification.catalogue;
     let request =
         crate::registration::create_registration_request(&world.verifier.identity, &about, catalogue).unwrap();
-    let request = RegistrationRequest::verify(&request, now(), 0, &SelfContained).unwrap();
+    let request = RegistrationRequest::verify(&request, now(), 0, &SelfContainedResolver).unwrap();
     let registrar = key();
     let kid = DidUrl::parse(&format!("{}#0", did(&registrar))).unwrap();
     Registration::issue(&request, &kid, &registrar, now(), now().plus(86_400)).unwrap()
@@ -267,19 +273,19 @@ async fn a_registration_is_limited_to_the_bounds_of_its_templates_unless_any_is_
     let world = World::new().await;
     let asker = world.verifier.identity.did.to_string();
     let expected = carnet_core::trust::registration::ExpectedRegistration {
-        asker: &asker,
-        registrars: &|_| true,
+        verifier: &asker,
+        is_trusted_registrar: &|_| true,
         now: now(),
         skew: 0,
     };
     let registration = |any_bounds: bool| {
         let document = register_with(&world, &["job-right-to-work", "work-permit-today"], any_bounds);
-        Registration::verify(&document, &expected, &SelfContained).unwrap()
+        Registration::verify(&document, &expected, &SelfContainedResolver).unwrap()
     };
     let template = world.verifier.verification.catalogue.template("work-permit-today").unwrap();
     let on = |registration: &Registration, days: i64| {
         let query = template.query_at(now().plus(days * 86_400)).unwrap().0;
-        registration.excess("work-permit-today", &query).iter().map(|excess| excess.beyond).collect::<Vec<_>>()
+        registration.excess("work-permit-today", &query).iter().map(|excess| excess.exceeded_limit).collect::<Vec<_>>()
     };
     let limited = registration(false);
     assert_eq!(on(&limited, 0), []);
@@ -294,12 +300,12 @@ async fn what_is_registered_for_a_template_is_what_it_asks() {
     let document = register(&world, &["job-right-to-work", "work-permit-today"]);
     let asker = world.verifier.identity.did.to_string();
     let expected = carnet_core::trust::registration::ExpectedRegistration {
-        asker: &asker,
-        registrars: &|_| true,
+        verifier: &asker,
+        is_trusted_registrar: &|_| true,
         now: now(),
         skew: 0,
     };
-    let registration = Registration::verify(&document, &expected, &SelfContained).unwrap();
+    let registration = Registration::verify(&document, &expected, &SelfContainedResolver).unwrap();
     let asked = world.request().await;
     let uses: Vec<&str> =
         registration.relying_party().intended_uses.iter().map(|intended| intended.id.as_str()).collect();
@@ -317,11 +323,11 @@ async fn what_is_registered_for_a_template_is_what_it_asks() {
     let file = dir.path().join("signed.json");
     std::fs::write(&file, Value::Object(document.clone()).to_string()).unwrap();
     assert!(crate::registration::installed_registration(dir.path()).unwrap().is_none());
-    crate::registration::install(dir.path(), &asker, &file).unwrap();
+    crate::registration::install_registration(dir.path(), &asker, &file).unwrap();
     assert_eq!(crate::registration::installed_registration(dir.path()).unwrap().unwrap(), document);
     // Another verifier's is refused, and the installed one remains.
     let other = World::new().await;
     std::fs::write(&file, Value::Object(register(&other, &[])).to_string()).unwrap();
-    assert!(crate::registration::install(dir.path(), &asker, &file).is_err());
+    assert!(crate::registration::install_registration(dir.path(), &asker, &file).is_err());
     assert_eq!(crate::registration::installed_registration(dir.path()).unwrap().unwrap(), document);
 }

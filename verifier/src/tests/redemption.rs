@@ -28,9 +28,9 @@ use crate::{
     redemption::{
         desks::{OtherDesk, OwnDesk, RedemptionConfig},
         export::DeskExport,
-        reconciliation::{export, reconcile, write_off, written_off},
+        reconciliation::{create_export, reconcile, write_off, written_off_desks},
     },
-    retention::sweep,
+    retention::erase_expired,
     store::{MonthlyTotal, ReadUses as _, Store as _},
 };
 
@@ -78,7 +78,7 @@ fn copy(world: &World, uses: u32, change: impl FnOnce(&mut Map<String, Value>)) 
     document.insert("issuer".into(), did(&world.issuer).into());
     document.insert("validFrom".into(), today.plus(-86_400).to_string().into());
     document.insert("validUntil".into(), today.plus(86_400 * 30).to_string().into());
-    document.insert("@context".into(), json!([CONTEXT_V2, known.former[0].context_url]));
+    document.insert("@context".into(), json!([CONTEXT_V2, known.former_versions[0].context_url]));
     let subject = document["credentialSubject"].as_object_mut().unwrap();
     subject.remove("serials");
     subject.insert("entitlementId".into(), ID.into());
@@ -89,14 +89,14 @@ fn copy(world: &World, uses: u32, change: impl FnOnce(&mut Map<String, Value>)) 
     let options = IssueOptions {
         typ: "vc+sd-jwt",
         kid: &format!("{}#0", did(&world.issuer)),
-        disclosable: &known.disclosable,
-        holder: Some(&world.holder.public_key()),
-        ordered: &known.ordered,
+        disclosable: &known.disclosable_claims,
+        holder_key: Some(&world.holder.public_key()),
+        ordered_claims: &known.ordered_claims,
         decoys_to_multiple_of: 0,
-        padded: &[],
+        padded_arrays: &[],
     };
     let copy = SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap();
-    copy.select(&CLAIMS.map(|claim| path(&["credentialSubject", claim]))).unwrap()
+    copy.select_claims(&CLAIMS.map(|claim| path(&["credentialSubject", claim]))).unwrap()
 }
 
 /// Signs the same copy as an issuer that writes a disclosure in another form than RFC 8785.
@@ -143,7 +143,7 @@ pub(super) async fn visit(world: &World, uses: u32) -> (String, Option<(u32, u32
 }
 
 pub(super) async fn marks(world: &World) -> usize {
-    export(&world.verifier.store, "east", now()).await.unwrap().marks.len()
+    create_export(&world.verifier.store, "east", now()).await.unwrap().marks.len()
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn an_answer_that_is_sent_again_counts_once() {
     assert_eq!(marks(&world).await, 1);
     // An invalid credential marks nothing.
     let asked = ask(&world).await;
-    let stale = copy(&world, 2, |_| {}).bind("another-nonce", &asked.audience, now(), &world.holder).unwrap();
+    let stale = copy(&world, 2, |_| {}).bind_key("another-nonce", &asked.audience, now(), &world.holder).unwrap();
     World::refused(world.submit(&asked, stale).await, "challenge_mismatch");
     assert_eq!(marks(&world).await, 1);
 }
@@ -243,19 +243,27 @@ async fn the_id_is_nowhere_and_a_mark_is_gone_at_its_end() {
         assert!(!bytes.windows(ID.len()).any(|window| window == ID.as_bytes()));
     }
     let end = now().start_of_day().plus(86_400 * 60);
-    sweep(&world.verifier.store, end.plus(-1)).await.unwrap();
+    erase_expired(&world.verifier.store, end.plus(-1)).await.unwrap();
     assert_eq!(marks(&world).await, 1);
-    sweep(&world.verifier.store, end).await.unwrap();
+    erase_expired(&world.verifier.store, end).await.unwrap();
     assert_eq!(marks(&world).await, 0);
     // Numbers of marks are not reused.
     assert_eq!(visit(&world, 2).await.1, Some((1, 2)));
-    assert_eq!(export(&world.verifier.store, "east", now()).await.unwrap().marks[0].0, 2);
+    assert_eq!(create_export(&world.verifier.store, "east", now()).await.unwrap().marks[0].0, 2);
 }
 
 /// DeskExport of a desk without marks.
 fn empty(desk: &str) -> DeskExport {
     let (desk, made_at) = (desk.to_owned(), now());
-    DeskExport { desk, number: 1, made_at, last: 0, synced: 0, taken: BTreeMap::new(), marks: Vec::new() }
+    DeskExport {
+        desk,
+        number: 1,
+        created_at: made_at,
+        last_mark: 0,
+        reconciled_mark: 0,
+        imported_exports: BTreeMap::new(),
+        marks: Vec::new(),
+    }
 }
 
 #[tokio::test]
@@ -278,23 +286,23 @@ async fn a_desk_marks_a_bounded_number_between_reconciliations() {
     };
     assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
     assert!(create("job-right-to-work").await.is_ok());
-    let west_at = |number, made_at| DeskExport { number, made_at, ..empty("west") };
+    let west_at = |number, made_at| DeskExport { number, created_at: made_at, ..empty("west") };
     let west = |number| west_at(number, now().plus(1));
     let take = async |exports: &[DeskExport]| {
         let others = ["west".to_owned()];
         reconcile(&world.verifier.store, "east", &others, exports, now()).await.unwrap()
     };
     // Without an export, or with one that is no newer, there is no contact.
-    assert!(!take(&[]).await.synced);
-    assert!(take(&[west(1)]).await.synced);
+    assert!(!take(&[]).await.is_complete);
+    assert!(take(&[west(1)]).await.is_complete);
     World::accepted(world.submit(&asked, answer(&world, &asked, 9)).await);
     assert_eq!(visit(&world, 9).await.1, Some((4, 9)));
-    assert!(!take(&[west(1)]).await.synced);
+    assert!(!take(&[west(1)]).await.is_complete);
     assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
     // Nor with one made before the last reconciliation and held back until now.
-    assert!(!take(&[west_at(2, hours_ago(1))]).await.synced);
+    assert!(!take(&[west_at(2, hours_ago(1))]).await.is_complete);
     assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
-    assert!(take(&[west(3)]).await.synced);
+    assert!(take(&[west(3)]).await.is_complete);
     assert_eq!(visit(&world, 9).await.1, Some((5, 9)));
 }
 
@@ -304,17 +312,17 @@ async fn desks_find_and_name_double_use_and_count_each_others_marks() {
     assert_eq!(visit(&east, 1).await.1, Some((1, 1)));
     assert_eq!(marks(&west).await, 0);
     // The same voucher at the other desk, which does not know of the uses yet. Only its mark matters here.
-    let mut export = export(&east.verifier.store, "west", now()).await.unwrap();
+    let mut export = create_export(&east.verifier.store, "west", now()).await.unwrap();
     assert_eq!(export.marks.len(), 1);
     let others = ["west".to_owned()];
     let double =
-        reconcile(&east.verifier.store, "east", &others, std::slice::from_ref(&export), now()).await.unwrap().double;
+        reconcile(&east.verifier.store, "east", &others, std::slice::from_ref(&export), now()).await.unwrap().overused;
     assert_eq!((double.len(), double[0].uses), (1, 1));
     let desks: Vec<&str> = double[0].marks.iter().map(|(desk, _)| desk.as_str()).collect();
     assert_eq!((desks, &double[0].entitlement[..]), (vec!["", "west"], &export.marks[0].1.entitlement[..]));
     // Imported again, it counts once.
     let again = reconcile(&east.verifier.store, "east", &others, std::slice::from_ref(&export), now()).await.unwrap();
-    assert_eq!((again.double[0].marks.len(), again.fresh.len()), (2, 0));
+    assert_eq!((again.overused[0].marks.len(), again.newer_exports.len()), (2, 0));
     // A different mark under the same number means two desks with one name.
     export.marks[0].1.uses = 2;
     assert!(reconcile(&east.verifier.store, "east", &others, std::slice::from_ref(&export), now()).await.is_err());
@@ -322,12 +330,12 @@ async fn desks_find_and_name_double_use_and_count_each_others_marks() {
     export.marks[0].1.uses = 1;
     let from_east = DeskExport { desk: "east".to_owned(), ..export };
     let taken = reconcile(&west.verifier.store, "west", &["east".to_owned()], &[from_east], now()).await.unwrap();
-    assert!(taken.synced && taken.double.is_empty());
+    assert!(taken.is_complete && taken.overused.is_empty());
 }
 
 /// Creates a desk with this key, of the verifier's organisation.
 fn signing(world: &World, key: SecretKey) -> OwnDesk {
-    OwnDesk { organisation: world.verifier.identity.did.clone(), key: Keyring::of(Box::new(key)) }
+    OwnDesk { organisation: world.verifier.identity.did.clone(), key: Keyring::from_signer(Box::new(key)) }
 }
 
 #[tokio::test]
@@ -344,8 +352,8 @@ async fn an_export_holds_as_its_desk_signed_it_and_no_other() {
         "west" => Some(other.clone()),
         _ => None,
     };
-    let export = export(&world.verifier.store, "east", now()).await.unwrap();
-    assert_eq!((export.last, export.synced, export.unsynced_uses()), (3, 0, 3));
+    let export = create_export(&world.verifier.store, "east", now()).await.unwrap();
+    assert_eq!((export.last_mark, export.reconciled_mark, export.unreconciled_uses()), (3, 0, 3));
     let east = signing(&world, east);
     let text = export.sign(&east).unwrap();
     assert_eq!(DeskExport::verify(&text, did, keys).unwrap(), export);
@@ -381,19 +389,24 @@ async fn a_desk_that_is_written_off_stalls_nobody_and_what_it_may_have_done_is_c
     }
     assert_eq!(visit_due(&world).await, "RECONCILIATION_DUE");
     // West had marked one use since its reconciliation, and had imported this desk's first of two exports.
-    export(store, "east", now()).await.unwrap();
-    export(store, "east", now()).await.unwrap();
-    let west = DeskExport { last: 4, synced: 3, taken: [("east".to_owned(), 1)].into(), ..empty("west") };
-    assert!(!take(&[west]).await.unwrap().synced);
+    create_export(store, "east", now()).await.unwrap();
+    create_export(store, "east", now()).await.unwrap();
+    let west = DeskExport {
+        last_mark: 4,
+        reconciled_mark: 3,
+        imported_exports: [("east".to_owned(), 1)].into(),
+        ..empty("west")
+    };
+    assert!(!take(&[west]).await.unwrap().is_complete);
     let gone = write_off(store, "west", 5, now()).await.unwrap();
     // Four of its bound of five, and five more if it imported the second export and was reconciled by it.
-    assert_eq!((gone.last, gone.unseen), (4, 9));
+    assert_eq!((gone.last_mark, gone.max_unseen_uses), (4, 9));
     // The first write-off counts, and a later bound changes nothing.
     assert_eq!(write_off(store, "west", 500, now().plus(60)).await.unwrap(), gone);
-    assert_eq!(written_off(store).await.unwrap(), [gone]);
+    assert_eq!(written_off_desks(store).await.unwrap(), [gone]);
     // North is enough to reconcile; exports in west's name are refused.
-    assert!(take(&[DeskExport { number: 2, made_at: now().plus(1), ..empty("west") }]).await.is_err());
-    assert!(take(&[DeskExport { made_at: now().plus(1), ..empty("north") }]).await.unwrap().synced);
+    assert!(take(&[DeskExport { number: 2, created_at: now().plus(1), ..empty("west") }]).await.is_err());
+    assert!(take(&[DeskExport { created_at: now().plus(1), ..empty("north") }]).await.unwrap().is_complete);
     assert_eq!(visit(&world, 9).await.1, Some((3, 9)));
 }
 
@@ -431,6 +444,6 @@ async fn totals_count_every_use_once_by_template_issuer_service_and_month() {
     expected.sort_by(|one, other| one.service.cmp(&other.service));
     assert_eq!(totals(&world).await, expected);
     // Totals outlive the marks.
-    sweep(&world.verifier.store, now().plus(86_400 * 90)).await.unwrap();
+    erase_expired(&world.verifier.store, now().plus(86_400 * 90)).await.unwrap();
     assert_eq!((marks(&world).await, totals(&world).await.len()), (0, 2));
 }

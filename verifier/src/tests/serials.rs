@@ -15,7 +15,7 @@ use super::{
     redemption::{TYPE, ask, marks, world},
     world::{Asked, World, did, path},
 };
-use crate::{redemption::reconciliation::export, store::Store as _};
+use crate::{redemption::reconciliation::create_export, store::Store as _};
 
 const SERIALS: [&str; 3] = ["q3Jm0dJ8Qn0Vb1xkT5yUOw", "2sGf7LrWcZe9hPiNaXtMuA", "b7Yt0Kq1Zr5LwVx9cTgJpQ"];
 
@@ -31,25 +31,26 @@ fn copy(world: &World, shown: &[&str]) -> SdJwt {
     subject.insert("id".into(), did(&world.holder).into());
     subject.insert("redeemer".into(), world.verifier.identity.did.as_str().into());
     subject.insert("serials".into(), json!(SERIALS));
-    let padded = known.serials.as_ref().unwrap().padded(CredentialFormat::VcSdJwt);
+    let padded = known.serials.as_ref().unwrap().padded_array(CredentialFormat::VcSdJwt);
     let options = IssueOptions {
         typ: "vc+sd-jwt",
         kid: &format!("{}#0", did(&world.issuer)),
-        disclosable: &known.disclosable,
-        holder: Some(&world.holder.public_key()),
-        ordered: &known.ordered,
+        disclosable: &known.disclosable_claims,
+        holder_key: Some(&world.holder.public_key()),
+        ordered_claims: &known.ordered_claims,
         decoys_to_multiple_of: 4,
-        padded: &[padded],
+        padded_arrays: &[padded],
     };
     let whole = SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap();
-    let in_copy = whole.disclosed().unwrap().payload["credentialSubject"]["serials"].as_array().unwrap().clone();
+    let in_copy =
+        whole.resolve_disclosures().unwrap().payload["credentialSubject"]["serials"].as_array().unwrap().clone();
     let place = |serial: &&str| {
         let at = in_copy.iter().position(|known| known == serial).unwrap();
         let array = path(&["credentialSubject", "serials"]);
         array.into_iter().chain([carnet_core::secure::sd_jwt::Step::Index(at)]).collect()
     };
     let claims = ["service", "redeemer"].map(|claim| path(&["credentialSubject", claim]));
-    whole.select(&shown.iter().map(place).chain(claims).collect::<Vec<_>>()).unwrap()
+    whole.select_claims(&shown.iter().map(place).chain(claims).collect::<Vec<_>>()).unwrap()
 }
 
 async fn visit(world: &World, shown: &[&str]) -> (Asked, carnet_proto::verifier::v1::SubmitPresentationResponse) {
@@ -95,7 +96,7 @@ async fn two_uses_of_one_voucher_are_kept_as_those_of_two_vouchers() {
     for serial in SERIALS {
         assert!(visit(&world, &[serial]).await.1.accepted);
     }
-    let export = export(&world.verifier.store, "east", now()).await.unwrap();
+    let export = create_export(&world.verifier.store, "east", now()).await.unwrap();
     let digests: BTreeSet<_> = export.marks.iter().map(|(_, mark)| mark.entitlement).collect();
     let kept: BTreeSet<_> = export.marks.iter().map(|(_, mark)| (mark.uses, mark.erase_at)).collect();
     assert_eq!((digests.len(), kept.len()), (3, 1));

@@ -25,7 +25,7 @@ fn permit_for(world: &World, nonce: &str, audience: &str, name: &str, number: &s
     document["credentialSubject"]["documentNumber"] = number.into();
     let copy: SdJwt = world.issue_to(&document, &holder);
     let names = ["familyName", "documentNumber"].map(|name| path(&["credentialSubject", name]));
-    copy.select(&names).unwrap().bind(nonce, audience, now(), &holder).unwrap()
+    copy.select_claims(&names).unwrap().bind_key(nonce, audience, now(), &holder).unwrap()
 }
 
 /// Builds a query for two permits.

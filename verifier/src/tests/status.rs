@@ -1,13 +1,13 @@
 //! Cached status lists, and their maximum age by template.
 
 use carnet_core::{
-    did::{Did, DidUrl, Resolve, SelfContained},
-    secure::data_integrity::Suites,
+    did::{Did, DidUrl, Resolve, SelfContainedResolver},
+    secure::data_integrity::Cryptosuites,
     status::{
         MIN_ENTRIES, StatusPurpose, StatusState, VerifiedStatusList,
         bitstring::BitstringStatusListEntry,
         message::StatusMessages,
-        publication::{ListFormat, Publication, PublicationTerms},
+        publication::{ListFormat, PublicationParameters, PublishedStatusList},
     },
     time::Timestamp,
 };
@@ -40,32 +40,36 @@ async fn request(world: &World) -> Asked {
 
 /// Caches a list that was signed and fetched then, and is valid for an hour.
 fn fetched(world: &World, at: Timestamp, state: StatusState) {
-    let mut list = Publication::new(MIN_ENTRIES).unwrap();
-    list.set(ENTRY, state).unwrap();
+    let mut list = PublishedStatusList::new(MIN_ENTRIES).unwrap();
+    list.set_state(ENTRY, state).unwrap();
     put(world, &mut list, (ListFormat::Revocation, URL), at);
 }
 
-fn put(world: &World, list: &mut Publication, (form, url): (ListFormat, &str), at: Timestamp) {
+fn put(world: &World, list: &mut PublishedStatusList, (form, url): (ListFormat, &str), at: Timestamp) {
     let issuer = Did::parse(&did(&world.issuer)).unwrap();
     let kid = DidUrl::parse(&format!("{issuer}#0")).unwrap();
-    let terms = PublicationTerms { kid: &kid, url, now: at, validity: 86_400, ttl: 3_600 };
-    let text = list.sign(form, &terms, &Suites::jcs(), &world.issuer).unwrap();
-    let suites = Suites::jcs();
-    let suites = (&SelfContained as &dyn Resolve, &suites);
+    let terms = PublicationParameters { kid: &kid, url, now: at, lifetime_seconds: 86_400, ttl: 3_600 };
+    let text = list.sign(form, &terms, &Cryptosuites::jcs(), &world.issuer).unwrap();
+    let suites = Cryptosuites::jcs();
+    let suites = (&SelfContainedResolver as &dyn Resolve, &suites);
     world
         .verifier
         .verification
-        .statuses
+        .status_lists
         .put(url, VerifiedStatusList::verify(text.as_bytes(), url, &issuer, (at, 60), suites).unwrap());
 }
 
 fn answer(world: &World, asked: &Asked) -> String {
     let mut document = world.document();
-    let reference =
-        BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url: URL.to_owned(), index: ENTRY, bits: 1 };
+    let reference = BitstringStatusListEntry {
+        purpose: StatusPurpose::Revocation,
+        url: URL.to_owned(),
+        index: ENTRY,
+        size_in_bits: 1,
+    };
     document.insert("credentialStatus".into(), Value::Array(vec![reference.to_json()]));
     let claims = ["rightToWork", "legalResidence"].map(|claim| path(&["credentialSubject", claim]));
-    world.bind(&world.issue(&document).select(&claims).unwrap(), asked)
+    world.bind(&world.issue(&document).select_claims(&claims).unwrap(), asked)
 }
 
 fn status(answer: &SubmitPresentationResponse) -> (CheckOutcome, &str) {
@@ -125,12 +129,16 @@ async fn an_issuers_message_is_for_staff_and_changes_nothing() {
     let shown = async || {
         let asked = request(&world).await;
         let mut document = world.document();
-        let holds =
-            BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url: URL.to_owned(), index: ENTRY, bits: 1 };
-        let entries = vec![holds.to_json(), texts.entry(url.to_owned(), ENTRY)];
+        let holds = BitstringStatusListEntry {
+            purpose: StatusPurpose::Revocation,
+            url: URL.to_owned(),
+            index: ENTRY,
+            size_in_bits: 1,
+        };
+        let entries = vec![holds.to_json(), texts.status_entry(url.to_owned(), ENTRY)];
         document.insert("credentialStatus".into(), Value::Array(entries));
         let claims = ["rightToWork", "legalResidence"].map(|claim| path(&["credentialSubject", claim]));
-        let presented = world.bind(&world.issue(&document).select(&claims).unwrap(), &asked);
+        let presented = world.bind(&world.issue(&document).select_claims(&claims).unwrap(), &asked);
         let answer = world.submit(&asked, presented).await.unwrap();
         assert!(answer.accepted, "{answer:?}");
         // The holder learns that the status was checked, but not its content.
@@ -143,7 +151,7 @@ async fn an_issuers_message_is_for_staff_and_changes_nothing() {
     assert_eq!((outcome, code.as_str()), (CheckOutcome::Tolerated, "status_list_unavailable"));
     assert!(messages.is_empty());
     for (number, expected) in [(1, Some("the card was lost")), (0, None)] {
-        let mut list = Publication::with_messages(MIN_ENTRIES).unwrap();
+        let mut list = PublishedStatusList::with_messages(MIN_ENTRIES).unwrap();
         list.set_message(ENTRY, number).unwrap();
         put(&world, &mut list, (ListFormat::Message, url), now());
         let (outcome, _, messages) = shown().await;

@@ -20,7 +20,7 @@ use crate::{
     config::IssuerEntry,
     trust::{
         ConfiguredTrustList, TrustConfig,
-        remembered::{accept_once, newest_list},
+        stored::{record_accept_once, stored_list},
     },
 };
 
@@ -37,8 +37,8 @@ struct Desk {
 }
 
 fn kid(key: &SecretKey) -> DidUrl {
-    let did = Did::key(&key.public_key());
-    did.with_fragment(did.id()).unwrap()
+    let did = Did::did_key(&key.public_key());
+    did.with_fragment(did.method_specific_id()).unwrap()
 }
 
 impl Desk {
@@ -54,7 +54,7 @@ impl Desk {
         TrustConfig {
             list: self.path().display().to_string(),
             issuer: LIST.to_owned(),
-            operators: self.operators.iter().map(|key| Did::key(&key.public_key()).to_string()).collect(),
+            operators: self.operators.iter().map(|key| Did::did_key(&key.public_key()).to_string()).collect(),
             quorum: 2,
             least: None,
         }
@@ -83,7 +83,7 @@ impl Desk {
 
     /// Returns the contents of the list that follows this one.
     fn after(&self, list: &Map<String, Value>, accreditations: Vec<Accreditation>) -> TrustListContents {
-        let mut contents = TrustList::preview(list).unwrap().successor();
+        let mut contents = TrustList::preview(list).unwrap().next_contents();
         contents.issuers[0].accreditations = accreditations;
         contents
     }
@@ -110,11 +110,11 @@ fn withdrawn(withdrawn_from: Timestamp, earlier_credentials: EarlierCredentials)
 
 fn contents(world: &World, accreditations: Vec<Accreditation>) -> TrustListContents {
     let entry = TrustListEntry { id: did(&world.issuer), name: "Residency Authority".to_owned(), accreditations };
-    TrustListContents::first(vec![entry], Vec::new())
+    TrustListContents::first_list(vec![entry], Vec::new())
 }
 
 async fn refresh(world: &World) {
-    world.verifier.refresh(Duration::ZERO).await;
+    world.verifier.refresh_trust_and_documents(Duration::ZERO).await;
 }
 
 /// Presents a valid answer with these claims, and returns the decision about the issuer.
@@ -203,19 +203,19 @@ async fn row_69_an_issuer_that_is_listed_but_withdrawn() {
     assert_eq!(rule(&world).await, "accredited");
     // The permit was issued yesterday.
     let today = now().start_of_day();
-    let second = desk.list(&desk.after(&first, vec![withdrawn(today, EarlierCredentials::Stand)]), 30);
+    let second = desk.list(&desk.after(&first, vec![withdrawn(today, EarlierCredentials::StayValid)]), 30);
     desk.put(&second);
     refresh(&world).await;
     let stands = decision(&world, &["rightToWork"]).await;
     assert_eq!((stands.accepted, stands.rule.as_str(), stands.sequence), (true, "withdrawn_since", 2));
-    let before = withdrawn(today.plus(-2 * DAY), EarlierCredentials::Stand);
+    let before = withdrawn(today.plus(-2 * DAY), EarlierCredentials::StayValid);
     let third = desk.list(&desk.after(&second, vec![before]), 30);
     desk.put(&third);
     refresh(&world).await;
     let refused = decision(&world, &["rightToWork"]).await;
     assert_eq!((refused.accepted, refused.rule.as_str(), refused.sequence), (false, "withdrawn", 3));
     assert_eq!(refused.issuer, did(&world.issuer));
-    desk.put(&desk.list(&desk.after(&third, vec![withdrawn(today, EarlierCredentials::Fall)]), 30));
+    desk.put(&desk.list(&desk.after(&third, vec![withdrawn(today, EarlierCredentials::BecomeInvalid)]), 30));
     refresh(&world).await;
     assert_eq!(rule(&world).await, "fallen");
 }
@@ -228,7 +228,7 @@ async fn row_70_an_older_trust_list() {
     desk.put(&first);
     refresh(&world).await;
     assert_eq!(rule(&world).await, "accredited");
-    let struck = withdrawn(now().plus(-2 * DAY), EarlierCredentials::Fall);
+    let struck = withdrawn(now().plus(-2 * DAY), EarlierCredentials::BecomeInvalid);
     let second = desk.list(&desk.after(&first, vec![struck]), 30);
     desk.put(&second);
     refresh(&world).await;
@@ -241,13 +241,13 @@ async fn row_70_an_older_trust_list() {
     let restarted = ConfiguredTrustList::new(&desk.config()).unwrap();
     let look = || restarted.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, now());
     assert_eq!(look().await.unwrap_err().code.as_str(), "trust_list_rollback");
-    assert_eq!(restarted.current().unwrap().contents().sequence, 2);
+    assert_eq!(restarted.require_list().unwrap().contents().sequence, 2);
     // The same for another one with the same number, and for one that is no successor.
     desk.put(&desk.list(&desk.after(&first, vec![accreditation()]), 30));
     assert_eq!(look().await.unwrap_err().code.as_str(), "trust_list_conflict");
     desk.put(&second);
     look().await.unwrap();
-    assert_eq!(restarted.current().unwrap().contents().sequence, 2);
+    assert_eq!(restarted.require_list().unwrap().contents().sequence, 2);
 }
 
 #[tokio::test]
@@ -272,8 +272,8 @@ async fn a_list_that_has_expired_decides_nothing_more_and_is_not_forgotten() {
     let store = &world.verifier.store;
     let looked = restarted.refresh(store, (&fetcher, &documents), Duration::ZERO, until.plus(61)).await;
     assert_eq!(looked.unwrap_err().code.as_str(), "expired");
-    assert_eq!(restarted.current().unwrap_err().code.as_str(), "expired");
-    assert_eq!(newest_list(store, LIST).await.unwrap().unwrap().state.seen.sequence, 1);
+    assert_eq!(restarted.require_list().unwrap_err().code.as_str(), "expired");
+    assert_eq!(stored_list(store, LIST).await.unwrap().unwrap().state.accepted.sequence, 1);
 }
 
 #[tokio::test]
@@ -286,10 +286,10 @@ async fn nothing_is_decided_by_a_list_that_could_not_be_remembered() {
     let look = || trust.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, now());
     world.verifier.store.refuse_trust_lists().await;
     look().await.unwrap_err();
-    assert!(trust.current().is_err());
+    assert!(trust.require_list().is_err());
     world.verifier.store.accept_trust_lists().await;
     look().await.unwrap();
-    assert!(trust.current().is_ok());
+    assert!(trust.require_list().is_ok());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use carnet_core::{
     did::Did,
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{SecretKey, SignatureAlgorithm, Signer as _},
     presentation,
     query::Query,
     secure::{
@@ -20,7 +20,7 @@ use carnet_proto::verifier::v1::{
     presentation_service_client::PresentationServiceClient, verification_service_client::VerificationServiceClient,
 };
 use carnet_service::{
-    staff::{self, StaffOnly},
+    staff::{self, StaffAuthenticator},
     time::now,
     wire,
 };
@@ -87,7 +87,7 @@ impl World {
         let issuer = key();
         let own = key();
         let mut config = VerifierConfig {
-            did: Did::jwk(&own.public_key()).to_string(),
+            did: Did::did_jwk(&own.public_key()).to_string(),
             name: "City Job Centre".to_owned(),
             request_ttl: 600,
             key_binding_max_age: 300,
@@ -108,11 +108,11 @@ impl World {
         let database = carnet_service::store::open_store(dir.path(), &MIGRATIONS).await.unwrap().database;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let own = carnet_service::keys::Keyring::of(Box::new(own));
+        let own = carnet_service::keys::Keyring::from_signer(Box::new(own));
         let verifier =
             Arc::new(server::create_verifier(&config, url.clone(), own, SqliteStore::new(database)).unwrap());
         let token = staff::create_staff_register(dir.path(), "clerk", now(), &mut OsRng).unwrap().to_string();
-        let staff = StaffOnly::of(dir.path()).unwrap();
+        let staff = StaffAuthenticator::for_directory(dir.path()).unwrap();
         let routes = grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes);
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
         tokio::spawn(Server::builder().add_routes(routes).serve_with_incoming(incoming));
@@ -148,7 +148,7 @@ impl World {
         let answer = self.wallet().read_request(ReadRequestRequest { id: id.to_owned() }).await?;
         let jws = Jws::parse(&answer.into_inner().request_object).unwrap();
         jws.require_typ("oauth-authz-req+jwt").unwrap();
-        jws.verify(&self.verifier.identity.key.public_key()).unwrap();
+        jws.verify(&self.verifier.identity.keyring.public_key()).unwrap();
         let payload = jws.payload().clone();
         let text = |name: &str| payload[name].as_str().unwrap().to_owned();
         Ok(Asked {
@@ -180,7 +180,7 @@ impl World {
     }
 
     pub(super) fn issue(&self, document: &Map<String, Value>) -> SdJwt {
-        self.issue_hiding(document, &self.permit().disclosable)
+        self.issue_hiding(document, &self.permit().disclosable_claims)
     }
 
     /// Issues a permit of which only these claims can be withheld.
@@ -190,7 +190,7 @@ impl World {
 
     /// Issues a permit for another holder.
     pub(super) fn issue_to(&self, document: &Map<String, Value>, holder: &SecretKey) -> SdJwt {
-        self.issue_for(document, &self.permit().disclosable, holder)
+        self.issue_for(document, &self.permit().disclosable_claims, holder)
     }
 
     fn issue_for(&self, document: &Map<String, Value>, disclosable: &[ClaimPath], holder: &SecretKey) -> SdJwt {
@@ -198,10 +198,10 @@ impl World {
             typ: "vc+sd-jwt",
             kid: &format!("{}#0", did(&self.issuer)),
             disclosable,
-            holder: Some(&holder.public_key()),
-            ordered: &self.permit().ordered,
+            holder_key: Some(&holder.public_key()),
+            ordered_claims: &self.permit().ordered_claims,
             decoys_to_multiple_of: 0,
-            padded: &[],
+            padded_arrays: &[],
         };
         SdJwt::parse(&issue(document, &options, &self.issuer, &mut OsRng).unwrap()).unwrap()
     }
@@ -232,7 +232,16 @@ impl World {
     pub(super) fn present_document(&self, document: Value, nonce: &str, audience: &str) -> String {
         let holder = did(&self.holder);
         let method = format!("{holder}#0");
-        presentation::create_presentation(&[document], &holder, &method, nonce, audience, now(), &self.holder).unwrap()
+        presentation::create_data_integrity_presentation(
+            &[document],
+            &holder,
+            &method,
+            nonce,
+            audience,
+            now(),
+            &self.holder,
+        )
+        .unwrap()
     }
 
     /// Builds a valid answer.
@@ -243,11 +252,11 @@ impl World {
     /// Returns the credential with these claims disclosed.
     pub(super) fn show(&self, claims: &[&str]) -> SdJwt {
         let paths: Vec<ClaimPath> = claims.iter().map(|claim| path(&["credentialSubject", claim])).collect();
-        self.credential().select(&paths).unwrap()
+        self.credential().select_claims(&paths).unwrap()
     }
 
     pub(super) fn bind(&self, shown: &SdJwt, asked: &Asked) -> String {
-        shown.bind(&asked.nonce, &asked.audience, now(), &self.holder).unwrap()
+        shown.bind_key(&asked.nonce, &asked.audience, now(), &self.holder).unwrap()
     }
 
     pub(super) async fn submit(&self, asked: &Asked, text: String) -> Result<SubmitPresentationResponse, Status> {
@@ -275,11 +284,11 @@ impl World {
 }
 
 pub(super) fn key() -> SecretKey {
-    SecretKey::generate(Algorithm::EdDsa, &mut OsRng)
+    SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng)
 }
 
 pub(super) fn did(key: &SecretKey) -> String {
-    Did::jwk(&key.public_key()).to_string()
+    Did::did_jwk(&key.public_key()).to_string()
 }
 
 pub(super) fn path(names: &[&str]) -> ClaimPath {

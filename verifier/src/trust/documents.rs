@@ -7,7 +7,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidUrl, Resolve, SelfContained, VerificationRelationship},
+    did::{Did, DidDocument, DidUrl, Resolve, SelfContainedResolver, VerificationRelationship},
     json::{self, Limits},
 };
 use carnet_fetch::is_fetch_failure;
@@ -22,8 +22,9 @@ impl Resolve for OperatorDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         // Signers that only a list names must have a DID that contains its document: nothing is fetched because a list
         // names it.
-        let derived =
-            || if did.is_self_contained() { SelfContained.resolve(did) } else { Err(Code::DidUnresolved.into()) };
+        let derived = || {
+            if did.is_self_contained() { SelfContainedResolver.resolve(did) } else { Err(Code::DidUnresolved.into()) }
+        };
         self.0.get(did).cloned().unwrap_or_else(derived)
     }
 }
@@ -31,7 +32,7 @@ impl Resolve for OperatorDocuments {
 /// Returns the operators with a published DID whose available document lacks a key that a proof of the list names.
 /// Empty if the list is not a JSON object.
 pub(super) fn unknown_signers(text: &[u8], documents: &OperatorDocuments) -> BTreeSet<Did> {
-    let Ok(document) = json::parse_object(text, Limits::LIST) else { return BTreeSet::new() };
+    let Ok(document) = json::parse_object(text, Limits::STATUS_LIST) else { return BTreeSet::new() };
     let proofs = match document.get("proof") {
         Some(Value::Array(several)) => several.as_slice(),
         Some(one) => std::slice::from_ref(one),
@@ -44,11 +45,14 @@ pub(super) fn unknown_signers(text: &[u8], documents: &OperatorDocuments) -> BTr
         // A document that could not be fetched is retried anyway, and a revoked key remains revoked.
         key.is_some_and(|key| key.is_err_and(|problem| problem.code != Code::KeyInvalid))
     };
-    methods.filter(|method| method.did().is_published() && unknown(method)).map(|method| method.did().clone()).collect()
+    methods
+        .filter(|method| method.did().has_published_document() && unknown(method))
+        .map(|method| method.did().clone())
+        .collect()
 }
 
 /// Logs a warning about a missing or invalid document of an operator.
-pub(super) fn warn_of_operator(did: &Did, problem: &Problem) {
+pub(super) fn log_operator_problem(did: &Did, problem: &Problem) {
     let Problem { code, detail } = problem;
     if is_fetch_failure(*code) {
         tracing::warn!(

@@ -12,13 +12,13 @@ use carnet_fetch::HttpsFetcher;
 use super::{ConfiguredTrustList, documents::OperatorDocuments, source::TrustListSource};
 
 /// Maximum number of earlier lists that are read to get from the known operators to the current ones.
-const MAX_PASSED: usize = 16;
+const MAX_HANDOVERS: usize = 16;
 
 impl ConfiguredTrustList {
     /// Fetches the earlier lists that changed the operators since the newest accepted list, and verifies each with the
     /// operators before it. Returns the resulting state, with which the list in `text` is then verified; `None` if
     /// there is no such list, or one is missing or refused.
-    pub(super) async fn pass_handovers(
+    pub(super) async fn verify_handovers(
         &self,
         fetcher: &HttpsFetcher,
         text: &[u8],
@@ -26,26 +26,26 @@ impl ConfiguredTrustList {
         documents: &OperatorDocuments,
         now: Timestamp,
     ) -> Option<(AcceptedList, Option<String>)> {
-        let document = json::parse_object(text, Limits::LIST).ok()?;
-        let preview = TrustList::preview(&document).ok().filter(|preview| preview.list == self.name)?;
+        let document = json::parse_object(text, Limits::STATUS_LIST).ok()?;
+        let preview = TrustList::preview(&document).ok().filter(|preview| preview.list_id == self.list_did)?;
         let (mut seen, accept) = seen.map_or((None, None), |(seen, accept)| (Some(seen), accept));
         let newest = seen.as_ref().map_or(0, |seen| seen.sequence);
         let named_in = preview.contents.operators?.named_in;
         let missed = named_in.into_iter().filter(|number| (newest..preview.contents.sequence).contains(number));
-        for number in missed.filter(|number| *number > newest).take(MAX_PASSED) {
-            let source = TrustListSource::of_history(&self.place, number)?;
-            let text = source.read(fetcher, Limits::LIST.max_bytes).await.ok()?;
+        for number in missed.filter(|number| *number > newest).take(MAX_HANDOVERS) {
+            let source = TrustListSource::historical(&self.location, number)?;
+            let text = source.read(fetcher, Limits::STATUS_LIST.max_bytes).await.ok()?;
             let (operators, documents, before) = (Arc::clone(&self.operators), documents.clone(), seen.take());
             let work = move || {
-                let document = json::parse_object(&text, Limits::LIST)?;
+                let document = json::parse_object(&text, Limits::STATUS_LIST)?;
                 let pinned = TrustListAnchors {
                     operators: &operators,
-                    seen: before.as_ref(),
-                    accept: None,
+                    newest_accepted: before.as_ref(),
+                    accepted_digest: None,
                     now,
                     skew: CLOCK_SKEW,
                 };
-                TrustList::pass(&document, &pinned, &documents)
+                TrustList::verify_handover(&document, &pinned, &documents)
             };
             match tokio::task::spawn_blocking(work).await.ok()? {
                 Ok(passed) => seen = Some(passed),

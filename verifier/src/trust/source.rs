@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use carnet_core::{
     Problem,
-    input::content_of_file,
+    input::decode_file_bytes,
     trust::list::{ListTimestamp, TrustListContents},
 };
 use carnet_fetch::HttpsFetcher;
 use carnet_service::config::{StartError, invalid_field};
 
-use super::problem;
+use super::no_list_problem;
 
 /// File or URL of a trust list or timestamp, which is read periodically.
 pub(super) enum TrustListSource {
@@ -24,7 +24,7 @@ impl TrustListSource {
     /// # Errors
     /// It is a URL that is not https.
     pub(super) fn parse(list: &str) -> Result<(Self, Self), StartError> {
-        let timestamp = ListTimestamp::beside(list);
+        let timestamp = ListTimestamp::timestamp_url(list);
         match list.split_once("://") {
             Some(("https", _)) => Ok((Self::Url(list.to_owned()), Self::Url(timestamp))),
             Some(_) => Err(invalid_field(
@@ -36,8 +36,8 @@ impl TrustListSource {
     }
 
     /// Returns the source of the list with this number in the history next to `list`; `None` for an invalid location.
-    pub(super) fn of_history(list: &str, number: u64) -> Option<Self> {
-        Self::parse(&TrustListContents::beside(list, number)).ok().map(|(list, _)| list)
+    pub(super) fn historical(list: &str, number: u64) -> Option<Self> {
+        Self::parse(&TrustListContents::history_url(list, number)).ok().map(|(list, _)| list)
     }
 
     /// Returns whether the source is a file, which is read at each refresh.
@@ -53,12 +53,13 @@ impl TrustListSource {
         match self {
             Self::File(path) => {
                 let read = tokio::fs::read(path).await;
-                let unread =
-                    |error: &dyn std::fmt::Display| problem(&format!("{} cannot be read: {error}", path.display()));
+                let unread = |error: &dyn std::fmt::Display| {
+                    no_list_problem(&format!("{} cannot be read: {error}", path.display()))
+                };
                 let content = read.map_err(|error| unread(&error))?;
-                content_of_file(&content).map(<[u8]>::to_vec).map_err(|error| unread(&error))
+                decode_file_bytes(&content).map(<[u8]>::to_vec).map_err(|error| unread(&error))
             }
-            Self::Url(url) => fetcher.bytes(url, "application/vc, application/json", most).await,
+            Self::Url(url) => fetcher.fetch(url, "application/vc, application/json", most).await,
         }
     }
 }

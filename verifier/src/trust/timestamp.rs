@@ -10,27 +10,27 @@ use carnet_core::{
 };
 use carnet_fetch::HttpsFetcher;
 
-use super::{ConfiguredTrustList, remembered::record_timestamp, unstored};
+use super::{ConfiguredTrustList, store_problem, stored::record_timestamp};
 use crate::store::Store;
 
 /// Parses and verifies a timestamp of a list.
 ///
 /// # Errors
 /// It is no JSON object, or not a valid timestamp of this list.
-pub(super) fn read_timestamp(text: &[u8], list: &TrustList, now: Timestamp) -> Result<ListTimestamp, Problem> {
+pub(super) fn verify_timestamp(text: &[u8], list: &TrustList, now: Timestamp) -> Result<ListTimestamp, Problem> {
     ListTimestamp::verify(&json::parse_object(text, Limits::DOCUMENT)?, list, now)
 }
 
 impl ConfiguredTrustList {
     /// Fetches and verifies the timestamp next to the list's source; returns its text and the timestamp.
-    async fn timestamp_of(
+    async fn fetch_timestamp(
         &self,
         list: &TrustList,
         fetcher: &HttpsFetcher,
         now: Timestamp,
     ) -> Result<(String, ListTimestamp), Problem> {
-        let text = self.timestamp.read(fetcher, Limits::DOCUMENT.max_bytes).await?;
-        let timestamp = read_timestamp(&text, list, now)?;
+        let text = self.timestamp_source.read(fetcher, Limits::DOCUMENT.max_bytes).await?;
+        let timestamp = verify_timestamp(&text, list, now)?;
         let text = String::from_utf8(text).map_err(|_| Problem::from(Code::InvalidUnicode))?;
         Ok((text, timestamp))
     }
@@ -41,29 +41,29 @@ impl ConfiguredTrustList {
     /// # Errors
     /// The list needs a current timestamp, and there is none. The previous list then remains in force until its own
     /// end.
-    pub(super) async fn stamp_new(
+    pub(super) async fn attach_timestamp(
         &self,
         list: &mut TrustList,
         known: Option<String>,
         fetcher: &HttpsFetcher,
         now: Timestamp,
     ) -> Result<Option<String>, Problem> {
-        if !list.has_timestamps() {
+        if !list.names_timestamp_signers() {
             return Ok(None);
         }
         let mut kept = None;
         if let Some(text) = known
-            && let Ok(timestamp) = read_timestamp(text.as_bytes(), list, now)
+            && let Ok(timestamp) = verify_timestamp(text.as_bytes(), list, now)
         {
-            list.stamp(&timestamp);
+            list.add_timestamp(&timestamp);
             kept = Some(text);
         }
-        match self.timestamp_of(list, fetcher, now).await {
+        match self.fetch_timestamp(list, fetcher, now).await {
             Ok((text, timestamp)) => {
-                list.stamp(&timestamp);
+                list.add_timestamp(&timestamp);
                 kept = Some(text);
             }
-            Err(problem) => list.check_fresh(now).map_err(|stale| {
+            Err(problem) => list.require_timestamp(now).map_err(|stale| {
                 let detail = format!("{}; the timestamp next to it: {problem}", stale.detail);
                 Problem::new(stale.code, detail)
             })?,
@@ -76,39 +76,39 @@ impl ConfiguredTrustList {
     ///
     /// # Errors
     /// The timestamp could not be saved.
-    pub(super) async fn restamp<S: Store>(
+    pub(super) async fn refresh_timestamp<S: Store>(
         &self,
         store: &S,
         fetcher: &HttpsFetcher,
         max_age: Duration,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        let Some(list) = self.list().filter(|list| list.has_timestamps()) else { return Ok(()) };
+        let Some(list) = self.current_list().filter(|list| list.names_timestamp_signers()) else { return Ok(()) };
         let current = |at: Timestamp| now.unix().abs_diff(at.unix()) < max_age.as_secs();
-        if !self.timestamp.is_file() && self.read().stamped_at.is_some_and(current) {
+        if !self.timestamp_source.is_file() && self.read_status().timestamp_read_at.is_some_and(current) {
             return Ok(());
         }
-        let looked = self.timestamp_of(&list, fetcher, now).await;
-        let trouble = looked.as_ref().err().filter(|_| list.seen().timestamped).cloned();
+        let looked = self.fetch_timestamp(&list, fetcher, now).await;
+        let trouble = looked.as_ref().err().filter(|_| list.identity().timestamped).cloned();
         if let Ok((text, timestamp)) = looked
-            && list.fresh_until() < Some(timestamp.valid_until())
+            && list.timestamp_valid_until() < Some(timestamp.valid_until())
         {
             let mut newer = TrustList::clone(&list);
-            newer.stamp(&timestamp);
+            newer.add_timestamp(&timestamp);
             // Saved before any decision relies on it.
-            record_timestamp(store, &self.name, &newer.seen(), &text).await.map_err(unstored)?;
-            self.write().list = Some(Arc::new(newer));
+            record_timestamp(store, &self.list_did, &newer.identity(), &text).await.map_err(store_problem)?;
+            self.write_status().list = Some(Arc::new(newer));
         }
-        let mut current = self.write();
-        current.stamped_at = Some(now);
-        if let Some(problem) = trouble.as_ref().filter(|problem| current.stamp_trouble.as_ref() != Some(problem)) {
-            let until = list.fresh_until().map(|until| until.to_string());
+        let mut current = self.write_status();
+        current.timestamp_read_at = Some(now);
+        if let Some(problem) = trouble.as_ref().filter(|problem| current.timestamp_problem.as_ref() != Some(problem)) {
+            let until = list.timestamp_valid_until().map(|until| until.to_string());
             tracing::warn!(
                 code = %problem.code, detail = problem.detail, until,
                 "there is no newer timestamp of the trust list; it accepts nobody after the current one expires"
             );
         }
-        current.stamp_trouble = trouble;
+        current.timestamp_problem = trouble;
         Ok(())
     }
 }

@@ -16,12 +16,16 @@ use crate::store::WalletContents;
 /// # Errors
 /// `query_unmet` if a presentation refers to a credential that is not in the wallet; the disclosures cannot be
 /// serialised as JSON.
-pub fn digest(object: &str, parts: &[PlannedPresentation], contents: &WalletContents) -> Result<String, Problem> {
+pub fn approval_digest(
+    object: &str,
+    parts: &[PlannedPresentation],
+    contents: &WalletContents,
+) -> Result<String, Problem> {
     let goes: Vec<Value> = parts
         .iter()
         .map(|part| {
             let held = contents.credentials.get(part.credential).ok_or_else(|| Problem::from(Code::QueryUnmet))?;
-            let mut paths = part.paths.clone();
+            let mut paths = part.disclosed_paths.clone();
             paths.sort_unstable();
             Ok(json!([part.query_id, held.id, held.format, paths]))
         })

@@ -7,18 +7,18 @@ use carnet_core::{
     format::CredentialFormat,
     json::{Limits, parse},
     query::{
-        Candidate, Query, commitments_path,
-        plan::{self, Holding},
+        Query, QueryCandidate, commitments_path,
+        plan::{self, AvailableCopy},
         values_at,
     },
-    receipt::CLIENT_ID_PREFIX,
-    secure::sd_jwt::{ClaimPath, ClearClaim, OrderedClaim, Positions, SdJwt, Step},
+    receipt::DID_CLIENT_ID_PREFIX,
+    secure::sd_jwt::{ClaimPath, ClearClaim, CommitmentIndices, OrderedClaim, SdJwt, Step},
     time::Timestamp,
 };
-use carnet_spec::{Catalogue, Serials};
+use carnet_spec::{Catalogue, SerialClaims};
 use serde_json::{Map, Value};
 
-use super::{AnswerConstraints, KnownVerifiers};
+use super::{AnswerConstraints, EarlierVerifiers};
 use crate::store::{
     CredentialCopy, HeldCredential, WalletContents,
     vouchers::{VoucherSerials, serial_digest},
@@ -39,7 +39,7 @@ pub(super) struct DecryptedCopy {
     /// Index of the copy in the credential.
     pub(super) copy: usize,
     /// Verifiers to which the copy was presented before.
-    pub(super) exposure: KnownVerifiers,
+    pub(super) earlier_verifiers: EarlierVerifiers,
     /// All claims, hidden and visible.
     pub(super) payload: Map<String, Value>,
     /// `payload` without claims that must not be disclosed for this query; `None` if there are none.
@@ -51,9 +51,9 @@ pub(super) struct DecryptedCopy {
     /// Claims that are always disclosed, since the issuer did not make them selectively disclosable.
     clear: Vec<ClearClaim>,
     /// `true` if the verifier has already seen some copy of the credential.
-    known: bool,
+    credential_known: bool,
     /// `true` if a verifier refused the credential as suspended or revoked, according to the log.
-    refused: bool,
+    credential_refused: bool,
     /// Digest of the voucher serial that it may disclose to the verifier; `None`: none.
     pub(super) serial: Option<String>,
 }
@@ -61,27 +61,27 @@ pub(super) struct DecryptedCopy {
 /// Credential from which a presentation is made.
 pub(super) enum ClaimSource {
     /// SD-JWT, with the positions of the commitments of its ordered claims.
-    Selective(SdJwt, Vec<Positions>),
+    SdJwt(SdJwt, Vec<CommitmentIndices>),
     /// Data Integrity credential, which has no selective disclosure.
-    Whole(Value),
+    DataIntegrity(Value),
 }
 
 impl DecryptedCopy {
     /// Returns the copy as input for the planner of core.
-    pub(super) fn holding(&self) -> Holding<'_> {
+    pub(super) fn to_holding(&self) -> AvailableCopy<'_> {
         let payload = self.reduced.as_ref().unwrap_or(&self.payload);
-        Holding {
+        AvailableCopy {
             document: self.credential,
-            candidate: Candidate { format: self.format, payload, proved: &[] },
-            provable: &self.provable,
-            clear: &self.clear,
-            exposure: match &self.exposure {
-                KnownVerifiers::Fresh => plan::CopyExposure::Nobody,
-                KnownVerifiers::SameAsker => plan::CopyExposure::SameAsker,
-                KnownVerifiers::Others(others) => plan::CopyExposure::Others(others.len()),
+            candidate: QueryCandidate { format: self.format, payload, thresholds: &[] },
+            provable_claims: &self.provable,
+            clear_claims: &self.clear,
+            exposure: match &self.earlier_verifiers {
+                EarlierVerifiers::Unused => plan::CopyExposure::NoVerifier,
+                EarlierVerifiers::SameVerifier => plan::CopyExposure::SameVerifier,
+                EarlierVerifiers::Others(others) => plan::CopyExposure::OtherVerifiers(others.len()),
             },
-            known: self.known,
-            refused: self.refused,
+            seen_by_verifier: self.credential_known,
+            refused_before: self.credential_refused,
         }
     }
 }
@@ -92,7 +92,7 @@ impl DecryptedCopy {
 ///
 /// Of each credential there is a copy that only this verifier has seen, and an unused copy or else the one that the
 /// fewest verifiers have seen. A voucher has one candidate only.
-pub(super) fn open_all(
+pub(super) fn candidate_copies(
     contents: &WalletContents,
     catalogue: &Catalogue,
     query: &Query,
@@ -100,21 +100,25 @@ pub(super) fn open_all(
 ) -> Result<Vec<DecryptedCopy>, Problem> {
     let mut order: Vec<(usize, &HeldCredential)> = contents.credentials.iter().enumerate().collect();
     order.sort_by_key(|(_, held)| std::cmp::Reverse(held.received_at));
-    let refusals = contents.refusals();
+    let refusals = contents.withdrawal_refusals();
     let mut opened = Vec::new();
     for (index, held) in order {
         let wanted = query.credentials.iter().any(|credential| credential.format == held.format);
         let holds = held.valid_until.is_none_or(|until| bounds.now <= until);
         // A verifier would refuse a credential that its issuer revoked; showing it would disclose data for nothing.
         let holds = holds && held.withdrawn_status().is_none();
-        if !wanted || !holds || !(bounds.only.is_empty() || bounds.only.contains(&index)) {
+        if !wanted || !holds || !(bounds.allowed_credentials.is_empty() || bounds.allowed_credentials.contains(&index))
+        {
             continue;
         }
-        let known = held.copies.iter().any(|copy| copy.shown_to.iter().any(|seen| seen == bounds.asker));
+        let known = held.copies.iter().any(|copy| copy.presented_to.iter().any(|seen| seen == bounds.client_id));
         for copy in copies(held, query, bounds) {
             let serials = catalogue.credential_type(&held.type_name).and_then(|known| known.serials.as_ref());
             let refused = refusals.contains_key(held.id.as_str());
-            opened.push(DecryptedCopy { refused, ..open((index, held, copy, known), serials, query, bounds)? });
+            opened.push(DecryptedCopy {
+                credential_refused: refused,
+                ..open((index, held, copy, known), serials, query, bounds)?
+            });
         }
     }
     Ok(opened)
@@ -124,43 +128,43 @@ pub(super) fn open_all(
 fn copies(held: &HeldCredential, query: &Query, bounds: &AnswerConstraints<'_>) -> Vec<usize> {
     let kept = || held.copies.iter().enumerate().filter(|(_, copy)| copy.is_presentable());
     // Among copies with the same exposure, prefer the one with the most proofs, then one with a freshness statement.
-    let best = |wanted: &dyn Fn(&KnownVerifiers) -> bool| {
+    let best = |wanted: &dyn Fn(&EarlierVerifiers) -> bool| {
         kept()
-            .map(|(index, copy)| (index, copy, exposure(copy, bounds.asker)))
+            .map(|(index, copy)| (index, copy, exposure(copy, bounds.client_id)))
             .filter(|(_, _, exposure)| wanted(exposure))
             .min_by_key(|(_, copy, exposure)| {
-                let most = std::cmp::Reverse(provable(copy, query, bounds.asker).len());
-                (seen_by(exposure), copy.is_linkable(), most, copy.fresh(bounds.now).is_none())
+                let most = std::cmp::Reverse(provable(copy, query, bounds.client_id).len());
+                (seen_by(exposure), copy.is_linkable(), most, copy.current_statements(bounds.now).is_none())
             })
             .map(|(index, ..)| index)
     };
-    let own = best(&|exposure| *exposure == KnownVerifiers::SameAsker);
+    let own = best(&|exposure| *exposure == EarlierVerifiers::SameVerifier);
     if held.serials.is_some() {
         // Two uses shown by one copy can be linked to one person, so a copy shows a second use only if the first was
         // not counted.
-        let pending = held.pending_copy(bounds.asker);
-        let fresh = pending.or_else(|| best(&|exposure| *exposure == KnownVerifiers::Fresh));
+        let pending = held.copy_with_pending_serial(bounds.client_id);
+        let fresh = pending.or_else(|| best(&|exposure| *exposure == EarlierVerifiers::Unused));
         return fresh.or_else(|| best(&|_| true)).into_iter().collect();
     }
-    let other = best(&|exposure| *exposure == KnownVerifiers::Fresh)
-        .or_else(|| best(&|exposure| matches!(exposure, KnownVerifiers::Others(_))));
+    let other = best(&|exposure| *exposure == EarlierVerifiers::Unused)
+        .or_else(|| best(&|exposure| matches!(exposure, EarlierVerifiers::Others(_))));
     own.into_iter().chain(other).collect()
 }
 
-fn seen_by(exposure: &KnownVerifiers) -> usize {
+fn seen_by(exposure: &EarlierVerifiers) -> usize {
     match exposure {
-        KnownVerifiers::Fresh => 0,
-        KnownVerifiers::SameAsker => 1,
-        KnownVerifiers::Others(others) => others.len().saturating_add(1),
+        EarlierVerifiers::Unused => 0,
+        EarlierVerifiers::SameVerifier => 1,
+        EarlierVerifiers::Others(others) => others.len().saturating_add(1),
     }
 }
 
-fn exposure(copy: &CredentialCopy, asker: &str) -> KnownVerifiers {
-    let others: Vec<String> = copy.shown_to.iter().filter(|seen| *seen != asker).cloned().collect();
-    match (copy.shown_to.is_empty(), others.is_empty()) {
-        (true, _) => KnownVerifiers::Fresh,
-        (false, true) => KnownVerifiers::SameAsker,
-        (false, false) => KnownVerifiers::Others(others),
+fn exposure(copy: &CredentialCopy, asker: &str) -> EarlierVerifiers {
+    let others: Vec<String> = copy.presented_to.iter().filter(|seen| *seen != asker).cloned().collect();
+    match (copy.presented_to.is_empty(), others.is_empty()) {
+        (true, _) => EarlierVerifiers::Unused,
+        (false, true) => EarlierVerifiers::SameVerifier,
+        (false, false) => EarlierVerifiers::Others(others),
     }
 }
 
@@ -174,11 +178,12 @@ fn provable(copy: &CredentialCopy, query: &Query, asker: &str) -> Vec<OrderedCla
         claims.filter_map(|claim| Some((&claim.path, claim.threshold.as_ref()?)))
     };
     let spent = |path: &ClaimPath, direction| {
-        let mut before = copy.opened.iter().filter(|opened| opened.path == *path && opened.direction == direction);
-        let own = copy.shown_to.iter().all(|seen| seen == asker);
+        let mut before =
+            copy.proved_thresholds.iter().filter(|opened| opened.path == *path && opened.direction == direction);
+        let own = copy.presented_to.iter().all(|seen| seen == asker);
         before.any(|opened| {
             thresholds().any(|(asked, threshold)| {
-                let bound = threshold.number();
+                let bound = threshold.comparable_bound();
                 let again = bound.number() == opened.bound || own && are_in_same_block(bound, opened.bound.into());
                 asked == path && threshold.direction() == direction && !(opened.in_block && again)
             })
@@ -193,7 +198,7 @@ fn provable(copy: &CredentialCopy, query: &Query, asker: &str) -> Vec<OrderedCla
 
 fn open(
     (credential, held, index, known): (usize, &HeldCredential, usize, bool),
-    serials: Option<&Serials>,
+    serials: Option<&SerialClaims>,
     query: &Query,
     bounds: &AnswerConstraints<'_>,
 ) -> Result<DecryptedCopy, Problem> {
@@ -202,23 +207,23 @@ fn open(
     let (payload, source, provable, clear) = if held.format.is_sd_jwt() {
         let mut token = SdJwt::parse(&copy.credential.text())?;
         if let Some((serials, of_voucher)) = serials.zip(held.serials.as_ref()) {
-            (token, serial) = with_one_serial(token, held.format, serials, of_voucher, bounds.asker)?;
+            (token, serial) = with_one_serial(token, held.format, serials, of_voucher, bounds.client_id)?;
         }
-        let positions = copy.commitments.iter().map(Positions::from).collect();
-        let disclosed = token.disclosed()?;
+        let positions = copy.commitments.iter().map(CommitmentIndices::from).collect();
+        let disclosed = token.resolve_disclosures()?;
         (
             disclosed.payload,
-            ClaimSource::Selective(token, positions),
-            provable(copy, query, bounds.asker),
-            disclosed.clear,
+            ClaimSource::SdJwt(token, positions),
+            provable(copy, query, bounds.client_id),
+            disclosed.clear_claims,
         )
     } else {
         let document = parse(copy.credential.text().as_bytes(), Limits::DOCUMENT)?;
         let members = document.as_object().cloned().ok_or(Code::InvalidJson)?;
-        (members, ClaimSource::Whole(document), Vec::new(), Vec::new())
+        (members, ClaimSource::DataIntegrity(document), Vec::new(), Vec::new())
     };
     let reduced = reduced(held.format, &payload, copy, &provable, query, bounds);
-    let exposure = exposure(copy, bounds.asker);
+    let exposure = exposure(copy, bounds.client_id);
     let format = held.format;
     // Issuers without epochs round validity dates to the day.
     let epoch = held.epoch.unwrap_or(Epoch::Day);
@@ -230,14 +235,14 @@ fn open(
         end,
         epoch,
         copy: index,
-        exposure,
+        earlier_verifiers: exposure,
         payload,
         reduced,
         source,
         provable,
         clear,
-        known,
-        refused: false,
+        credential_known: known,
+        credential_refused: false,
         serial,
     })
 }
@@ -247,17 +252,17 @@ fn open(
 fn with_one_serial(
     token: SdJwt,
     format: CredentialFormat,
-    serials: &Serials,
+    serials: &SerialClaims,
     of_voucher: &VoucherSerials,
     asker: &str,
 ) -> Result<(SdJwt, Option<String>), Problem> {
-    let payload = token.disclosed()?.payload;
-    let texts = serials.shown(format, &payload).unwrap_or_default();
-    let redeemer = values_at(&payload, &serials.redeemer(format)).pop().and_then(|(_, value)| value.as_str());
-    let is_redeemer = redeemer.is_some_and(|redeemer| asker.strip_prefix(CLIENT_ID_PREFIX) == Some(redeemer));
-    let chosen = if is_redeemer { of_voucher.choose(&texts, asker) } else { None };
+    let payload = token.resolve_disclosures()?.payload;
+    let texts = serials.serials_in(format, &payload).unwrap_or_default();
+    let redeemer = values_at(&payload, &serials.redeemer_path(format)).pop().and_then(|(_, value)| value.as_str());
+    let is_redeemer = redeemer.is_some_and(|redeemer| asker.strip_prefix(DID_CLIENT_ID_PREFIX) == Some(redeemer));
+    let chosen = if is_redeemer { of_voucher.choose_serial(&texts, asker) } else { None };
     let digest = chosen.and_then(|index| texts.get(index)).map(|serial| serial_digest(serial));
-    Ok((token.select_element(&serials.array(format), chosen)?, digest))
+    Ok((token.select_element(&serials.array_path(format), chosen)?, digest))
 }
 
 /// Returns the payload without the claims whose value must not replace a proof that this copy cannot give, and without
@@ -271,7 +276,7 @@ fn reduced(
     bounds: &AnswerConstraints<'_>,
 ) -> Option<Map<String, Value>> {
     let mut reduced: Option<Map<String, Value>> = None;
-    let candidate = Candidate { format, payload, proved: &[] };
+    let candidate = QueryCandidate { format, payload, thresholds: &[] };
     for credential in query.credentials.iter().filter(|credential| credential.matches_format_and_type(candidate)) {
         for claim in &credential.claims {
             let known = copy.commitments.iter();
@@ -280,7 +285,7 @@ fn reduced(
                 remove(reduced.get_or_insert_with(|| payload.clone()), &array);
             }
             let Some(threshold) = &claim.threshold else { continue };
-            let hidden = bounds.proofs_only.iter().any(|only| only.is(&credential.id, &claim.path));
+            let hidden = bounds.proof_only_claims.iter().any(|only| only.matches(&credential.id, &claim.path));
             let proves =
                 provable.iter().any(|known| known.path == claim.path && known.direction == threshold.direction());
             if hidden && !proves {

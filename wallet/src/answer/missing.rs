@@ -9,8 +9,8 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 
 use super::{
-    AnswerConstraints, answer,
-    holdings::{DecryptedCopy, open_all},
+    AnswerConstraints, answer_query,
+    holdings::{DecryptedCopy, candidate_copies},
 };
 use crate::store::{HeldCredential, WalletContents};
 
@@ -22,25 +22,25 @@ pub struct UnansweredQuery {
     /// Name of the requested type, as in the catalogue if known.
     pub type_name: String,
     /// Reason why no credential in the wallet answers it.
-    pub lack: LackReason,
+    pub reason: MissingReason,
 }
 
 /// Reason why no credential answers a query. If several apply, the credentials of the type are reduced step by step, in
 /// the order of the variants; the reason is the step that leaves none.
 #[derive(Debug, Clone, PartialEq)]
-pub enum LackReason {
+pub enum MissingReason {
     /// The wallet has no credential of the type.
-    Document,
+    NoCredential,
     /// All credentials of the type are suspended or revoked by their issuers.
     Withdrawn,
     /// The remaining credentials of the type have expired.
-    Ended,
+    Expired,
     /// The holder chose the credentials that may be used, and none of the remaining ones is among them.
-    NotChosen,
+    NotAllowed,
     /// The remaining credentials of the type have other formats.
     Format,
     /// The remaining credentials of the type have no copy that can still be presented.
-    Copies,
+    NoCopies,
     /// A voucher serial is requested, and all uses of the vouchers were redeemed.
     UsedUp,
     /// A voucher serial is requested, and the vouchers may disclose none to this verifier: they are for another
@@ -49,7 +49,7 @@ pub enum LackReason {
     /// No remaining credential has these claims with a value that the query accepts.
     Claims(Vec<ClaimQuery>),
     /// The query requires features that the wallet does not support. This reason is tested first.
-    Foreign,
+    UnsupportedQuery,
     /// The claims are accepted, but no remaining copy can prove the thresholds: all were presented or opened for others,
     /// or the wallet was restored. Fresh copies can.
     FreshCopies,
@@ -57,20 +57,20 @@ pub enum LackReason {
     Other,
 }
 
-impl LackReason {
+impl MissingReason {
     /// Returns the stable name in JSON output, in `snake_case`.
-    pub fn name(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Document => "document",
+            Self::NoCredential => "document",
             Self::Withdrawn => "withdrawn",
-            Self::Ended => "ended",
-            Self::NotChosen => "not_chosen",
+            Self::Expired => "ended",
+            Self::NotAllowed => "not_chosen",
             Self::Format => "format",
-            Self::Copies => "copies",
+            Self::NoCopies => "copies",
             Self::UsedUp => "used_up",
             Self::OtherRedeemer => "other_redeemer",
             Self::Claims(_) => "claims",
-            Self::Foreign => "foreign",
+            Self::UnsupportedQuery => "foreign",
             Self::FreshCopies => "fresh_copies",
             Self::Other => "other",
         }
@@ -79,14 +79,14 @@ impl LackReason {
 
 /// Returns the first requested type: its name in the catalogue, or as written in the query. Returns the format if the
 /// query names no type.
-pub fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
+pub fn requested_type(catalogue: &Catalogue, query: &CredentialQuery) -> String {
     // In an unknown format, it is unknown where the query states the type.
-    types_asked(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.to_string())
+    requested_types(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.to_string())
 }
 
 /// Returns all types that the query accepts: their names in the catalogue, or as written in the query.
 /// `VerifiableCredential` is omitted.
-pub(super) fn types_asked(catalogue: &Catalogue, query: &CredentialQuery) -> Vec<String> {
+pub(super) fn requested_types(catalogue: &Catalogue, query: &CredentialQuery) -> Vec<String> {
     let by_vct =
         |vct: &String| catalogue.credential_type_by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());
     let own = |set: &Vec<String>| set.iter().find(|name| *name != "VerifiableCredential").cloned();
@@ -106,8 +106,8 @@ pub fn unanswered_queries(
 ) -> Result<Vec<UnansweredQuery>, Problem> {
     let mut unmet = Vec::new();
     for asked in &query.credentials {
-        let single = Query { credentials: vec![asked.clone()], credential_sets: Vec::new(), holder: None };
-        if answer(contents, catalogue, &single, bounds).is_err() {
+        let single = Query { credentials: vec![asked.clone()], credential_sets: Vec::new(), holder_rule: None };
+        if answer_query(contents, catalogue, &single, bounds).is_err() {
             unmet.push((asked, single));
         }
     }
@@ -121,8 +121,12 @@ pub fn unanswered_queries(
         .iter()
         .filter(|(asked, _)| counts(&asked.id))
         .map(|(asked, single)| {
-            let lack = lack(contents, catalogue, asked, single, bounds)?;
-            Ok(UnansweredQuery { query_id: asked.id.clone(), type_name: type_asked(catalogue, asked), lack })
+            let lack = lack_reason(contents, catalogue, asked, single, bounds)?;
+            Ok(UnansweredQuery {
+                query_id: asked.id.clone(),
+                type_name: requested_type(catalogue, asked),
+                reason: lack,
+            })
         })
         .collect()
 }
@@ -130,26 +134,29 @@ pub fn unanswered_queries(
 /// Predicate that keeps a credential to which a reason does not apply.
 type Stays<'a> = &'a dyn Fn(usize, &HeldCredential) -> bool;
 
-fn lack(
+fn lack_reason(
     contents: &WalletContents,
     catalogue: &Catalogue,
     asked: &CredentialQuery,
     single: &Query,
     bounds: &AnswerConstraints<'_>,
-) -> Result<LackReason, Problem> {
+) -> Result<MissingReason, Problem> {
     if asked.unsupported_reason().is_some() {
-        return Ok(LackReason::Foreign);
+        return Ok(MissingReason::UnsupportedQuery);
     }
-    let types = types_asked(catalogue, asked);
+    let types = requested_types(catalogue, asked);
     let mut held: Vec<(usize, &HeldCredential)> =
         contents.credentials.iter().enumerate().filter(|(_, held)| types.contains(&held.type_name)).collect();
     // Each step keeps the credentials to which its reason does not apply.
-    let steps: [(Stays<'_>, LackReason); 5] = [
-        (&|_, _| true, LackReason::Document),
-        (&|_, held| held.withdrawn_status().is_none(), LackReason::Withdrawn),
-        (&|_, held| held.valid_until.is_none_or(|until| bounds.now <= until), LackReason::Ended),
-        (&|index, _| bounds.only.is_empty() || bounds.only.contains(&index), LackReason::NotChosen),
-        (&|_, held| asked.format == held.format, LackReason::Format),
+    let steps: [(Stays<'_>, MissingReason); 5] = [
+        (&|_, _| true, MissingReason::NoCredential),
+        (&|_, held| held.withdrawn_status().is_none(), MissingReason::Withdrawn),
+        (&|_, held| held.valid_until.is_none_or(|until| bounds.now <= until), MissingReason::Expired),
+        (
+            &|index, _| bounds.allowed_credentials.is_empty() || bounds.allowed_credentials.contains(&index),
+            MissingReason::NotAllowed,
+        ),
+        (&|_, held| asked.format == held.format, MissingReason::Format),
     ];
     for (stays, lack) in steps {
         held.retain(|(index, held)| stays(*index, held));
@@ -157,14 +164,14 @@ fn lack(
             return Ok(lack);
         }
     }
-    let opened = open_all(contents, catalogue, single, bounds)?;
+    let opened = candidate_copies(contents, catalogue, single, bounds)?;
     let payloads: Vec<_> = opened
         .iter()
         .filter(|opened| held.iter().any(|(index, _)| *index == opened.credential))
         .map(|opened| &opened.payload)
         .collect();
     if payloads.is_empty() {
-        return Ok(LackReason::Copies);
+        return Ok(MissingReason::NoCopies);
     }
     if let Some(lack) = voucher_lack(catalogue, asked, &held, &opened) {
         return Ok(lack);
@@ -175,9 +182,9 @@ fn lack(
     };
     let lacking: Vec<ClaimQuery> = asked.claims.iter().filter(|claim| !has(claim)).cloned().collect();
     Ok(match lacking.is_empty() {
-        true if lacks_fresh_copies(catalogue, asked, &held, &opened) => LackReason::FreshCopies,
-        true => LackReason::Other,
-        false => LackReason::Claims(lacking),
+        true if lacks_fresh_copies(catalogue, asked, &held, &opened) => MissingReason::FreshCopies,
+        true => MissingReason::Other,
+        false => MissingReason::Claims(lacking),
     })
 }
 
@@ -194,7 +201,7 @@ fn lacks_fresh_copies(
             let Some(known) = catalogue.credential_type(&held.type_name) else { return false };
             let ordered = match held.format {
                 CredentialFormat::DcSdJwt => known.ordered_in_sd_jwt_vc(),
-                CredentialFormat::VcSdJwt => known.ordered.clone(),
+                CredentialFormat::VcSdJwt => known.ordered_claims.clone(),
                 _ => Vec::new(),
             };
             ordered.iter().any(|ordered| ordered.path == *path && ordered.direction == direction)
@@ -218,20 +225,20 @@ fn voucher_lack(
     asked: &CredentialQuery,
     held: &[(usize, &HeldCredential)],
     opened: &[DecryptedCopy],
-) -> Option<LackReason> {
+) -> Option<MissingReason> {
     let is_voucher = |held: &HeldCredential| {
         let serials = catalogue.credential_type(&held.type_name).and_then(|known| known.serials.as_ref());
-        let array = serials.zip(asked.format.known()).map(|(serials, format)| serials.array(format));
+        let array = serials.zip(asked.format.known()).map(|(serials, format)| serials.array_path(format));
         array.is_some_and(|array| asked.claims.iter().any(|claim| claim.path.starts_with(&array)))
     };
     let left: Option<Vec<usize>> = held
         .iter()
-        .map(|(_, held)| held.serials.as_ref().filter(|_| is_voucher(held)).map(|serials| serials.left()))
+        .map(|(_, held)| held.serials.as_ref().filter(|_| is_voucher(held)).map(|serials| serials.remaining_uses()))
         .collect();
     if left?.iter().all(|left| *left == 0) {
-        return Some(LackReason::UsedUp);
+        return Some(MissingReason::UsedUp);
     }
     let shows = |opened: &DecryptedCopy| opened.serial.is_some();
     let own = |opened: &&DecryptedCopy| held.iter().any(|(index, _)| *index == opened.credential);
-    (!opened.iter().filter(own).any(shows)).then_some(LackReason::OtherRedeemer)
+    (!opened.iter().filter(own).any(shows)).then_some(MissingReason::OtherRedeemer)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use carnet_core::Code;
 use serde::{Serialize, Serializer};
 
-use super::Fault;
+use super::FaultParty;
 
 macro_rules! failure_reasons {
     ($($variant:ident, $code:literal, $fault:ident, $doc:literal;)*) => {
@@ -37,13 +37,13 @@ macro_rules! failure_reasons {
             }
 
             /// Returns the party at fault. An adapter replaces it if another party runs the service
-            /// ([`Failure::by`](super::Failure::by)).
+            /// ([`Failure::with_fault`](super::Failure::with_fault)).
             #[must_use]
-            pub const fn fault(&self) -> Fault {
+            pub const fn fault(&self) -> FaultParty {
                 match self {
-                    $(Self::$variant => Fault::$fault,)*
-                    Self::Check(Code::DidUnresolved) => Fault::Network,
-                    Self::Check(_) | Self::Program(_) | Self::Service(_) => Fault::Ours,
+                    $(Self::$variant => FaultParty::$fault,)*
+                    Self::Check(Code::DidUnresolved) => FaultParty::Network,
+                    Self::Check(_) | Self::Program(_) | Self::Service(_) => FaultParty::Ours,
                 }
             }
         }
@@ -98,21 +98,21 @@ failure_reasons! {
     OfferExpired, "offer_expired", Issuer, "The offer has expired.";
     OfferLocked, "offer_locked", Issuer, "The offer is locked after wrong PINs.";
     OfferMalformed, "offer_malformed", Ours, "The text is not an offer.";
-    OverAsked, "over_asked", Asker, "The request exceeds the registration, without the approval of the holder.";
+    OverAsked, "over_asked", Verifier, "The request exceeds the registration, without the approval of the holder.";
     PinMalformed, "pin_malformed", Ours, "The PIN does not have the form that the offer states.";
     ProofAlgorithmUnsupported, "proof_algorithm_unsupported", Ours, "The issuer accepts no algorithm of this wallet.";
     Protocol, "protocol", Issuer, "The service violates the protocol.";
-    ReceiptFalse, "receipt_false", Asker, "The receipt in the log is not valid.";
-    ReceiptWithoutKey, "receipt_without_key", Asker, "The receipt names no key of the holder.";
+    ReceiptFalse, "receipt_false", Verifier, "The receipt in the log is not valid.";
+    ReceiptWithoutKey, "receipt_without_key", Verifier, "The receipt names no key of the holder.";
     RecordDamaged, "record_damaged", Ours, "The record of a pending issuance is damaged.";
     RefillUnsupported, "refill_unsupported", Ours, "The credential cannot be refilled.";
-    Refused, "refused", Asker, "The verifier refused the presentation without a reason.";
+    Refused, "refused", Verifier, "The verifier refused the presentation without a reason.";
     RenewalNotLonger, "renewal_not_longer", Issuer, "The renewed copies do not expire later.";
     RenewalUnsupported, "renewal_unsupported", Ours, "The credential cannot be renewed.";
     RenewalWaiting, "renewal_waiting", Ours, "A renewal of the credential is pending.";
-    RequestAttemptsExhausted, "request_attempts_exhausted", Asker, "The request is closed after invalid responses.";
-    RequestExpired, "request_expired", Asker, "The request has expired.";
-    RequestUnknown, "request_unknown", Asker, "The verifier does not know the request.";
+    RequestAttemptsExhausted, "request_attempts_exhausted", Verifier, "The request is closed after invalid responses.";
+    RequestExpired, "request_expired", Verifier, "The request has expired.";
+    RequestUnknown, "request_unknown", Verifier, "The verifier does not know the request.";
     System, "system", Ours, "A call of the operating system failed.";
     TrustListUnreadable, "trust_list_unreadable", Ours, "The file of a trust list cannot be read.";
     Unavailable, "unavailable", Network, "The service cannot be reached.";
@@ -132,7 +132,7 @@ impl FailureReason {
     /// Returns the reason with a code: one that this wallet knows by name, otherwise a check of core, otherwise one of
     /// a service.
     #[must_use]
-    pub fn stated(code: &str) -> Self {
+    pub fn from_code(code: &str) -> Self {
         let check = || Code::ALL.iter().find(|check| check.as_str() == code).map(|check| Self::Check(*check));
         let known = Self::KNOWN.iter().find(|reason| reason.as_str() == code).cloned();
         known.or_else(check).unwrap_or_else(|| Self::Service(code.to_owned()))
@@ -186,7 +186,7 @@ mod tests {
         assert!(codes.is_disjoint(&checks), "{:?}", codes.intersection(&checks));
         for code in codes.union(&checks) {
             assert!(is_stable_form(code), "{code}");
-            let reason = FailureReason::stated(code);
+            let reason = FailureReason::from_code(code);
             assert_eq!(reason.as_str(), *code);
             assert!(!matches!(reason, FailureReason::Service(_)), "{code}");
             assert_eq!(serde_json::json!(reason), *code);
@@ -195,9 +195,9 @@ mod tests {
 
     #[test]
     fn a_reason_that_only_a_service_knows_is_kept() {
-        let reason = FailureReason::stated("store_busy");
+        let reason = FailureReason::from_code("store_busy");
         assert_eq!(reason, FailureReason::Service("store_busy".to_owned()));
-        assert_eq!(FailureReason::stated("revoked"), FailureReason::Check(Code::Revoked));
-        assert_eq!(FailureReason::Check(Code::DidUnresolved).fault(), Fault::Network);
+        assert_eq!(FailureReason::from_code("revoked"), FailureReason::Check(Code::Revoked));
+        assert_eq!(FailureReason::Check(Code::DidUnresolved).fault(), FaultParty::Network);
     }
 }

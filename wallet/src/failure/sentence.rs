@@ -25,12 +25,12 @@ pub enum SentenceArgument {
     /// Text, in which control characters are displayed as code points.
     Value(String),
     /// Another message.
-    Part(Sentence),
+    Nested(Sentence),
 }
 
 impl Sentence {
     /// Creates a sentence with a message id and without arguments.
-    pub const fn id(id: &'static str) -> Self {
+    pub const fn new(id: &'static str) -> Self {
         Self { id, additions: None }
     }
 
@@ -47,16 +47,16 @@ impl Sentence {
 
     /// Adds an argument that is a message itself.
     pub fn with_part(self, name: &'static str, part: Self) -> Self {
-        self.added(|additions| additions.arguments.push((name, SentenceArgument::Part(part))))
+        self.added(|additions| additions.arguments.push((name, SentenceArgument::Nested(part))))
     }
 
     /// Sets technical details, which have no translation and are appended in parentheses.
-    pub fn details(self, details: impl Display) -> Self {
+    pub fn with_details(self, details: impl Display) -> Self {
         self.added(|additions| additions.details = displayable(details.to_string().trim()))
     }
 
     /// Sets the sentence that follows this one.
-    pub fn then(self, next: Self) -> Self {
+    pub fn followed_by(self, next: Self) -> Self {
         self.added(|additions| additions.then = Some(next))
     }
 

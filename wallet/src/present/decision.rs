@@ -3,16 +3,16 @@
 use carnet_core::{Code, Problem, time::Timestamp};
 use carnet_spec::Catalogue;
 
-use super::{PresentOptions, Presented};
+use super::{PresentationOptions, SentPresentation};
 use crate::{
     answer::{
-        self, AnswerConstraints, LackReason, PlannedPresentation, RequestedClaimPath, RequestedItem, UnansweredQuery,
-        answer, digest, items_by_name, requested_items, unanswered_queries,
+        self, AnswerConstraints, MissingReason, PlannedPresentation, RequestedClaimPath, RequestedItem,
+        UnansweredQuery, answer_query, approval_digest, items_by_name, requested_items, unanswered_queries,
     },
-    failure::{Failure, FailureReason, Fault, Sentence},
-    introduction::VerifierIdentity,
+    failure::{Failure, FailureReason, FaultParty, Sentence},
     request::{AuthorizationRequestLink, PresentationRequest},
     store::WalletContents,
+    verifier_identity::VerifierIdentity,
 };
 
 /// Valid request, and everything else that the holder's decision depends on.
@@ -20,19 +20,19 @@ pub struct DecisionContext<'a> {
     /// Source of the current time.
     pub now: &'a dyn Fn() -> Timestamp,
     /// Choices that the holder made before the request was fetched.
-    pub options: PresentOptions<'a>,
+    pub options: PresentationOptions<'a>,
     /// Contents of the wallet.
     pub contents: &'a WalletContents,
     /// Catalogue of credential types.
     pub catalogue: &'a Catalogue,
     /// Link of the request.
-    pub pointer: &'a AuthorizationRequestLink,
+    pub link: &'a AuthorizationRequestLink,
     /// Verified request.
     pub request: &'a PresentationRequest,
     /// Registration of the verifier, or the reason why it counts as unregistered.
-    pub introduction: &'a VerifierIdentity,
+    pub verifier: &'a VerifierIdentity,
     /// Indexes of the credentials that may be used; empty: all.
-    pub only: &'a [usize],
+    pub allowed_credentials: &'a [usize],
 }
 
 /// Facts of a question to the holder about a presentation.
@@ -41,9 +41,9 @@ pub struct ConsentRequest<'a> {
     /// Verified request.
     pub request: &'a PresentationRequest,
     /// Registration of the verifier, or the reason why it counts as unregistered.
-    pub introduction: &'a VerifierIdentity,
+    pub verifier: &'a VerifierIdentity,
     /// All requested items.
-    pub asked: &'a [RequestedItem],
+    pub items: &'a [RequestedItem],
     /// Items that the holder withholds, and items that exceed the registration and were not approved.
     pub withheld: &'a [RequestedItem],
     /// Approval digest of the request and the answer; empty while the items are approved one by one.
@@ -63,8 +63,8 @@ pub struct ConsentRequest<'a> {
 impl ConsentRequest<'_> {
     /// Returns whether an item needs separate approval because it exceeds the registration.
     #[must_use]
-    pub fn has_excess(&self) -> bool {
-        self.asked.iter().any(|asked| asked.needs_approval)
+    pub fn needs_item_approval(&self) -> bool {
+        self.items.iter().any(|asked| asked.needs_approval)
     }
 }
 
@@ -74,20 +74,25 @@ pub trait Consent {
     fn can_ask(&self) -> bool;
 
     /// Displays the verifier, its purpose and the requested items.
-    fn introduce(&self, question: &ConsentRequest<'_>);
+    fn show_request(&self, question: &ConsentRequest<'_>);
 
     /// Asks for the approval of one item that exceeds the registration. `None`: the holder answered neither yes nor no.
-    fn allow(&self, question: &ConsentRequest<'_>, asked: &RequestedItem) -> Option<bool>;
+    fn approve_item(&self, question: &ConsentRequest<'_>, asked: &RequestedItem) -> Option<bool>;
 
     /// Asks for the approval of the answer. `introduced` is `true` if verifier and items were displayed already.
-    fn decide(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision;
+    fn approve_answer(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision;
 
     /// Adds the facts of a request that cannot be answered to its failure, and displays the missing credentials, if
     /// any.
-    fn explain(&self, question: &ConsentRequest<'_>, missing: &[UnansweredQuery], failure: Failure) -> Failure;
+    fn explain_unanswered(
+        &self,
+        question: &ConsentRequest<'_>,
+        missing: &[UnansweredQuery],
+        failure: Failure,
+    ) -> Failure;
 
     /// Displays the verifier's decision. It is called before automatic refills, which may take long.
-    fn presented(&self, presented: &Presented);
+    fn show_response(&self, presented: &SentPresentation);
 }
 
 /// Answer to a request with the holder's decision about it.
@@ -109,7 +114,7 @@ pub enum ConsentDecision {
     Unclear,
     /// The holder could not be asked, or an approval given in advance does not apply: no terminal, another digest, or a
     /// linkable copy that the holder did not permit. Nothing was sent.
-    Missing(Failure),
+    NotObtained(Failure),
 }
 
 impl DecisionContext<'_> {
@@ -120,9 +125,9 @@ impl DecisionContext<'_> {
     /// `claim_unknown` or `claim_ambiguous` for a name in the options; the digest cannot be computed. An impossible
     /// answer is no error but an outcome.
     pub fn decide(&self, owner: &impl Consent) -> Result<DecidedAnswer, Failure> {
-        let all = requested_items(&self.request.query, &self.introduction.excess(&self.request.query));
-        let mut withheld = items_by_name(&all, self.options.withhold, false)?;
-        let approved = items_by_name(&all, self.options.approve, true)?;
+        let all = requested_items(&self.request.query, &self.verifier.excess(&self.request.query));
+        let mut withheld = items_by_name(&all, self.options.withheld_names, false)?;
+        let approved = items_by_name(&all, self.options.approved_names, true)?;
         // Without an answer, there is nothing to ask the holder.
         if let Err(problem) = self.answer(&[]) {
             return self.unanswered(&all, &problem, owner);
@@ -135,10 +140,10 @@ impl DecisionContext<'_> {
         if owner.can_ask() && !open.is_empty() {
             let none: Vec<RequestedItem> = withheld.iter().chain(open.iter().copied()).cloned().collect();
             let consent = self.consent(&all, &none, "", None);
-            owner.introduce(&consent);
+            owner.show_request(&consent);
             introduced = true;
             for asked in open {
-                let allowed = owner.allow(&consent, asked);
+                let allowed = owner.approve_item(&consent, asked);
                 unclear |= allowed.is_none();
                 if allowed != Some(true) {
                     withheld.push(asked.clone());
@@ -149,27 +154,27 @@ impl DecisionContext<'_> {
         }
         let answer = match self.answer(&withheld) {
             Ok(answer) => answer,
-            Err(problem) if withheld.is_empty() => return self.nothing(unanswerable(&problem)),
+            Err(problem) if withheld.is_empty() => return self.no_answer(unanswerable(&problem)),
             Err(_) => {
                 let digest = self.digest(&[])?;
                 let consent = self.consent(&all, &withheld, &digest, None);
                 if !introduced {
-                    owner.introduce(&consent);
+                    owner.show_request(&consent);
                 }
-                let failure = match consent.has_excess() {
-                    _ if unclear => Failure::not_answered(Sentence::id("undone-not-allowed")),
-                    true => over_asked(self.introduction.registration().is_some()),
+                let failure = match consent.needs_item_approval() {
+                    _ if unclear => Failure::not_answered(Sentence::new("undone-not-allowed")),
+                    true => excess_not_approved(self.verifier.registration().is_some()),
                     false => all_withheld(),
                 };
-                return self.nothing(owner.explain(&consent, &[], failure));
+                return self.no_answer(owner.explain_unanswered(&consent, &[], failure));
             }
         };
-        if answer.parts.is_empty() {
-            return self.nothing(nothing_is_asked());
+        if answer.presentations.is_empty() {
+            return self.no_answer(empty_answer());
         }
-        let digest = self.digest(&answer.parts)?;
-        let decision = owner.decide(&self.consent(&all, &withheld, &digest, Some(&answer)), introduced);
-        Ok(DecidedAnswer { digest, outcome: Ok((answer.parts, decision)) })
+        let digest = self.digest(&answer.presentations)?;
+        let decision = owner.approve_answer(&self.consent(&all, &withheld, &digest, Some(&answer)), introduced);
+        Ok(DecidedAnswer { digest, outcome: Ok((answer.presentations, decision)) })
     }
 
     /// Returns the outcome for a query that cannot be answered, with the missing credentials as far as they can be
@@ -184,23 +189,23 @@ impl DecisionContext<'_> {
         let lacks = self
             .with_bounds(&[], |bounds| unanswered_queries(self.contents, self.catalogue, &self.request.query, bounds));
         let Some(lacks) = lacks.ok().filter(|lacks| problem.code == Code::QueryUnmet && !lacks.is_empty()) else {
-            return self.nothing(failure);
+            return self.no_answer(failure);
         };
-        let each_is = |lack: LackReason| lacks.iter().all(|one| one.lack == lack);
-        let failure = if each_is(LackReason::FreshCopies) {
-            Failure { hint: Sentence::id("hint-refill-all"), ..failure }
-        } else if each_is(LackReason::Foreign) {
-            let (message, hint) = (Sentence::id("error-form-unsupported"), Sentence::id("hint-ask-other-form"));
+        let each_is = |lack: MissingReason| lacks.iter().all(|one| one.reason == lack);
+        let failure = if each_is(MissingReason::FreshCopies) {
+            Failure { hint: Sentence::new("hint-refill-all"), ..failure }
+        } else if each_is(MissingReason::UnsupportedQuery) {
+            let (message, hint) = (Sentence::new("error-form-unsupported"), Sentence::new("hint-ask-other-form"));
             Failure { message, hint, ..failure }
         } else {
             failure
         };
         let digest = self.digest(&[])?;
-        self.nothing(owner.explain(&self.consent(all, &[], &digest, None), &lacks, failure))
+        self.no_answer(owner.explain_unanswered(&self.consent(all, &[], &digest, None), &lacks, failure))
     }
 
     fn answer(&self, withheld: &[RequestedItem]) -> Result<answer::QueryAnswer, Problem> {
-        self.with_bounds(withheld, |bounds| answer(self.contents, self.catalogue, &self.request.query, bounds))
+        self.with_bounds(withheld, |bounds| answer_query(self.contents, self.catalogue, &self.request.query, bounds))
     }
 
     fn with_bounds<T>(&self, withheld: &[RequestedItem], with: impl FnOnce(&AnswerConstraints<'_>) -> T) -> T {
@@ -208,14 +213,14 @@ impl DecisionContext<'_> {
         let values = withheld.iter().filter(|asked| asked.threshold.is_none()).filter_map(|asked| {
             asked.path.clone().map(|path| RequestedClaimPath { query_id: asked.query_id.clone(), path })
         });
-        let mut proofs_only = self.introduction.threshold_only_claims(&self.request.query);
+        let mut proofs_only = self.verifier.claims_without_value_permission(&self.request.query);
         proofs_only.extend(values);
         let bounds = AnswerConstraints {
-            asker: &self.request.client_id,
+            client_id: &self.request.client_id,
             now: (self.now)(),
-            only: self.only,
+            allowed_credentials: self.allowed_credentials,
             withheld,
-            proofs_only: &proofs_only,
+            proof_only_claims: &proofs_only,
         };
         with(&bounds)
     }
@@ -232,15 +237,15 @@ impl DecisionContext<'_> {
         } else {
             return failure;
         };
-        Failure { hint: Sentence::id(hint), ..failure }
+        Failure { hint: Sentence::new(hint), ..failure }
     }
 
     fn digest(&self, parts: &[PlannedPresentation]) -> Result<String, Failure> {
         let text = self.request.approval_text().map_err(|problem| unanswerable(&problem))?;
-        digest(&text, parts, self.contents).map_err(|problem| unanswerable(&problem))
+        approval_digest(&text, parts, self.contents).map_err(|problem| unanswerable(&problem))
     }
 
-    fn nothing(&self, failure: Failure) -> Result<DecidedAnswer, Failure> {
+    fn no_answer(&self, failure: Failure) -> Result<DecidedAnswer, Failure> {
         Ok(DecidedAnswer { digest: self.digest(&[])?, outcome: Err(failure) })
     }
 
@@ -253,12 +258,12 @@ impl DecisionContext<'_> {
     ) -> ConsentRequest<'c> {
         ConsentRequest {
             request: self.request,
-            introduction: self.introduction,
-            asked,
+            verifier: self.verifier,
+            items: asked,
             withheld,
             digest,
             answer,
-            endpoint: &self.pointer.endpoint,
+            endpoint: &self.link.endpoint,
             contents: self.contents,
             catalogue: self.catalogue,
             now: (self.now)(),
@@ -266,29 +271,30 @@ impl DecisionContext<'_> {
     }
 }
 
-fn over_asked(registered: bool) -> Failure {
+fn excess_not_approved(registered: bool) -> Failure {
     let message = if registered { "error-over-asked" } else { "error-unregistered" };
-    Failure::new(FailureReason::OverAsked, Sentence::id(message), Sentence::id("hint-approve"))
+    Failure::new(FailureReason::OverAsked, Sentence::new(message), Sentence::new("hint-approve"))
 }
 
 fn all_withheld() -> Failure {
-    Failure::new(Code::QueryUnmet, Sentence::id("error-all-withheld"), Sentence::id("hint-ask-need"))
+    Failure::new(Code::QueryUnmet, Sentence::new("error-all-withheld"), Sentence::new("hint-ask-need"))
 }
 
 /// Returns the failure for an answer without presentations: the holder would have no credential to choose and nothing
 /// to approve, and yet an answer would be sent.
-fn nothing_is_asked() -> Failure {
-    Failure::new(Code::QueryUnmet, Sentence::id("error-nothing-asked"), Sentence::id("hint-say-need")).by(Fault::Asker)
+fn empty_answer() -> Failure {
+    Failure::new(Code::QueryUnmet, Sentence::new("error-nothing-asked"), Sentence::new("hint-say-need"))
+        .with_fault(FaultParty::Verifier)
 }
 
 fn unanswerable(problem: &Problem) -> Failure {
-    let hint = Sentence::id("hint-list-missing");
+    let hint = Sentence::new("hint-list-missing");
     match problem.code {
-        Code::QueryUnmet => Failure::new(Code::QueryUnmet, Sentence::id("error-unanswerable"), hint),
+        Code::QueryUnmet => Failure::new(Code::QueryUnmet, Sentence::new("error-unanswerable"), hint),
         Code::HolderDiffers => {
-            let message = Sentence::id("error-holder-differs");
-            Failure::new(problem.code, message, Sentence::id("hint-holder"))
+            let message = Sentence::new("error-holder-differs");
+            Failure::new(problem.code, message, Sentence::new("hint-holder"))
         }
-        _ => Failure::from_problem(problem, Sentence::id("error-request-unanswered"), hint),
+        _ => Failure::from_problem(problem, Sentence::new("error-request-unanswered"), hint),
     }
 }

@@ -7,15 +7,15 @@ use carnet_core::{
     secure::sd_jwt::{KeyBindingMembers, SdJwt},
 };
 
-use super::{Reissue, damaged, format_of, gone, to_show, unrefillable};
+use super::{Reissue, copy_to_present, damaged, format_of, no_such_credential, unrefillable_reason};
 use crate::{
     address::service_address,
-    collect::{generate_keys, sign_proofs},
-    failure::{Failure, FailureReason, Fault, Sentence},
-    ports::{CollectionResponse, IssuerClient, Ports, resolve_issuer},
-    promise::{ExpectedCredential, OfferedConfiguration},
+    failure::{Failure, FailureReason, FaultParty, Sentence},
+    issuance::{generate_keys, sign_proofs},
+    issuer_metadata::{ExpectedCredential, OfferedConfiguration},
+    ports::{IssuanceResponse, IssuerClient, Ports, resolve_issuer},
+    protocol::ServiceProtocol,
     store::{HeldCredential, HolderKey, Wallet, WalletStore, contents::HolderAlgorithm},
-    wire::Wire,
 };
 
 /// Exchange with an issuer for a refill or a renewal: the copy to be presented to it, and its metadata.
@@ -26,7 +26,7 @@ pub(super) struct ReissueSession<'a, P> {
     key: HolderKey,
     pub(super) token: SdJwt,
     /// Maximum number of copies in one request.
-    most: u32,
+    max_batch_size: u32,
     /// Epoch and renewal window (in days) in the issuer's metadata for this credential configuration; no epoch and 0 if
     /// the metadata lack it.
     rules: (Option<Epoch>, u32),
@@ -46,18 +46,21 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         wallet: &mut Wallet<impl WalletStore>,
         index: usize,
     ) -> Result<(Box<dyn IssuerClient>, Self), Failure> {
-        let held = wallet.contents.credentials.get(index).cloned().ok_or_else(gone)?;
-        if let Some(failure) = unrefillable(&held, ports.now()) {
+        let held = wallet.contents.credentials.get(index).cloned().ok_or_else(no_such_credential)?;
+        if let Some(failure) = unrefillable_reason(&held, ports.now()) {
             return Err(failure);
         }
-        let (Some(endpoint), Some(shown)) = (&held.endpoint, to_show(&held)) else { return Err(gone()) };
+        let (Some(endpoint), Some(shown)) = (&held.endpoint, copy_to_present(&held)) else {
+            return Err(no_such_credential());
+        };
         service_address(endpoint)?;
-        let mut issuer = ports.issuer(endpoint, Wire::Grpc).await?;
+        let mut issuer = ports.connect_issuer(endpoint, ServiceProtocol::Grpc).await?;
         let metadata = issuer.metadata(None).await?;
         // Checked before a whole copy is presented there.
         if metadata.issuer != held.issuer {
-            let message = Sentence::id("error-other-issuer-document");
-            return Err(Failure::new(Code::IssuerMismatch, message, Sentence::id("hint-new-offer")).by(Fault::Issuer));
+            let message = Sentence::new("error-other-issuer-document");
+            return Err(Failure::new(Code::IssuerMismatch, message, Sentence::new("hint-new-offer"))
+                .with_fault(FaultParty::Issuer));
         }
         let same = |configuration: &&OfferedConfiguration| {
             configuration.credential_type == held.type_name && configuration.format == format_of(&held)
@@ -65,21 +68,21 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         let rules = metadata.configurations.iter().find(same);
         let rules = rules.map_or((None, 0), |found| (found.epoch, found.renewal_window_days));
         resolve_issuer(ports, &held.issuer).await?;
-        let copy = held.copies.get(shown).ok_or_else(gone)?;
+        let copy = held.copies.get(shown).ok_or_else(no_such_credential)?;
         let token = SdJwt::parse(&copy.credential.text()).map_err(|problem| damaged(&problem))?;
         let key = copy.key.clone();
         if copy.is_unused() {
             // Stored before sending, so that retries use up only one fresh copy.
             if let Some(copy) = wallet.contents.credentials.get_mut(index).and_then(|held| held.copies.get_mut(shown)) {
-                copy.shown_to.push(held.issuer.clone());
+                copy.presented_to.push(held.issuer.clone());
             }
             wallet.save()?;
         }
-        Ok((issuer, Self { ports, key, token, most: metadata.max_batch_size, rules, held }))
+        Ok((issuer, Self { ports, key, token, max_batch_size: metadata.max_batch_size, rules, held }))
     }
 
     /// Returns the credential that the new copies are checked against.
-    pub(super) fn promise(&self) -> ExpectedCredential {
+    pub(super) fn expected_credential(&self) -> ExpectedCredential {
         ExpectedCredential {
             audience: self.held.issuer.clone(),
             key_algorithm: HolderAlgorithm::EdDsa,
@@ -100,7 +103,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         &self,
         issuer: &mut dyn IssuerClient,
         kind: Reissue,
-    ) -> Result<(Vec<HolderKey>, CollectionResponse), Failure> {
+    ) -> Result<(Vec<HolderKey>, IssuanceResponse), Failure> {
         match self.exchange_once(issuer, kind).await {
             Err(failure) if failure.reason == FailureReason::InvalidNonce => self.exchange_once(issuer, kind).await,
             answered => answered,
@@ -111,12 +114,12 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         &self,
         issuer: &mut dyn IssuerClient,
         kind: Reissue,
-    ) -> Result<(Vec<HolderKey>, CollectionResponse), Failure> {
+    ) -> Result<(Vec<HolderKey>, IssuanceResponse), Failure> {
         let (keys, shown, sign_proofs) = self.prepare(issuer).await?;
         let answer = match kind {
             Reissue::Refill => {
                 let (copies, notification) = issuer.refill(shown, sign_proofs).await?;
-                CollectionResponse::Ready(copies, notification)
+                IssuanceResponse::Issued(copies, notification)
             }
             Reissue::Renewal => issuer.renew(shown, sign_proofs).await?,
         };
@@ -126,15 +129,15 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
     /// Generates new keys, and signs the presentation of the copy and a proof for each key, all with one new nonce.
     async fn prepare(&self, issuer: &mut dyn IssuerClient) -> Result<PreparedExchange, Failure> {
         let did = self.held.issuer.as_str();
-        let nonce = issuer.nonce().await?;
+        let nonce = issuer.request_nonce().await?;
         let now = self.ports.now();
-        let keys = generate_keys(self.most);
+        let keys = generate_keys(self.max_batch_size);
         let signed = || -> Result<(String, Vec<String>), Problem> {
             let bound: Result<Vec<String>, Problem> =
-                keys.iter().map(|key| Ok(key.open()?.public_key().thumbprint())).collect();
+                keys.iter().map(|key| Ok(key.decode()?.public_key().thumbprint())).collect();
             let bound = bound?;
-            let stapled = KeyBindingMembers { keys: &bound, ..KeyBindingMembers::default() };
-            let shown = self.token.bind_with(&stapled, &nonce, did, now, &self.key.open()?)?;
+            let stapled = KeyBindingMembers { new_key_thumbprints: &bound, ..KeyBindingMembers::default() };
+            let shown = self.token.bind_key_with_members(&stapled, &nonce, did, now, &self.key.decode()?)?;
             Ok((shown, sign_proofs(&keys, did, &nonce, now)?))
         };
         let (shown, sign_proofs) = signed().map_err(|problem| damaged(&problem))?;

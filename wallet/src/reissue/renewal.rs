@@ -4,35 +4,35 @@
 use carnet_core::{Problem, secure::sd_jwt::SdJwt, time::Timestamp};
 use serde_json::Value;
 
-use super::{damaged, format_of, unrefillable};
+use super::{damaged, format_of, unrefillable_reason};
 use crate::{
-    answer::claims_of,
-    failure::{DataSafety, Failure, FailureReason, Fault, Sentence},
+    answer::payload_claims,
+    failure::{DataSafety, Failure, FailureReason, FaultParty, Sentence},
+    protocol::ServiceProtocol,
     store::{
-        CollectionStage, HeldCredential, HolderKey, PendingCollection, Wallet, WalletStore, contents::WalletSecret,
-        standing::CopyState,
+        HeldCredential, HolderKey, IssuanceStage, PendingIssuance, Wallet, WalletStore, cached_status::CopyState,
+        contents::WalletSecret,
     },
-    wire::Wire,
 };
 
 /// Returns the reason why a credential cannot be renewed: it is suspended or revoked, a renewal is pending, or it
 /// cannot be refilled. `None` if it can. The renewal window is not checked.
-pub fn unrenewable(held: &HeldCredential, pending: &[PendingCollection], now: Timestamp) -> Option<Failure> {
+pub fn unrenewable_reason(held: &HeldCredential, pending: &[PendingIssuance], now: Timestamp) -> Option<Failure> {
     if let Some(standing) = held.withdrawn_status() {
         let (message, hint) = match standing.state {
-            CopyState::Revoked => (Sentence::id("error-revoked"), Sentence::id("hint-ask-why-offer")),
-            _ => (Sentence::id("error-suspended"), Sentence::id("hint-ask-why-renew")),
+            CopyState::Revoked => (Sentence::new("error-revoked"), Sentence::new("hint-ask-why-offer")),
+            _ => (Sentence::new("error-suspended"), Sentence::new("hint-ask-why-renew")),
         };
-        return Some(Failure::new(FailureReason::stated(standing.state.as_str()), message, hint));
+        return Some(Failure::new(FailureReason::from_code(standing.state.as_str()), message, hint));
     }
-    if pending.iter().any(|pending| pending.renews.as_deref() == Some(held.id.as_str())) {
-        let message = Sentence::id("error-renewal-waiting");
-        return Some(Failure::later(FailureReason::RenewalWaiting, message, Sentence::id("hint-see-resume")));
+    if pending.iter().any(|pending| pending.renewed_id.as_deref() == Some(held.id.as_str())) {
+        let message = Sentence::new("error-renewal-waiting");
+        return Some(Failure::temporary(FailureReason::RenewalWaiting, message, Sentence::new("hint-see-resume")));
     }
-    unrefillable(held, now).map(|failure| match failure.reason {
+    unrefillable_reason(held, now).map(|failure| match failure.reason {
         FailureReason::RefillUnsupported => {
-            let message = Sentence::id("error-renewal-format");
-            Failure::new(FailureReason::RenewalUnsupported, message, Sentence::id("hint-holds-until-end"))
+            let message = Sentence::new("error-renewal-format");
+            Failure::new(FailureReason::RenewalUnsupported, message, Sentence::new("hint-holds-until-end"))
         }
         _ => failure,
     })
@@ -42,7 +42,7 @@ pub fn unrenewable(held: &HeldCredential, pending: &[PendingCollection], now: Ti
 ///
 /// # Errors
 /// `protocol` if the issuer sent no transaction id; the wallet cannot be saved.
-pub(super) fn defer(
+pub(super) fn store_deferred(
     wallet: &mut Wallet<impl WalletStore>,
     held: &HeldCredential,
     keys: Vec<HolderKey>,
@@ -50,20 +50,20 @@ pub(super) fn defer(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let transaction_id = transaction.ok_or_else(|| {
-        let message = Sentence::id("error-no-name");
-        Failure::new(FailureReason::Protocol, message, Sentence::id("hint-tell-issuer")).by(Fault::Issuer)
+        let message = Sentence::new("error-no-name");
+        Failure::new(FailureReason::Protocol, message, Sentence::new("hint-tell-issuer")).with_fault(FaultParty::Issuer)
     })?;
-    wallet.contents.pending.push(PendingCollection {
-        wire: Wire::Grpc,
-        offer: format!("renewal:{}", held.id),
+    wallet.contents.pending_issuances.push(PendingIssuance {
+        protocol: ServiceProtocol::Grpc,
+        offer_digest: format!("renewal:{}", held.id),
         endpoint: held.endpoint.clone().unwrap_or_default(),
         issuer: held.issuer.clone(),
         configuration_id: format!("{}_{}", held.type_name, held.format),
         access_token: WalletSecret::new(String::new()),
         keys,
-        since: now,
-        stage: CollectionStage::Deferred { transaction_id },
-        renews: Some(held.id.clone()),
+        started_at: now,
+        stage: IssuanceStage::Deferred { transaction_id },
+        renewed_id: Some(held.id.clone()),
         redemption: None,
         valid_until: None,
     });
@@ -77,21 +77,20 @@ pub(super) fn defer(
 /// `renewal_not_longer`; a copy cannot be parsed.
 pub(crate) fn check_extension(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Failure> {
     if format_of(held) != format_of(renewed) || held.valid_until >= renewed.valid_until {
-        let message = Sentence::id("error-renewal-not-longer");
-        return Err(
-            Failure::new(FailureReason::RenewalNotLonger, message, Sentence::id("hint-holds-ask")).by(Fault::Issuer)
-        );
+        let message = Sentence::new("error-renewal-not-longer");
+        return Err(Failure::new(FailureReason::RenewalNotLonger, message, Sentence::new("hint-holds-ask"))
+            .with_fault(FaultParty::Issuer));
     }
-    changed(held, renewed).map_err(|problem| damaged(&problem))
+    changed_claims(held, renewed).map_err(|problem| damaged(&problem))
 }
 
 /// Returns the names of the claims that differ between both credentials.
-fn changed(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Problem> {
+fn changed_claims(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Problem> {
     let claims = |of: &HeldCredential| -> Result<Vec<(String, Value)>, Problem> {
         let Some(copy) = of.copies.iter().find(|copy| copy.is_presentable()) else { return Ok(Vec::new()) };
-        let payload = SdJwt::parse(&copy.credential.text())?.disclosed()?.payload;
-        let claims = claims_of(&payload, of.format).into_iter();
-        let claims = claims.filter(|(name, _)| !crate::answer::are_commitments(name));
+        let payload = SdJwt::parse(&copy.credential.text())?.resolve_disclosures()?.payload;
+        let claims = payload_claims(&payload, of.format).into_iter();
+        let claims = claims.filter(|(name, _)| !crate::answer::is_commitments_name(name));
         Ok(claims.map(|(name, value)| (name, value.clone())).collect())
     };
     let (before, after) = (claims(held)?, claims(renewed)?);

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use carnet_core::{
-    did::{DidDocument, SelfContained},
+    did::{DidDocument, SelfContainedResolver},
     format::CredentialFormat,
-    keys::{Algorithm, SecretKey, Signer},
+    keys::{SecretKey, SignatureAlgorithm, Signer},
     secure::{jose, jwe::DecryptionKey},
 };
 use carnet_openid::vp::{ResponseMode, client_metadata::ClientMetadata};
@@ -23,9 +23,9 @@ pub struct Asker {
 
 impl Asker {
     pub fn new() -> Self {
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        let did = Did::jwk(&key.public_key());
-        let client_id = format!("{CLIENT_ID_PREFIX}{did}");
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
+        let did = Did::did_jwk(&key.public_key());
+        let client_id = format!("{DID_CLIENT_ID_PREFIX}{did}");
         let mut url = Url::parse("openid4vp://").unwrap();
         url.query_pairs_mut()
             .append_pair("client_id", &client_id)
@@ -56,7 +56,7 @@ impl Asker {
     }
 
     pub fn request(&self) -> Result<PresentationRequest, Problem> {
-        PresentationRequest::verify(&self.sign(self.header()), &self.pointer, &SelfContained, NOW)
+        PresentationRequest::verify(&self.sign(self.header()), &self.pointer, &SelfContainedResolver, NOW)
     }
 }
 
@@ -79,16 +79,17 @@ fn without(name: &'static str) -> impl FnOnce(&mut Asker) {
 fn a_request_is_read_and_its_words_are_cleaned() {
     let request = Asker::new().request().unwrap();
     let german = Languages::preferring("de");
-    assert_eq!(request.words("verifier_name", &german).unwrap(), "Job Agency[U+202E][U+001B][2J");
-    assert_eq!(request.words("purpose", &german).unwrap(), "Um Arbeit für Sie zu finden.");
-    assert_eq!(request.words("retention", &german).unwrap(), "30 days.");
-    assert_eq!(request.words("template", &german), None);
+    assert_eq!(request.localized_text("verifier_name", &german).unwrap(), "Job Agency[U+202E][U+001B][2J");
+    assert_eq!(request.localized_text("purpose", &german).unwrap(), "Um Arbeit für Sie zu finden.");
+    assert_eq!(request.localized_text("retention", &german).unwrap(), "30 days.");
+    assert_eq!(request.localized_text("template", &german), None);
 }
 
 #[test]
 fn row_04_a_request_of_another_typ() {
     let asker = Asker::new();
-    let verify = |header: Value| PresentationRequest::verify(&asker.sign(header), &asker.pointer, &SelfContained, NOW);
+    let verify =
+        |header: Value| PresentationRequest::verify(&asker.sign(header), &asker.pointer, &SelfContainedResolver, NOW);
     assert!(verify(asker.header()).is_ok());
     for typ in ["JWT", "kb+jwt", "vc+sd-jwt"] {
         let mut header = asker.header();
@@ -126,7 +127,7 @@ fn a_request_signed_by_another() {
     let asker = Asker::new();
     let mut thief = Asker::new();
     thief.payload = asker.payload.clone();
-    let verify = |token: String| PresentationRequest::verify(&token, &asker.pointer, &SelfContained, NOW);
+    let verify = |token: String| PresentationRequest::verify(&token, &asker.pointer, &SelfContainedResolver, NOW);
     assert!(verify(asker.sign(asker.header())).is_ok());
     // With the thief's own key id, and with that of the verifier.
     assert_eq!(verify(thief.sign(thief.header())).unwrap_err().code, Code::MethodOfOther);
@@ -140,7 +141,7 @@ fn the_times_of_a_request_may_have_fractions() {
         let mut asker = Asker::new();
         asker.payload["iat"] = json!(NOW.unix() as f64 + iat);
         asker.payload["exp"] = json!(NOW.unix() as f64 + exp);
-        PresentationRequest::verify(&asker.sign(asker.header()), &asker.pointer, &SelfContained, NOW)
+        PresentationRequest::verify(&asker.sign(asker.header()), &asker.pointer, &SelfContainedResolver, NOW)
             .map_err(|problem| problem.code)
     };
     let skew = CLOCK_SKEW as f64;
@@ -192,7 +193,7 @@ fn a_request_by_a_key_that_is_past_its_own_end() {
     let asker = Asker::new();
     let did = &asker.pointer.did;
     let verify = |end: Timestamp| {
-        let mut document = DidDocument::render(did, &[("0".to_owned(), asker.key.public_key())]);
+        let mut document = DidDocument::json_for_keys(did, &[("0".to_owned(), asker.key.public_key())]);
         document["verificationMethod"][0]["expires"] = json!(end.to_string());
         let resolver = Until(DidDocument::parse(did, &document).unwrap());
         PresentationRequest::verify(&asker.sign(asker.header()), &asker.pointer, &resolver, NOW)
@@ -205,7 +206,7 @@ fn a_request_by_a_key_that_is_past_its_own_end() {
 fn links_that_are_no_requests() {
     let good = "openid4vp://?client_id=decentralized_identifier%3Adid%3Aweb%3Aa.example&request_uri=https%3A%2F%2Fa.example%2Frequests%2F1";
     let pointer = AuthorizationRequestLink::parse(good).unwrap();
-    assert_eq!((pointer.endpoint.as_str(), pointer.id.as_str()), ("https://a.example", "1"));
+    assert_eq!((pointer.endpoint.as_str(), pointer.request_id.as_str()), ("https://a.example", "1"));
     for (from, to) in [
         ("openid4vp:", "http:"),
         ("decentralized_identifier%3A", ""),
@@ -237,7 +238,7 @@ impl OpenIdAsker {
             .append_pair("request_uri", "https://agency.example/request/1")
             .append_pair("request_uri_method", "post");
         asker.pointer = AuthorizationRequestLink::parse(url.as_str()).unwrap();
-        let key = DecryptionKey::generate(&mut OsRng).public();
+        let key = DecryptionKey::generate(&mut OsRng).public_key();
         let metadata = ClientMetadata::new(&[CredentialFormat::VcSdJwt], Some(key));
         asker.payload["client_metadata"] = metadata.to_json();
         asker.payload["response_mode"] = "direct_post.jwt".into();
@@ -252,9 +253,12 @@ impl OpenIdAsker {
 fn a_request_over_openid_is_verified_before_it_is_shown() {
     let good = OpenIdAsker::new().0;
     let read = good.request().unwrap();
-    assert_eq!(read.openid.as_ref().unwrap().mode, ResponseMode::DirectPostJwt);
-    assert_eq!(read.destination(&good.pointer), "https://agency.example/response/1");
-    assert_eq!((good.pointer.wire(), good.pointer.endpoint.as_str()), (Wire::OpenId, "https://agency.example"));
+    assert_eq!(read.openid.as_ref().unwrap().response_mode, ResponseMode::DirectPostJwt);
+    assert_eq!(read.response_url(&good.pointer), "https://agency.example/response/1");
+    assert_eq!(
+        (good.pointer.protocol(), good.pointer.endpoint.as_str()),
+        (ServiceProtocol::OpenId, "https://agency.example")
+    );
     let refused = |code: Code, change: &dyn Fn(&mut Asker)| {
         let mut asker = OpenIdAsker::new().0;
         change(&mut asker);
@@ -284,13 +288,14 @@ fn a_request_over_openid_is_verified_before_it_is_shown() {
     // A response that cannot be encrypted.
     set(Code::RequestMalformed, "client_metadata", json!({"vp_formats_supported": {}}));
     // typ, and a signature by another.
-    let object = |header: Value| PresentationRequest::verify(&good.sign(header), &good.pointer, &SelfContained, NOW);
+    let object =
+        |header: Value| PresentationRequest::verify(&good.sign(header), &good.pointer, &SelfContainedResolver, NOW);
     let mut header = good.header();
     assert!(object(header.clone()).is_ok());
     header["typ"] = "JWT".into();
     assert_eq!(object(header).unwrap_err().code, Code::TokenType);
     let mut other = OpenIdAsker::new().0;
-    other.key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    other.key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     assert_eq!(other.request().unwrap_err().code, Code::SignatureInvalid);
 }
 
@@ -306,7 +311,7 @@ fn an_approval_is_for_a_request_whatever_the_nonce_of_its_fetch() {
     asker.payload["nonce"] = "n-9876543210".into();
     assert_ne!(asker.request().unwrap().approval_text().unwrap(), first);
     let own = Asker::new().request().unwrap();
-    assert_eq!(own.approval_text().unwrap(), own.object);
+    assert_eq!(own.approval_text().unwrap(), own.request_object);
 }
 
 #[test]
@@ -314,12 +319,12 @@ fn links_over_openid() {
     let client_id = "client_id=decentralized_identifier%3Adid%3Aweb%3Aa.example";
     let by_get = format!("openid4vp://?{client_id}&request_uri=https%3A%2F%2Fa.example%2Fr");
     let pointer = AuthorizationRequestLink::parse(&by_get).unwrap();
-    assert_eq!((pointer.wire(), pointer.openid.unwrap().wallet_nonce), (Wire::OpenId, None));
+    assert_eq!((pointer.protocol(), pointer.openid.unwrap().wallet_nonce), (ServiceProtocol::OpenId, None));
     let by_post = format!("{by_get}&request_uri_method=post");
     let nonce = |link: &str| AuthorizationRequestLink::parse(link).unwrap().openid.unwrap().wallet_nonce.unwrap();
     assert_ne!(nonce(&by_post), nonce(&by_post), "a nonce is for one request");
     let universal = by_get.replace("openid4vp://", "https://wallet.example/");
-    assert_eq!(AuthorizationRequestLink::parse(&universal).unwrap().wire(), Wire::OpenId);
+    assert_eq!(AuthorizationRequestLink::parse(&universal).unwrap().protocol(), ServiceProtocol::OpenId);
     let object = OpenIdAsker::new().0;
     let by_value =
         format!("openid4vp://?client_id={}&request={}", object.pointer.client_id, object.sign(object.header()));

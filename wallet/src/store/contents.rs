@@ -7,7 +7,7 @@ use carnet_core::{
     Problem,
     epoch::Epoch,
     format::CredentialFormat,
-    keys::{Algorithm, SecretKey},
+    keys::{SecretKey, SignatureAlgorithm},
     time::{CLOCK_SKEW, Timestamp},
 };
 use carnet_fetch::local::LocalSite;
@@ -16,23 +16,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::{
+    cached_status::CachedStatus,
     log::WalletLog,
     packing::{self, PackedText},
-    requests::KeptRequests,
-    standing::CachedStatus,
+    requests::StoredRequestObjects,
     thresholds::{CommitmentPositions, ProvedThreshold},
     trust::WalletTrust,
     vouchers::VoucherSerials,
 };
-use crate::wire::Wire;
+use crate::protocol::ServiceProtocol;
 
 /// Version of the file format that this program writes. Since version 2 the log is a hash chain; since 3 copies have a
 /// status; since 4 an issuance is stored before its offer is redeemed; since 5 the common text of copies is stored
 /// once; since 6 a credential has the epoch of its dates, and request objects are stored with their receipts.
-pub const VERSION: u32 = 6;
+pub const FORMAT_VERSION: u32 = 6;
 /// Oldest version of the file format that this program reads. Members added since have defaults, and are written with
 /// the next change.
-pub const OLDEST: u32 = 2;
+pub const OLDEST_FORMAT_VERSION: u32 = 2;
 
 /// Remaining validity from which on a credential is due for renewal, in seconds: 30 days.
 const SOON: i64 = 30 * carnet_core::day::SECONDS;
@@ -48,17 +48,20 @@ pub struct WalletContents {
     /// Credentials of the holder.
     pub credentials: Vec<HeldCredential>,
     /// Pending issuances.
-    pub pending: Vec<PendingCollection>,
+    #[serde(rename = "pending")]
+    pub pending_issuances: Vec<PendingIssuance>,
     /// Log of presentations and other events, oldest first.
     pub log: WalletLog,
     /// Keys of deleted copies that were presented: the holder can still request erasure with them.
-    pub retired: Vec<HolderKey>,
+    #[serde(rename = "retired")]
+    pub erasure_keys: Vec<HolderKey>,
     /// Registrars that the holder has pinned.
     #[serde(default)]
     pub registrars: Vec<PinnedRegistrar>,
     /// Services on this machine that the holder added for trials. Omitted in the file if empty, for older programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub local_sites: Vec<LocalSite>,
+    #[serde(rename = "local_sites")]
+    pub local_services: Vec<LocalSite>,
     /// Trust lists that the holder has pinned.
     #[serde(default)]
     pub trust: WalletTrust,
@@ -69,21 +72,24 @@ pub struct WalletContents {
     /// `versionId` of the last accepted entry of each did:webvh log, by DID. A log that does not continue it is
     /// refused.
     #[serde(default)]
-    pub logs: BTreeMap<String, String>,
+    #[serde(rename = "logs")]
+    pub webvh_versions: BTreeMap<String, String>,
     /// Request objects for which the log has a receipt; their texts are in the second part of the file.
     #[serde(default)]
-    pub requests: KeptRequests,
+    pub requests: StoredRequestObjects,
     /// Ed25519 key that signs checkpoints of the log; `None` in a wallet of an older version until its first
     /// checkpoint.
     #[serde(default)]
     pub log_key: Option<HolderKey>,
     /// Retention period of the log in days, chosen by the holder; `None`: unlimited.
     #[serde(default)]
-    pub log_days: Option<u32>,
-    /// Local identifier of this wallet for its [rollback mark](super::mark), generated with the first change; it never
+    #[serde(rename = "log_days")]
+    pub log_retention_days: Option<u32>,
+    /// Local identifier of this wallet for its [rollback mark](super::rollback_mark), generated with the first change; it never
     /// leaves the machine.
     #[serde(default)]
-    pub mark: Option<String>,
+    #[serde(rename = "mark")]
+    pub mark_id: Option<String>,
     /// Number of times that the file was saved since the mark was created.
     #[serde(default)]
     pub revision: u64,
@@ -104,21 +110,21 @@ impl WalletContents {
     /// N.
     pub fn new(work_factor: u8) -> Self {
         Self {
-            version: VERSION,
+            version: FORMAT_VERSION,
             work_factor,
             credentials: Vec::new(),
-            pending: Vec::new(),
+            pending_issuances: Vec::new(),
             log: WalletLog::default(),
-            retired: Vec::new(),
+            erasure_keys: Vec::new(),
             registrars: Vec::new(),
-            local_sites: Vec::new(),
+            local_services: Vec::new(),
             trust: WalletTrust::default(),
             refresh_after: None,
-            logs: BTreeMap::new(),
-            requests: KeptRequests::default(),
-            log_key: Some(HolderKey::draw()),
-            log_days: None,
-            mark: None,
+            webvh_versions: BTreeMap::new(),
+            requests: StoredRequestObjects::default(),
+            log_key: Some(HolderKey::generate()),
+            log_retention_days: None,
+            mark_id: None,
             revision: 0,
         }
     }
@@ -128,7 +134,7 @@ impl WalletContents {
     pub fn pinned_registrar(&self, did: &str, asker: &str) -> Option<PinnedRegistrar> {
         let pinned = self.registrars.iter().find(|registrar| registrar.did == did).cloned();
         pinned.or_else(|| {
-            let own = self.local_sites.iter().find(|site| site.did == asker)?.registrar.as_ref()?;
+            let own = self.local_services.iter().find(|site| site.did == asker)?.registrar.as_ref()?;
             (own.did == did).then(|| PinnedRegistrar { did: own.did.clone(), name: own.name.clone() })
         })
     }
@@ -136,8 +142,8 @@ impl WalletContents {
     /// Packs the texts of copies, freshness statements and request objects, before the contents are saved.
     pub fn pack(&mut self) {
         for held in &mut self.credentials {
-            packing::pack(held.copies.iter_mut().map(|copy| &mut copy.credential).collect());
-            packing::pack(held.copies.iter_mut().filter_map(CredentialCopy::statement_mut).collect());
+            packing::pack_texts(held.copies.iter_mut().map(|copy| &mut copy.credential).collect());
+            packing::pack_texts(held.copies.iter_mut().filter_map(CredentialCopy::freshness_text_mut).collect());
         }
         self.requests.pack();
     }
@@ -175,13 +181,14 @@ pub struct HeldCredential {
     /// Number of unused copies at which the credential is refilled. It is chosen at random for each credential, so that
     /// the time of a refill does not reveal how many copies were presented.
     #[serde(default = "default_low_water")]
-    pub low_water: u8,
+    #[serde(rename = "low_water")]
+    pub refill_threshold: u8,
     /// Disclosed serials of a voucher; `None` for other credentials, and for vouchers of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serials: Option<VoucherSerials>,
 }
 
-/// Returns the `low_water` of credentials of older versions.
+/// Returns the `refill_threshold` of credentials of older versions.
 pub const fn default_low_water() -> u8 {
     3
 }
@@ -194,7 +201,7 @@ impl HeldCredential {
 
     /// Returns whether the number of unused copies is at or below that for a refill.
     pub fn needs_refill(&self) -> bool {
-        self.unused_copies() <= usize::from(self.low_water)
+        self.unused_copies() <= usize::from(self.refill_threshold)
     }
 
     /// Returns whether the credential is valid for at most 30 more days. `false` once it has expired, and for one
@@ -205,14 +212,14 @@ impl HeldCredential {
 
     /// Replaces the copies, validity period and epoch with those of `renewed`. Unused copies are dropped; of presented
     /// ones the keys are kept, without text, for erasure requests.
-    pub fn replace(&mut self, renewed: Self, low_water: u8) {
-        self.copies.retain(|copy| !copy.shown_to.is_empty());
+    pub fn replace_copies(&mut self, renewed: Self, low_water: u8) {
+        self.copies.retain(|copy| !copy.presented_to.is_empty());
         for copy in &mut self.copies {
             copy.delete_text();
         }
         self.copies.extend(renewed.copies);
         (self.valid_from, self.valid_until) = (renewed.valid_from, renewed.valid_until);
-        (self.received_at, self.low_water, self.epoch) = (renewed.received_at, low_water, renewed.epoch);
+        (self.received_at, self.refill_threshold, self.epoch) = (renewed.received_at, low_water, renewed.epoch);
     }
 
     /// Returns whether its issuer could be asked for more copies: its service is known, and the format has selective
@@ -233,19 +240,23 @@ pub struct CredentialCopy {
     pub key: HolderKey,
     /// Client ids of the verifiers, and DID of the issuer, to which it was presented; `unknown` for unknown ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shown_to: Vec<String>,
+    #[serde(rename = "shown_to")]
+    pub presented_to: Vec<String>,
     /// Positions of the commitments to its ordered claims. They are stored in the second part of the file.
     #[serde(default, skip_serializing)]
     pub commitments: Vec<CommitmentPositions>,
     /// Thresholds that were proved with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub opened: Vec<ProvedThreshold>,
+    #[serde(rename = "opened")]
+    pub proved_thresholds: Vec<ProvedThreshold>,
     /// Latest state reported by the issuer; `None` if it never reported one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub standing: Option<CachedStatus>,
+    #[serde(rename = "standing")]
+    pub status: Option<CachedStatus>,
     /// Digest of the voucher serial that was disclosed last with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
+    #[serde(rename = "serial")]
+    pub serial_digest: Option<String>,
 }
 
 impl CredentialCopy {
@@ -253,17 +264,25 @@ impl CredentialCopy {
     pub fn new(credential: String, key: HolderKey) -> Self {
         let credential = credential.into();
         let (commitments, opened) = (Vec::new(), Vec::new());
-        Self { credential, key, shown_to: Vec::new(), commitments, opened, standing: None, serial: None }
+        Self {
+            credential,
+            key,
+            presented_to: Vec::new(),
+            commitments,
+            proved_thresholds: opened,
+            status: None,
+            serial_digest: None,
+        }
     }
 
     /// Returns the stored text of the freshness statements; `None` if there are none.
-    pub fn statement(&self) -> Option<&PackedText> {
-        Some(&self.standing.as_ref()?.statement.as_ref()?.text)
+    pub fn freshness_text(&self) -> Option<&PackedText> {
+        Some(&self.status.as_ref()?.statement.as_ref()?.text)
     }
 
     /// Returns the stored text of the freshness statements, for changes.
-    pub fn statement_mut(&mut self) -> Option<&mut PackedText> {
-        Some(&mut self.standing.as_mut()?.statement.as_mut()?.text)
+    pub fn freshness_text_mut(&mut self) -> Option<&mut PackedText> {
+        Some(&mut self.status.as_mut()?.statement.as_mut()?.text)
     }
 
     /// Deletes the text, the commitments, the proved thresholds and the status. The key, the verifiers and the digest
@@ -271,8 +290,8 @@ impl CredentialCopy {
     pub fn delete_text(&mut self) {
         self.credential.clear();
         self.commitments.clear();
-        self.opened.clear();
-        self.standing = None;
+        self.proved_thresholds.clear();
+        self.status = None;
     }
 
     /// Returns whether it can still be presented: it has a text. Of copies presented long ago, only the key is kept,
@@ -283,7 +302,7 @@ impl CredentialCopy {
 
     /// Returns whether it can be presented and was presented to nobody.
     pub fn is_unused(&self) -> bool {
-        self.shown_to.is_empty() && self.is_presentable()
+        self.presented_to.is_empty() && self.is_presentable()
     }
 }
 
@@ -291,10 +310,11 @@ impl CredentialCopy {
 /// can be requested again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PendingCollection {
+pub struct PendingIssuance {
     /// base64url SHA-256 of the offer's code, by which the offer is recognised if it is received again; for a renewal
     /// `renewal:` and the id of the credential.
-    pub offer: String,
+    #[serde(rename = "offer")]
+    pub offer_digest: String,
     /// URL of the issuer's service.
     pub endpoint: String,
     /// DID of the issuer, as in its metadata when the issuance began.
@@ -306,12 +326,14 @@ pub struct PendingCollection {
     /// Holder keys, in the order of the proofs.
     pub keys: Vec<HolderKey>,
     /// Time when the issuance began.
-    pub since: Timestamp,
+    #[serde(rename = "since")]
+    pub started_at: Timestamp,
     /// Progress of the issuance.
-    pub stage: CollectionStage,
+    pub stage: IssuanceStage,
     /// Id of the credential whose copies this renewal replaces; `None`: an offer.
     #[serde(default)]
-    pub renews: Option<String>,
+    #[serde(rename = "renews")]
+    pub renewed_id: Option<String>,
     /// Data for redeeming the offer; `None` for a renewal, and in wallets of older versions.
     #[serde(default)]
     pub redemption: Option<OfferRedemption>,
@@ -319,8 +341,9 @@ pub struct PendingCollection {
     #[serde(default)]
     pub valid_until: Option<Timestamp>,
     /// Protocol of the issuer's service. Omitted in the file for gRPC, so that older programs can read it.
-    #[serde(default, skip_serializing_if = "Wire::is_grpc")]
-    pub wire: Wire,
+    #[serde(default, skip_serializing_if = "ServiceProtocol::is_grpc")]
+    #[serde(rename = "wire")]
+    pub protocol: ServiceProtocol,
 }
 
 /// Data for redeeming an offer, kept to repeat the redemption if the response is lost.
@@ -333,7 +356,8 @@ pub struct OfferRedemption {
     pub pin: Option<WalletSecret>,
     /// Code verifier: 32 random bytes in base64url, generated by this wallet. The issuer accepts a repeated redemption
     /// only with it (spec/protocol.md 3.6).
-    pub verifier: WalletSecret,
+    #[serde(rename = "verifier")]
+    pub code_verifier: WalletSecret,
     /// Token endpoint that the holder was told the code and PIN are sent to; `None`: the service of the offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<String>,
@@ -344,18 +368,18 @@ pub struct OfferRedemption {
 
 impl OfferRedemption {
     /// Creates the data for an offer, with a new random code verifier.
-    pub fn draw(code: WalletSecret, pin: Option<WalletSecret>, token_endpoint: Option<String>) -> Self {
+    pub fn generate(code: WalletSecret, pin: Option<WalletSecret>, token_endpoint: Option<String>) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         OsRng.fill_bytes(bytes.as_mut());
         let verifier = WalletSecret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
-        Self { code, pin, verifier, token_endpoint, authorization_server: None }
+        Self { code, pin, code_verifier: verifier, token_endpoint, authorization_server: None }
     }
 }
 
 /// Stage of an issuance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum CollectionStage {
+pub enum IssuanceStage {
     /// The offer is being redeemed, and no response has arrived. The issuer may or may not have used the code.
     Redeeming {
         /// Proofs of possession, one per key, to be sent.
@@ -363,7 +387,8 @@ pub enum CollectionStage {
     },
     /// The offer was redeemed and the copies were requested; no response has arrived. Repeating the same call returns
     /// the same response while the access token is valid (spec/protocol.md 3.17).
-    Asked {
+    #[serde(rename = "asked")]
+    Requested {
         /// Proofs of possession, one per key, as sent.
         proofs: Vec<String>,
         /// Expiry of the access token.
@@ -376,24 +401,24 @@ pub enum CollectionStage {
     },
 }
 
-impl PendingCollection {
+impl PendingIssuance {
     /// Returns whether both are records of the same issuance: the same offer and credential configuration.
-    pub fn is(&self, other: &Self) -> bool {
-        self.offer == other.offer && self.configuration_id == other.configuration_id
+    pub fn is_same_issuance(&self, other: &Self) -> bool {
+        self.offer_digest == other.offer_digest && self.configuration_id == other.configuration_id
     }
 
     /// Returns whether no response is possible any more: a new access token is needed, and there are no data for
     /// redeeming the offer.
-    pub fn is_expired_for_good(&self, now: Timestamp) -> bool {
+    pub fn is_unredeemable(&self, now: Timestamp) -> bool {
         self.redemption.is_none() && self.needs_token(now)
     }
 
     /// Returns whether the offer must be redeemed, for the first time or again, before the next credential request.
     pub fn needs_token(&self, now: Timestamp) -> bool {
         match &self.stage {
-            CollectionStage::Redeeming { .. } => true,
-            CollectionStage::Asked { until, .. } => now > until.plus(CLOCK_SKEW),
-            CollectionStage::Deferred { .. } => false,
+            IssuanceStage::Redeeming { .. } => true,
+            IssuanceStage::Requested { until, .. } => now > until.plus(CLOCK_SKEW),
+            IssuanceStage::Deferred { .. } => false,
         }
     }
 }
@@ -452,15 +477,15 @@ pub struct HolderKey(WalletSecret);
 
 impl HolderKey {
     /// Generates an Ed25519 key.
-    pub fn draw() -> Self {
-        Self::draw_for(HolderAlgorithm::EdDsa)
+    pub fn generate() -> Self {
+        Self::generate_for(HolderAlgorithm::EdDsa)
     }
 
     /// Generates a key for a signature algorithm.
-    pub fn draw_for(algorithm: HolderAlgorithm) -> Self {
+    pub fn generate_for(algorithm: HolderAlgorithm) -> Self {
         let (mark, algorithm) = match algorithm {
-            HolderAlgorithm::EdDsa => ("", Algorithm::EdDsa),
-            HolderAlgorithm::Es256 => (P256, Algorithm::Es256),
+            HolderAlgorithm::EdDsa => ("", SignatureAlgorithm::EdDsa),
+            HolderAlgorithm::Es256 => (P256, SignatureAlgorithm::Es256),
         };
         let key = SecretKey::generate(algorithm, &mut OsRng);
         let mut text = Zeroizing::new(String::with_capacity(64));
@@ -473,10 +498,10 @@ impl HolderKey {
     ///
     /// # Errors
     /// `key_invalid` if the text is damaged.
-    pub fn open(&self) -> Result<SecretKey, Problem> {
+    pub fn decode(&self) -> Result<SecretKey, Problem> {
         let text = self.0.expose();
         let (algorithm, text) =
-            text.strip_prefix(P256).map_or((Algorithm::EdDsa, text), |text| (Algorithm::Es256, text));
+            text.strip_prefix(P256).map_or((SignatureAlgorithm::EdDsa, text), |text| (SignatureAlgorithm::Es256, text));
         let mut bytes = Zeroizing::new(Vec::with_capacity(64));
         URL_SAFE_NO_PAD
             .decode_vec(text, &mut bytes)
@@ -506,19 +531,19 @@ mod tests {
     #[test]
     fn a_holder_key_comes_back_with_its_algorithm() {
         for (wanted, algorithm) in
-            [(HolderAlgorithm::EdDsa, Algorithm::EdDsa), (HolderAlgorithm::Es256, Algorithm::Es256)]
+            [(HolderAlgorithm::EdDsa, SignatureAlgorithm::EdDsa), (HolderAlgorithm::Es256, SignatureAlgorithm::Es256)]
         {
-            let key = HolderKey::draw_for(wanted);
+            let key = HolderKey::generate_for(wanted);
             let stored = serde_json::to_string(&key).unwrap();
             let read: HolderKey = serde_json::from_str(&stored).unwrap();
-            assert_eq!(read.open().unwrap().public_key(), key.open().unwrap().public_key());
-            assert_eq!(read.open().unwrap().algorithm(), algorithm);
+            assert_eq!(read.decode().unwrap().public_key(), key.decode().unwrap().public_key());
+            assert_eq!(read.decode().unwrap().algorithm(), algorithm);
         }
         // The form in wallets from before P-256: 43 characters and no mark.
         let old: HolderKey = serde_json::from_str(&format!("\"{}\"", "A".repeat(43))).unwrap();
-        assert_eq!(old.open().unwrap().algorithm(), Algorithm::EdDsa);
+        assert_eq!(old.decode().unwrap().algorithm(), SignatureAlgorithm::EdDsa);
         let damaged: HolderKey = serde_json::from_str("\"ES256:AAAA\"").unwrap();
-        assert!(damaged.open().is_err());
+        assert!(damaged.decode().is_err());
     }
 
     #[test]

@@ -16,11 +16,11 @@ use carnet_passphrase::{PassphraseIdentity, PassphraseRecipient};
 use super::{
     Wallet, WalletStore,
     contents::{WalletContents, random_id},
-    mark::{FileAge, MarkFolders},
+    rollback_mark::{MarkComparison, MarkDirectories},
 };
 use crate::{
     failure::{DataSafety, Failure, FailureReason, Sentence},
-    waiting::{SilentObserver, WorkObserver},
+    progress::{SilentObserver, WorkObserver},
 };
 
 mod format;
@@ -28,9 +28,9 @@ mod format;
 /// Default binary logarithm of scrypt's N; deriving the key then takes about one second.
 pub const DEFAULT_WORK_FACTOR: u8 = 18;
 /// Minimum binary logarithm of scrypt's N.
-pub const LEAST_WORK_FACTOR: u8 = 12;
+pub const MIN_WORK_FACTOR: u8 = 12;
 /// Maximum binary logarithm of scrypt's N. It limits the cost of opening an untrusted file to 1 GiB of memory.
-pub const GREATEST_WORK_FACTOR: u8 = 20;
+pub const MAX_WORK_FACTOR: u8 = 20;
 /// Maximum file size, in bytes.
 const LARGEST: u64 = 128 * 1024 * 1024;
 /// Maximum wait for another command that holds the lock of the wallet.
@@ -49,7 +49,7 @@ pub struct FileStore {
     /// Observer that is notified while opening or saving is slow.
     wait: Box<dyn WorkObserver>,
     /// Directories of the rollback mark; `None`: no mark is kept.
-    marks: Option<MarkFolders>,
+    marks: Option<MarkDirectories>,
 }
 
 /// Wallet in an encrypted file.
@@ -61,17 +61,21 @@ impl WalletFile {
     /// # Errors
     /// `wallet_exists`, `wallet_unwritable`, `wallet_busy`
     pub fn create(path: &Path, passphrase: SecretString, work_factor: u8) -> Result<(), Failure> {
-        Self::create_with(path, passphrase, &mut WalletContents::new(work_factor))
+        Self::create_with_contents(path, passphrase, &mut WalletContents::new(work_factor))
     }
 
     /// Creates the file of a wallet with the given contents, and its directory. Never replaces an existing file.
     ///
     /// # Errors
     /// `wallet_exists`, `wallet_unwritable`, `wallet_busy`
-    pub fn create_with(path: &Path, passphrase: SecretString, contents: &mut WalletContents) -> Result<(), Failure> {
+    pub fn create_with_contents(
+        path: &Path,
+        passphrase: SecretString,
+        contents: &mut WalletContents,
+    ) -> Result<(), Failure> {
         let exists = || {
-            let message = Sentence::id("error-wallet-exists").with("path", path.display());
-            Failure::new(FailureReason::WalletExists, message, Sentence::id("hint-wallet-exists"))
+            let message = Sentence::new("error-wallet-exists").with("path", path.display());
+            Failure::new(FailureReason::WalletExists, message, Sentence::new("hint-wallet-exists"))
         };
         if let Some(folder) = folder_of(path) {
             carnet_disk::create_private_directory(folder).map_err(|error| unwritable(path, &error))?;
@@ -101,7 +105,7 @@ impl WalletFile {
         busy: &dyn WorkObserver,
         wait: Box<dyn WorkObserver>,
     ) -> Result<Self, Failure> {
-        require(path)?;
+        require_exists(path)?;
         let waiting = busy.begin();
         let lock = lock(path, PATIENCE)?;
         drop(waiting);
@@ -111,7 +115,7 @@ impl WalletFile {
     fn locked(path: &Path, passphrase: SecretString, lock: File, wait: Box<dyn WorkObserver>) -> Result<Self, Failure> {
         let opening = wait.begin();
         remove_unfinished(path);
-        let (contents, older_form) = read_and_tell(path, &passphrase, WalletPart::Whole)?;
+        let (contents, older_form) = read_with_form(path, &passphrase, WalletScope::Whole)?;
         drop(opening);
         let (path, dids) = (path.to_owned(), DidCache::default());
         let store = FileStore { path, passphrase, _lock: lock, dids, wait, marks: None };
@@ -124,16 +128,16 @@ impl WalletFile {
 
     /// Uses a cache of DID documents that refuses did:webvh logs which do not continue the last entries accepted by
     /// this wallet. The next [`Wallet::save`] stores the last entries that the cache has accepted since.
-    pub fn check_logs(&mut self, dids: &DidCache) {
-        dids.remember(self.contents.logs.clone());
+    pub fn use_did_cache(&mut self, dids: &DidCache) {
+        dids.set_accepted_entries(self.contents.webvh_versions.clone());
         self.store.dids = dids.clone();
     }
 
     /// Compares the file with its rollback mark, and updates the mark with each save from now on. A wallet without a
     /// mark gets one with the next change.
-    pub fn keep_mark(&mut self, folders: MarkFolders) -> FileAge {
-        let age = self.contents.age(&folders);
-        if let FileAge::Behind { newest } = age {
+    pub fn enable_mark(&mut self, folders: MarkDirectories) -> MarkComparison {
+        let age = self.contents.compare_with_mark(&folders);
+        if let MarkComparison::Outdated { newest } = age {
             // With the next change this file is the newest.
             self.contents.revision = newest;
         }
@@ -145,8 +149,8 @@ impl WalletFile {
     pub fn change_passphrase(mut self, passphrase: SecretString) -> Result<(), Failure> {
         self.store.passphrase = passphrase;
         // The file is replaced before the folder is synced: if the sync fails, the passphrase has been changed already.
-        let either = || Sentence::id("hint-either-passphrase");
-        self.save().map_err(|failure| Failure { hint: failure.hint.then(either()), ..failure })
+        let either = || Sentence::new("hint-either-passphrase");
+        self.save().map_err(|failure| Failure { hint: failure.hint.followed_by(either()), ..failure })
     }
 
     /// Copies the encrypted file unchanged to a new file, which has the same passphrase.
@@ -155,8 +159,8 @@ impl WalletFile {
     /// `file_unwritable`, also if the file exists.
     pub fn copy_to(&self, copy: &Path) -> Result<(), Failure> {
         let unwritable = |error: io::Error| {
-            let message = Sentence::id("error-file-unwritable").with("path", copy.display()).details(error);
-            Failure::new(FailureReason::FileUnwritable, message, Sentence::id("hint-new-file"))
+            let message = Sentence::new("error-file-unwritable").with("path", copy.display()).with_details(error);
+            Failure::new(FailureReason::FileUnwritable, message, Sentence::new("hint-new-file"))
         };
         let mut file = File::open(&self.store.path).map_err(unwritable)?;
         let mut written = carnet_disk::create_new(copy, 0o600).map_err(unwritable)?;
@@ -166,22 +170,22 @@ impl WalletFile {
 
 impl WalletStore for FileStore {
     fn save(&mut self, contents: &mut WalletContents) -> Result<(), Failure> {
-        for (did, last) in self.dids.remembered() {
-            if contents.logs.len() < LOGS || contents.logs.contains_key(&did) {
-                contents.logs.insert(did, last);
+        for (did, last) in self.dids.accepted_entries() {
+            if contents.webvh_versions.len() < LOGS || contents.webvh_versions.contains_key(&did) {
+                contents.webvh_versions.insert(did, last);
             }
         }
         let _waiting = self.wait.begin();
         contents.pack();
         if self.marks.is_some() {
-            contents.mark.get_or_insert_with(random_id);
+            contents.mark_id.get_or_insert_with(random_id);
             contents.revision = contents.revision.saturating_add(1);
         }
         let temporary = write_encrypted(&self.path, contents, &self.passphrase)?;
         temporary.persist(&self.path).map_err(|error| unwritable(&self.path, &error.error))?;
         sync_folder(&self.path).map_err(|error| unwritable(&self.path, &error))?;
-        if let (Some(folders), Some(name)) = (&self.marks, &contents.mark) {
-            folders.advance(name, contents.revision).map_err(|error| unmarked(&self.path, &error))?;
+        if let (Some(folders), Some(name)) = (&self.marks, &contents.mark_id) {
+            folders.write_mark(name, contents.revision).map_err(|error| unmarked(&self.path, &error))?;
         }
         Ok(())
     }
@@ -190,13 +194,13 @@ impl WalletStore for FileStore {
 /// Returns the failure for an unwritable rollback mark: the next command would take the wallet for one restored from a
 /// copy.
 fn unmarked(path: &Path, error: &io::Error) -> Failure {
-    let message = Sentence::id("error-wallet-unmarked").with("path", path.display()).details(error);
-    Failure::new(FailureReason::WalletUnwritable, message, Sentence::id("hint-space")).with_safety(DataSafety::Stored)
+    let message = Sentence::new("error-wallet-unmarked").with("path", path.display()).with_details(error);
+    Failure::new(FailureReason::WalletUnwritable, message, Sentence::new("hint-space")).with_safety(DataSafety::Stored)
 }
 
 /// Part of a wallet file that is decrypted and parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WalletPart {
+pub enum WalletScope {
     /// Everything.
     Whole,
     /// Everything except the texts of copies and request objects, which are most of the file. Before version 5, they
@@ -211,8 +215,8 @@ pub enum WalletPart {
 ///
 /// # Errors
 /// As [`WalletFile::open`], except `wallet_busy`.
-pub fn read_only(path: &Path, passphrase: &SecretString, reading: WalletPart) -> Result<WalletContents, Failure> {
-    let (contents, older_form) = read_and_tell(path, passphrase, reading)?;
+pub fn read_wallet(path: &Path, passphrase: &SecretString, reading: WalletScope) -> Result<WalletContents, Failure> {
+    let (contents, older_form) = read_with_form(path, passphrase, reading)?;
     if older_form && let Ok(lock) = lock(path, Duration::ZERO) {
         // The contents are read already. If the file cannot be written, it opens as before next time.
         let _ = WalletFile::locked(path, passphrase.clone(), lock, Box::new(SilentObserver));
@@ -221,22 +225,22 @@ pub fn read_only(path: &Path, passphrase: &SecretString, reading: WalletPart) ->
 }
 
 /// Reads a wallet. The second value is `true` if it is encrypted with an older form of the passphrase.
-fn read_and_tell(
+fn read_with_form(
     path: &Path,
     passphrase: &SecretString,
-    reading: WalletPart,
+    reading: WalletScope,
 ) -> Result<(WalletContents, bool), Failure> {
-    require(path)?;
+    require_exists(path)?;
     let unreadable = |error: io::Error| {
-        let message = Sentence::id("error-wallet-unreadable").with("path", path.display()).details(error);
-        Failure::new(FailureReason::WalletUnreadable, message, Sentence::id("hint-may-be-read"))
+        let message = Sentence::new("error-wallet-unreadable").with("path", path.display()).with_details(error);
+        Failure::new(FailureReason::WalletUnreadable, message, Sentence::new("hint-may-be-read"))
             .with_safety(DataSafety::Unreadable)
     };
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.len() > LARGEST {
         return Err(corrupted("why-larger"));
     }
-    let identity = PassphraseIdentity::new(passphrase, GREATEST_WORK_FACTOR);
+    let identity = PassphraseIdentity::new(passphrase, MAX_WORK_FACTOR);
     let decryptor = Decryptor::new_buffered(BufReader::new(file.take(LARGEST))).map_err(undecryptable)?;
     let reader = decryptor.decrypt(iter::once(&identity as &dyn age::Identity)).map_err(undecryptable)?;
     let contents = format::read(reader, reading)?;
@@ -247,13 +251,13 @@ fn undecryptable(error: DecryptError) -> Failure {
     match error {
         DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => Failure::new(
             FailureReason::WrongPassphrase,
-            Sentence::id("error-wrong-passphrase"),
-            Sentence::id("hint-keyboard"),
+            Sentence::new("error-wrong-passphrase"),
+            Sentence::new("hint-keyboard"),
         ),
         DecryptError::ExcessiveWork { .. } => Failure::new(
             FailureReason::WorkFactor,
-            Sentence::id("error-work-factor"),
-            Sentence::id("hint-strange-file"),
+            Sentence::new("error-work-factor"),
+            Sentence::new("hint-strange-file"),
         ),
         _ => corrupted("why-not-wallet-file"),
     }
@@ -261,26 +265,26 @@ fn undecryptable(error: DecryptError) -> Failure {
 
 /// Returns the failure for a damaged file; `why` is the message id of the reason.
 fn corrupted(why: &'static str) -> Failure {
-    let message = Sentence::id("error-wallet-corrupted").with_part("why", Sentence::id(why));
-    Failure::new(FailureReason::WalletCorrupted, message, Sentence::id("hint-put-back"))
+    let message = Sentence::new("error-wallet-corrupted").with_part("why", Sentence::new(why));
+    Failure::new(FailureReason::WalletCorrupted, message, Sentence::new("hint-put-back"))
         .with_safety(DataSafety::Unreadable)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    let message = Sentence::id("error-wallet-unwritable").with("path", path.display()).details(error);
-    Failure::new(FailureReason::WalletUnwritable, message, Sentence::id("hint-space"))
+    let message = Sentence::new("error-wallet-unwritable").with("path", path.display()).with_details(error);
+    Failure::new(FailureReason::WalletUnwritable, message, Sentence::new("hint-space"))
 }
 
 /// Checks that there is a file at the path of a wallet.
 ///
 /// # Errors
 /// `wallet_missing`
-pub fn require(path: &Path) -> Result<(), Failure> {
+pub fn require_exists(path: &Path) -> Result<(), Failure> {
     if path.exists() {
         return Ok(());
     }
-    let message = Sentence::id("error-wallet-missing").with("path", path.display());
-    Err(Failure::usage(FailureReason::WalletMissing, message, Sentence::id("hint-init")))
+    let message = Sentence::new("error-wallet-missing").with("path", path.display());
+    Err(Failure::usage(FailureReason::WalletMissing, message, Sentence::new("hint-init")))
 }
 
 /// Writes the encrypted contents to a file next to the wallet, and syncs it. The file is deleted unless it is
@@ -295,7 +299,7 @@ fn write_encrypted(
         // `tempfile` creates files with mode 0600.
         let prefix = unfinished_prefix(path);
         let mut temporary = tempfile::Builder::new().prefix(&prefix).suffix(UNFINISHED).tempfile_in(folder)?;
-        let work_factor = contents.work_factor.clamp(LEAST_WORK_FACTOR, GREATEST_WORK_FACTOR);
+        let work_factor = contents.work_factor.clamp(MIN_WORK_FACTOR, MAX_WORK_FACTOR);
         let recipient = PassphraseRecipient::new(passphrase, work_factor);
         let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient))
             .map_err(|_| io::Error::other("the passphrase cannot be used"))?;
@@ -359,8 +363,8 @@ fn lock(path: &Path, patience: Duration) -> Result<File, Failure> {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if began.elapsed() < patience => thread::sleep(Duration::from_millis(50)),
             Err(TryLockError::WouldBlock) => {
-                let message = Sentence::id("error-wallet-busy");
-                return Err(Failure::later(FailureReason::WalletBusy, message, Sentence::id("hint-busy")));
+                let message = Sentence::new("error-wallet-busy");
+                return Err(Failure::temporary(FailureReason::WalletBusy, message, Sentence::new("hint-busy")));
             }
             Err(TryLockError::Error(error)) => return Err(unwritable(path, &error)),
         }

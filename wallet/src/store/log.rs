@@ -6,9 +6,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     at_least::Direction,
     json::canonicalize,
-    receipt::ShownThreshold,
+    receipt::DisclosedThreshold,
     time::Timestamp,
-    trust::registration::{KeyStanding, SupervisoryAuthority},
+    trust::registration::{ReceiptKeyState, SupervisoryAuthority},
 };
 use rand_core::{OsRng, RngCore as _};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ const BEGINNING: &[u8] = b"carnet-log-v1";
 /// Kind of event of a log entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum EntryKind {
+pub enum LogEntryKind {
     /// Copies were received.
     Received,
     /// A credential was offered and not stored.
@@ -39,13 +39,15 @@ pub enum EntryKind {
     /// A request was invalid, could not be answered, or got no clear decision of the holder. Nothing was sent.
     RequestFailed,
     /// The holder declined a request. Nothing was sent.
-    RefusedByOwner,
+    #[serde(rename = "refused_by_owner")]
+    DeclinedByHolder,
     /// A presentation was approved and is about to be sent; entries about its outcome refer to this one.
     Sending,
     /// The verifier accepted the presentation.
     Accepted,
     /// The verifier refused the presentation.
-    RefusedByAsker,
+    #[serde(rename = "refused_by_asker")]
+    RefusedByVerifier,
     /// No response arrived. The verifier may have received the presentation.
     Unanswered,
     /// The verifier sent a valid receipt for the presentation.
@@ -53,11 +55,13 @@ pub enum EntryKind {
     /// The verifier sent no receipt.
     ReceiptMissing,
     /// The verifier's receipt is invalid, or does not match the presentation.
-    ReceiptFalse,
+    #[serde(rename = "receipt_false")]
+    ReceiptInvalid,
     /// An erasure request is about to be sent to the verifier.
     ErasureRequested,
     /// The verifier confirmed the erasure.
-    Erased,
+    #[serde(rename = "erased")]
+    ErasureConfirmed,
     /// The verifier did not confirm the erasure, or the confirmation is invalid.
     ErasureFailed,
     /// A credential was deleted.
@@ -74,24 +78,24 @@ pub enum EntryKind {
     Restored,
 }
 
-impl EntryKind {
+impl LogEntryKind {
     /// Returns the name used in JSON, in the file and in message ids.
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Received => "received",
             Self::ReceiveFailed => "receive_failed",
             Self::Requested => "requested",
             Self::RequestFailed => "request_failed",
-            Self::RefusedByOwner => "refused_by_owner",
+            Self::DeclinedByHolder => "refused_by_owner",
             Self::Sending => "sending",
             Self::Accepted => "accepted",
-            Self::RefusedByAsker => "refused_by_asker",
+            Self::RefusedByVerifier => "refused_by_asker",
             Self::Unanswered => "unanswered",
             Self::Receipt => "receipt",
             Self::ReceiptMissing => "receipt_missing",
-            Self::ReceiptFalse => "receipt_false",
+            Self::ReceiptInvalid => "receipt_false",
             Self::ErasureRequested => "erasure_requested",
-            Self::Erased => "erased",
+            Self::ErasureConfirmed => "erased",
             Self::ErasureFailed => "erasure_failed",
             Self::Deleted => "deleted",
             Self::RegistrarAdded => "registrar_added",
@@ -119,26 +123,31 @@ pub struct WalletLogEntry {
     #[serde(with = "instant")]
     pub at: Timestamp,
     /// Kind of the event.
-    pub kind: EntryKind,
+    pub kind: LogEntryKind,
     /// Number of the earlier entry to which this one refers; `None`: it refers to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of: Option<u64>,
+    #[serde(rename = "of")]
+    pub refers_to: Option<u64>,
     /// Client id of the verifier, or DID of the other party; empty: none.
     pub party: String,
     /// Registered name of the other party, otherwise its own display name; may be empty.
     pub party_name: String,
     /// Contacts of the verifier, for erasure requests and complaints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asker: Option<VerifierContacts>,
+    #[serde(rename = "asker")]
+    pub verifier: Option<VerifierContacts>,
     /// Digest of the request object (spec/receipts.md 1.2); empty: no request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub request: String,
+    #[serde(rename = "request")]
+    pub request_digest: String,
     /// Digest of the presentation (spec/receipts.md 1.2); empty except in the entry written before sending.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub presentation: String,
+    #[serde(rename = "presentation")]
+    pub presentation_digest: String,
     /// Digest by which the answer was approved (spec/protocol.md 5.2); empty: no answer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub approval: String,
+    #[serde(rename = "approval")]
+    pub approval_digest: String,
     /// Id of the intended use that the verifier states; empty: none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub intended_use: String,
@@ -150,17 +159,20 @@ pub struct WalletLogEntry {
     pub reason: String,
     /// Requested items that exceed the registration, as `query_id: path`; the path `*` is the credential as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub beyond: Vec<String>,
-    /// Credential type requested by each query in [`Self::beyond`], by query id: its name in the catalogue, if known.
+    #[serde(rename = "beyond")]
+    pub excess: Vec<String>,
+    /// Credential type requested by each query in [`Self::excess`], by query id: its name in the catalogue, if known.
     /// Empty in entries of earlier versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub beyond_types: BTreeMap<String, String>,
     /// Requested bounds of claims, proved or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub bounds: Vec<AskedBound>,
+    #[serde(rename = "bounds")]
+    pub requested_bounds: Vec<RequestedBound>,
     /// Credentials that the event is about, with the disclosures of a presentation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<ShownPart>,
+    #[serde(rename = "parts")]
+    pub credentials: Vec<LoggedCredential>,
     /// Signed receipt, or signed confirmation of an erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<StoredStatement>,
@@ -168,34 +180,38 @@ pub struct WalletLogEntry {
 
 impl WalletLogEntry {
     /// Creates an entry with only time, kind and party.
-    pub fn new(at: Timestamp, kind: EntryKind, party: &str) -> Self {
+    pub fn new(at: Timestamp, kind: LogEntryKind, party: &str) -> Self {
         Self {
             number: 0,
             previous: String::new(),
             salt: String::new(),
             at,
             kind,
-            of: None,
+            refers_to: None,
             party: party.to_owned(),
             party_name: String::new(),
-            asker: None,
-            request: String::new(),
-            presentation: String::new(),
-            approval: String::new(),
+            verifier: None,
+            request_digest: String::new(),
+            presentation_digest: String::new(),
+            approval_digest: String::new(),
             intended_use: String::new(),
             purpose: String::new(),
             reason: String::new(),
-            beyond: Vec::new(),
+            excess: Vec::new(),
             beyond_types: BTreeMap::new(),
-            bounds: Vec::new(),
-            parts: Vec::new(),
+            requested_bounds: Vec::new(),
+            credentials: Vec::new(),
             statement: None,
         }
     }
 
     /// Creates an entry that refers to `earlier` and has the same party.
-    pub fn about(earlier: &Self, at: Timestamp, kind: EntryKind) -> Self {
-        Self { of: Some(earlier.number), party_name: earlier.party_name.clone(), ..Self::new(at, kind, &earlier.party) }
+    pub fn referring_to(earlier: &Self, at: Timestamp, kind: LogEntryKind) -> Self {
+        Self {
+            refers_to: Some(earlier.number),
+            party_name: earlier.party_name.clone(),
+            ..Self::new(at, kind, &earlier.party)
+        }
     }
 
     /// Returns the DID of the party: its identifier without the client id prefix `decentralized_identifier:`.
@@ -203,7 +219,8 @@ impl WalletLogEntry {
         self.party.strip_prefix("decentralized_identifier:").unwrap_or(&self.party)
     }
 
-    /// Returns the base64url SHA-256 of the entry's RFC 8785 text, to which the next entry refers.
+    /// Returns the SHA-256 of the entry as canonical JSON (RFC 8785), in base64url. The next entry contains it as
+    /// `previous`.
     pub fn digest(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         // Core canonicalises every text that a strict parser accepts; the fallback ensures that no entry lacks a
@@ -232,7 +249,7 @@ pub struct VerifierContacts {
 /// Bound of a claim's value that a verifier requested (spec/at-least.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AskedBound {
+pub struct RequestedBound {
     /// Credential types that the query accepts, by their names in the catalogue if it has them.
     pub types: Vec<String>,
     /// Path of the claim below the subject.
@@ -247,7 +264,7 @@ pub struct AskedBound {
 /// Credential in a log entry, with its disclosures if it was presented.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ShownPart {
+pub struct LoggedCredential {
     /// Local identifier of the credential.
     pub id: String,
     /// Name of the credential type.
@@ -260,15 +277,15 @@ pub struct ShownPart {
     pub paths: Vec<String>,
     /// Proved thresholds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub thresholds: Vec<ShownThreshold>,
+    pub thresholds: Vec<DisclosedThreshold>,
     /// Thumbprint (RFC 7638) of the holder key that signed the presentation.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,
 }
 
-impl ShownPart {
+impl LoggedCredential {
     /// Creates a reference to a credential without disclosures.
-    pub fn named(id: &str, type_name: &str) -> Self {
+    pub fn without_disclosures(id: &str, type_name: &str) -> Self {
         Self { id: id.to_owned(), type_name: type_name.to_owned(), ..Self::default() }
     }
 }
@@ -284,7 +301,8 @@ pub struct StoredStatement {
     /// Relation of the key to the verifier's registration on arrival; `None` for unregistered verifiers, and for
     /// statements of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registered: Option<KeyStanding>,
+    #[serde(rename = "registered")]
+    pub key_standing: Option<ReceiptKeyState>,
 }
 
 /// Log with a hash chain. Entries are only appended, and deleted only from the start.
@@ -303,12 +321,12 @@ pub struct LogError {
     /// Number that the entry should have by its position, whatever number it states.
     pub number: u64,
     /// Description of the inconsistency.
-    pub what: String,
+    pub description: String,
 }
 
 impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "entry {}: {}", self.number, self.what)
+        write!(f, "entry {}: {}", self.number, self.description)
     }
 }
 
@@ -336,24 +354,24 @@ impl WalletLog {
     }
 
     /// Returns the newest entry; `None` if the log has no entries.
-    pub fn last(&self) -> Option<&WalletLogEntry> {
+    pub fn newest(&self) -> Option<&WalletLogEntry> {
         self.entries.last()
     }
 
     /// Returns the entry with a number; `None` if it was deleted or does not exist.
     pub fn entry(&self, number: u64) -> Option<&WalletLogEntry> {
-        let index = number.checked_sub(self.forgotten())?.checked_sub(1)?;
+        let index = number.checked_sub(self.deleted_count())?.checked_sub(1)?;
         self.entries.get(usize::try_from(index).ok()?)
     }
 
     /// Returns the number of the entry at an index.
     fn number(&self, index: usize) -> u64 {
-        self.forgotten().saturating_add(number(index))
+        self.deleted_count().saturating_add(number(index))
     }
 
     /// Returns the entries of a kind that refer to the entry with a number, oldest first.
-    pub fn about(&self, number: u64, kind: EntryKind) -> impl Iterator<Item = &WalletLogEntry> {
-        self.entries.iter().filter(move |entry| entry.of == Some(number) && entry.kind == kind)
+    pub fn entries_about(&self, number: u64, kind: LogEntryKind) -> impl Iterator<Item = &WalletLogEntry> {
+        self.entries.iter().filter(move |entry| entry.refers_to == Some(number) && entry.kind == kind)
     }
 
     /// Returns the digest of the newest entry. A holder who writes it down can later check that no earlier entry was
@@ -370,14 +388,14 @@ impl WalletLog {
         let mut previous = self.check_checkpoint()?.map_or_else(|| digest(BEGINNING), str::to_owned);
         for (index, entry) in self.entries.iter().enumerate() {
             let at = self.number(index);
-            let broken = |number: u64, what: &str| Err(LogError { number, what: what.to_owned() });
+            let broken = |number: u64, what: &str| Err(LogError { number, description: what.to_owned() });
             if entry.number != at {
                 return broken(at, "the entry is not the original one: an entry was removed, inserted or moved");
             }
             if entry.previous != previous {
                 return broken(at.saturating_sub(1).max(1), "the next entry does not continue it");
             }
-            if entry.of.is_some_and(|of| of == 0 || of >= at) {
+            if entry.refers_to.is_some_and(|of| of == 0 || of >= at) {
                 return broken(at, "it refers to an entry that is not before it");
             }
             previous = entry.digest();
@@ -386,7 +404,7 @@ impl WalletLog {
             return Ok(());
         }
         let what = "it is not the newest entry, or it was changed".to_owned();
-        Err(LogError { number: self.number(self.entries.len()).saturating_sub(1), what })
+        Err(LogError { number: self.number(self.entries.len()).saturating_sub(1), description: what })
     }
 }
 
@@ -398,7 +416,7 @@ fn digest(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
 }
 
-/// Serialisation of a [`Timestamp`](carnet_core::time::Timestamp) as text, so that an exported log can be verified
+/// Serialisation of a [`Timestamp`] as text, so that an exported log can be verified
 /// unmodified.
 mod instant {
     use carnet_core::time::Timestamp;
@@ -426,11 +444,11 @@ mod tests {
     fn log() -> WalletLog {
         let mut log = WalletLog::default();
         for (kind, party) in [
-            (EntryKind::Received, "did:web:a.example"),
-            (EntryKind::Requested, "did:web:b.example"),
-            (EntryKind::RefusedByOwner, "did:web:b.example"),
-            (EntryKind::Received, "did:web:c.example"),
-            (EntryKind::Deleted, "did:web:c.example"),
+            (LogEntryKind::Received, "did:web:a.example"),
+            (LogEntryKind::Requested, "did:web:b.example"),
+            (LogEntryKind::DeclinedByHolder, "did:web:b.example"),
+            (LogEntryKind::Received, "did:web:c.example"),
+            (LogEntryKind::Deleted, "did:web:c.example"),
         ] {
             log.push(WalletLogEntry::new(NOW, kind, party));
         }
@@ -452,7 +470,7 @@ mod tests {
         let read: WalletLog = serde_json::from_value(serde_json::to_value(&log).unwrap()).unwrap();
         read.check_chain().unwrap();
         assert_eq!(read.head(), log.head());
-        assert_eq!(log.entry(2).unwrap().kind, EntryKind::Requested);
+        assert_eq!(log.entry(2).unwrap().kind, LogEntryKind::Requested);
         assert!(log.entry(0).is_none() && log.entry(6).is_none());
     }
 
@@ -462,7 +480,7 @@ mod tests {
             let number = number(index);
             assert_eq!(first_bad(|entries| entries[index].party.push('x')), number);
             assert_eq!(first_bad(|entries| entries[index].at = NOW.plus(1)), number);
-            assert_eq!(first_bad(|entries| entries[index].kind = EntryKind::Accepted), number);
+            assert_eq!(first_bad(|entries| entries[index].kind = LogEntryKind::Accepted), number);
         }
     }
 
@@ -488,7 +506,7 @@ mod tests {
 
     #[test]
     fn an_inserted_entry_is_named() {
-        let entry = WalletLogEntry::new(NOW, EntryKind::Accepted, "did:web:x.example");
+        let entry = WalletLogEntry::new(NOW, LogEntryKind::Accepted, "did:web:x.example");
         assert_eq!(first_bad(|entries| entries.insert(2, entry.clone())), 3);
         assert_eq!(first_bad(|entries| entries.push(entry.clone())), 6);
         let fitted = |entries: &mut Vec<WalletLogEntry>| {
@@ -502,7 +520,10 @@ mod tests {
     #[test]
     fn an_entry_is_about_one_before_it() {
         let mut log = log();
-        log.push(WalletLogEntry { of: Some(6), ..WalletLogEntry::new(NOW, EntryKind::Erased, "x") });
+        log.push(WalletLogEntry {
+            refers_to: Some(6),
+            ..WalletLogEntry::new(NOW, LogEntryKind::ErasureConfirmed, "x")
+        });
         assert_eq!(log.check_chain().unwrap_err().number, 6);
     }
 
@@ -526,8 +547,8 @@ mod tests {
     #[test]
     fn a_kind_has_one_name() {
         for name in ["received", "refused_by_asker", "erasure_failed", "registrar_removed"] {
-            let kind: EntryKind = serde_json::from_value(json!(name)).unwrap();
-            assert_eq!(kind.name(), name);
+            let kind: LogEntryKind = serde_json::from_value(json!(name)).unwrap();
+            assert_eq!(kind.as_str(), name);
         }
     }
 }

@@ -10,8 +10,8 @@ impl WalletContents {
     ///
     /// # Errors
     /// `not_found`, `ambiguous_id`
-    pub fn find_all(&self, ids: &[String]) -> Result<Vec<usize>, Failure> {
-        let found: BTreeSet<usize> = ids.iter().map(|id| self.find(id)).collect::<Result<_, _>>()?;
+    pub fn find_credentials(&self, ids: &[String]) -> Result<Vec<usize>, Failure> {
+        let found: BTreeSet<usize> = ids.iter().map(|id| self.find_credential(id)).collect::<Result<_, _>>()?;
         Ok(found.into_iter().collect())
     }
 
@@ -20,7 +20,7 @@ impl WalletContents {
     ///
     /// # Errors
     /// `not_found`, `ambiguous_id`
-    pub fn find(&self, id: &str) -> Result<usize, Failure> {
+    pub fn find_credential(&self, id: &str) -> Result<usize, Failure> {
         let matches: Vec<usize> = self
             .credentials
             .iter()
@@ -30,12 +30,14 @@ impl WalletContents {
             .collect();
         match matches.as_slice() {
             [one] => Ok(*one),
-            [] => {
-                Err(Failure::new(FailureReason::NotFound, Sentence::id("error-no-document"), Sentence::id("hint-list")))
-            }
+            [] => Err(Failure::new(
+                FailureReason::NotFound,
+                Sentence::new("error-no-document"),
+                Sentence::new("hint-list"),
+            )),
             _ => {
-                let message = Sentence::id("error-ambiguous-id");
-                Err(Failure::usage(FailureReason::AmbiguousId, message, Sentence::id("hint-more-of-id")))
+                let message = Sentence::new("error-ambiguous-id");
+                Err(Failure::usage(FailureReason::AmbiguousId, message, Sentence::new("hint-more-of-id")))
             }
         }
     }

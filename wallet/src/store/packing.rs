@@ -26,7 +26,7 @@ pub enum PackedText {
     /// Contents of the gaps in a shared template.
     Filled(Arc<TextTemplate>, Box<[u8]>),
     /// There is a text, but it is in the second part of the file, which was not read.
-    Unread,
+    NotLoaded,
 }
 
 impl PackedText {
@@ -36,7 +36,7 @@ impl PackedText {
             Self::Full(text) => Cow::Borrowed(text),
             // The gaps were checked against the layout when both were read.
             Self::Filled(layout, gaps) => Cow::Owned(layout.fill(gaps).unwrap_or_default()),
-            Self::Unread => Cow::Borrowed(""),
+            Self::NotLoaded => Cow::Borrowed(""),
         }
     }
 
@@ -53,7 +53,7 @@ impl PackedText {
     fn layout(&self) -> Option<&Arc<TextTemplate>> {
         match self {
             Self::Filled(layout, _) => Some(layout),
-            Self::Full(_) | Self::Unread => None,
+            Self::Full(_) | Self::NotLoaded => None,
         }
     }
 
@@ -103,7 +103,7 @@ impl<'de> Deserialize<'de> for PackedText {
             }
 
             fn visit_bool<E: Error>(self, is_there: bool) -> Result<PackedText, E> {
-                if is_there { Ok(PackedText::Unread) } else { Err(E::custom("no text")) }
+                if is_there { Ok(PackedText::NotLoaded) } else { Err(E::custom("no text")) }
             }
         }
         deserializer.deserialize_any(TextOrMark)
@@ -121,7 +121,7 @@ pub struct TextTemplate {
 impl TextTemplate {
     /// Builds the template of texts that differ only in words; `None` if they differ otherwise. Each text is given as
     /// its runs.
-    fn of(texts: &[&[String]]) -> Option<Self> {
+    fn from_texts(texts: &[&[String]]) -> Option<Self> {
         let first = texts.first()?;
         if texts.iter().any(|runs| runs.len() != first.len()) {
             return None;
@@ -151,7 +151,7 @@ impl TextTemplate {
                     // A digest refers to a later run only, so that texts can be assembled from their end.
                     let later = digests.iter().enumerate().skip(number.saturating_add(1));
                     let known = later.filter(|(_, digest)| digest.as_deref() == Some(word)).map(|(at, _)| at).next();
-                    TemplateGap::of(word, known)?.write(&mut gaps);
+                    TemplateGap::encode(word, known)?.write(&mut gaps);
                     rest = after;
                 }
                 rest = rest.strip_prefix(fixed.as_str())?;
@@ -164,7 +164,7 @@ impl TextTemplate {
     }
 
     /// Returns whether these contents are well-formed and fill all gaps exactly.
-    pub(super) fn takes(&self, gaps: &[u8]) -> bool {
+    pub(super) fn accepts(&self, gaps: &[u8]) -> bool {
         self.read(gaps).is_some()
     }
 
@@ -174,7 +174,7 @@ impl TextTemplate {
         let mut read = Vec::with_capacity(self.runs.len());
         for (number, fixed) in self.runs.iter().enumerate() {
             let gaps: Option<Vec<TemplateGap<'a>>> =
-                fixed.iter().skip(1).map(|_| TemplateGap::take(&mut rest)).collect();
+                fixed.iter().skip(1).map(|_| TemplateGap::parse_next(&mut rest)).collect();
             let gaps = gaps?;
             let refers = |gap: &TemplateGap<'_>| match gap {
                 TemplateGap::Digest(run) => {
@@ -212,7 +212,7 @@ impl TextTemplate {
 
 /// Packs those texts that are still complete: with a template of other texts in the list, or with a new template for
 /// two or more similar ones.
-pub fn pack(mut texts: Vec<&mut PackedText>) {
+pub fn pack_texts(mut texts: Vec<&mut PackedText>) {
     let mut layouts: Vec<Arc<TextTemplate>> = Vec::new();
     for layout in texts.iter().filter_map(|text| text.layout()) {
         if !layouts.iter().any(|known| Arc::ptr_eq(known, layout)) {
@@ -233,7 +233,7 @@ pub fn pack(mut texts: Vec<&mut PackedText>) {
         unpacked = others;
         // The layout of a single text would contain all of its copy-specific parts, and could outlast the text.
         let layout = (alike.len() > 1)
-            .then(|| TextTemplate::of(&alike.iter().map(|(runs, _)| runs.as_slice()).collect::<Vec<_>>()));
+            .then(|| TextTemplate::from_texts(&alike.iter().map(|(runs, _)| runs.as_slice()).collect::<Vec<_>>()));
         if let Some(layout) = layout.flatten().map(Arc::new) {
             for (runs, text) in alike {
                 text.fit(&runs, &layout);

@@ -10,9 +10,9 @@ use carnet_core::receipt::request_digest;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    log::{EntryKind, WalletLog},
+    log::{LogEntryKind, WalletLog},
     packing::{self, PackedText, TextTemplate},
-    stored_text::{StoredText, put},
+    stored_text::{StoredText, restore_text},
 };
 
 /// Maximum size of a stored request object, in bytes: a verifier must not be able to fill the wallet.
@@ -21,11 +21,11 @@ const LONGEST: usize = 65_536;
 /// Stored request objects, by their digest.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct KeptRequests(BTreeMap<String, PackedText>);
+pub struct StoredRequestObjects(BTreeMap<String, PackedText>);
 
-impl KeptRequests {
+impl StoredRequestObjects {
     /// Stores a request object; one longer than 65,536 bytes is ignored.
-    pub fn keep(&mut self, object: &str) {
+    pub fn insert(&mut self, object: &str) {
         if object.len() <= LONGEST {
             self.0.entry(request_digest(object)).or_insert_with(|| object.to_owned().into());
         }
@@ -43,19 +43,19 @@ impl KeptRequests {
     }
 
     /// Deletes the request objects for which the log has no receipt.
-    pub fn retain_of(&mut self, log: &WalletLog) {
-        let receipts = log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt);
-        let needed: BTreeSet<&str> = receipts.map(|entry| entry.request.as_str()).collect();
+    pub fn retain_with_receipt(&mut self, log: &WalletLog) {
+        let receipts = log.entries().iter().filter(|entry| entry.kind == LogEntryKind::Receipt);
+        let needed: BTreeSet<&str> = receipts.map(|entry| entry.request_digest.as_str()).collect();
         self.0.retain(|digest, _| needed.contains(digest.as_str()));
     }
 
     /// Packs the texts, before the contents are saved.
     pub fn pack(&mut self) {
-        packing::pack(self.0.values_mut().collect());
+        packing::pack_texts(self.0.values_mut().collect());
     }
 
     /// Returns the texts as they are stored in the second part of the file.
-    pub fn stored(&self) -> StoredRequests {
+    pub fn to_stored(&self) -> StoredRequests {
         StoredRequests::of(self.0.values())
     }
 
@@ -79,7 +79,7 @@ impl StoredRequests {
     /// Returns the texts of a credential's copies for the second part of the file.
     pub fn of<'a>(requests: impl Iterator<Item = &'a PackedText>) -> Self {
         let mut layouts: Vec<Arc<TextTemplate>> = Vec::new();
-        let texts = requests.filter_map(|text| StoredText::of(text, &mut layouts)).collect();
+        let texts = requests.filter_map(|text| StoredText::from_packed(text, &mut layouts)).collect();
         Self { layouts: layouts.iter().map(|layout| TextTemplate::clone(layout)).collect(), texts }
     }
 
@@ -87,14 +87,14 @@ impl StoredRequests {
     pub fn restore<'a>(self, requests: impl ExactSizeIterator<Item = &'a mut PackedText>) -> bool {
         let layouts: Vec<Arc<TextTemplate>> = self.layouts.into_iter().map(Arc::new).collect();
         requests.len() == self.texts.len()
-            && requests.zip(self.texts).all(|(place, stored)| put(Some(place), Some(stored), &layouts))
+            && requests.zip(self.texts).all(|(place, stored)| restore_text(Some(place), Some(stored), &layouts))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use carnet_core::{
-        keys::{Algorithm, SecretKey},
+        keys::{SecretKey, SignatureAlgorithm},
         secure::jose,
     };
     use rand_core::OsRng;
@@ -115,30 +115,30 @@ mod tests {
 
     #[test]
     fn what_requests_of_one_asker_share_is_stored_once_and_each_comes_back_byte_for_byte() {
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
         let objects: Vec<String> = (0..50).map(|nonce| object(&key, nonce)).collect();
-        let mut kept = KeptRequests::default();
-        objects.iter().for_each(|object| kept.keep(object));
-        kept.keep(&objects[0]);
+        let mut kept = StoredRequestObjects::default();
+        objects.iter().for_each(|object| kept.insert(object));
+        kept.insert(&objects[0]);
         kept.pack();
-        let stored = serde_json::to_string(&kept.stored()).unwrap();
+        let stored = serde_json::to_string(&kept.to_stored()).unwrap();
         assert!(stored.len() < objects[0].len().saturating_add(50 * 400), "{} {}", stored.len(), objects[0].len());
-        let mut read: KeptRequests = serde_json::from_value(serde_json::to_value(&kept).unwrap()).unwrap();
+        let mut read: StoredRequestObjects = serde_json::from_value(serde_json::to_value(&kept).unwrap()).unwrap();
         assert_eq!(read.text(&request_digest(&objects[7])), None);
         assert!(read.restore(serde_json::from_str(&stored).unwrap()));
         for object in &objects {
             assert_eq!(read.text(&request_digest(object)).as_ref(), Some(object));
         }
         assert_eq!(read.texts().len(), 50);
-        read.retain_of(&WalletLog::default());
+        read.retain_with_receipt(&WalletLog::default());
         assert!(read.texts().is_empty());
     }
 
     #[test]
     fn a_request_that_is_too_long_is_not_kept() {
-        let mut kept = KeptRequests::default();
-        kept.keep(&"x".repeat(LONGEST));
-        kept.keep(&"x".repeat(LONGEST + 1));
+        let mut kept = StoredRequestObjects::default();
+        kept.insert(&"x".repeat(LONGEST));
+        kept.insert(&"x".repeat(LONGEST + 1));
         assert_eq!(kept.texts().len(), 1);
     }
 }

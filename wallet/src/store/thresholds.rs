@@ -2,9 +2,9 @@
 //! (spec/at-least.md 3.5 and 4.5).
 
 use carnet_core::{
-    at_least::{Direction, ENTRIES},
-    query::Proved,
-    secure::sd_jwt::{ClaimPath, OrderedClaim, Positions},
+    at_least::{COMMITMENT_ARRAY_LENGTH, Direction},
+    query::VerifiedThreshold,
+    secure::sd_jwt::{ClaimPath, CommitmentIndices, OrderedClaim},
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,8 @@ pub struct CommitmentPositions {
     #[serde(with = "direction")]
     pub direction: Direction,
     /// Index of each entry in the array of commitments; `None` for an entry that the value does not have.
-    pub at: [Option<usize>; ENTRIES],
+    #[serde(rename = "at")]
+    pub indices: [Option<usize>; COMMITMENT_ARRAY_LENGTH],
 }
 
 /// Ordered claim and direction, without the copy-specific positions.
@@ -41,22 +42,22 @@ impl From<&CommitmentPositions> for OrderedPath {
 
 impl OrderedPath {
     /// Returns the commitments of a copy to this claim, at the given positions.
-    pub fn with(&self, at: [Option<usize>; ENTRIES]) -> CommitmentPositions {
-        CommitmentPositions { path: self.path.clone(), direction: self.direction, at }
+    pub fn with_positions(&self, at: [Option<usize>; COMMITMENT_ARRAY_LENGTH]) -> CommitmentPositions {
+        CommitmentPositions { path: self.path.clone(), direction: self.direction, indices: at }
     }
 }
 
-impl From<Positions> for CommitmentPositions {
-    fn from(positions: Positions) -> Self {
+impl From<CommitmentIndices> for CommitmentPositions {
+    fn from(positions: CommitmentIndices) -> Self {
         let OrderedClaim { path, direction } = positions.claim;
-        Self { path, direction, at: positions.at }
+        Self { path, direction, indices: positions.indices }
     }
 }
 
-impl From<&CommitmentPositions> for Positions {
+impl From<&CommitmentPositions> for CommitmentIndices {
     fn from(commitments: &CommitmentPositions) -> Self {
         let claim = OrderedClaim { path: commitments.path.clone(), direction: commitments.direction };
-        Self { claim, at: commitments.at }
+        Self { claim, indices: commitments.indices }
     }
 }
 
@@ -79,13 +80,13 @@ pub struct ProvedThreshold {
     pub in_block: bool,
 }
 
-impl From<&Proved> for ProvedThreshold {
-    fn from(proved: &Proved) -> Self {
+impl From<&VerifiedThreshold> for ProvedThreshold {
+    fn from(proved: &VerifiedThreshold) -> Self {
         Self { path: proved.path.clone(), direction: proved.direction, bound: proved.bound.number(), in_block: true }
     }
 }
 
-impl From<&ProvedThreshold> for Proved {
+impl From<&ProvedThreshold> for VerifiedThreshold {
     fn from(opened: &ProvedThreshold) -> Self {
         Self { path: opened.path.clone(), direction: opened.direction, bound: opened.bound.into() }
     }
@@ -135,19 +136,22 @@ mod tests {
     fn what_is_stored_is_what_is_read() {
         let path = vec![Step::Name("credentialSubject".to_owned()), Step::Name("validUntil".to_owned())];
         let claim = OrderedClaim { path: path.clone(), direction: Direction::AtLeast };
-        let positions = Positions { claim, at: [Some(3), None, Some(0), None] };
+        let positions = CommitmentIndices { claim, indices: [Some(3), None, Some(0), None] };
         let stored = serde_json::to_value(CommitmentPositions::from(positions.clone())).unwrap();
         let expected = json!({
             "path": ["credentialSubject", "validUntil"], "direction": "at_least", "at": [3, null, 0, null]
         });
         assert_eq!(stored, expected);
         let read: CommitmentPositions = serde_json::from_value(stored).unwrap();
-        assert_eq!(Positions::from(&read), positions);
+        assert_eq!(CommitmentIndices::from(&read), positions);
 
-        let proved = Proved { path, direction: Direction::AtMost, bound: 39_773.into() };
+        let proved = VerifiedThreshold { path, direction: Direction::AtMost, bound: 39_773.into() };
         let stored = serde_json::to_value(ProvedThreshold::from(&proved)).unwrap();
         assert_eq!(stored["bound"], 39_773);
-        assert_eq!(Proved::from(&serde_json::from_value::<ProvedThreshold>(stored.clone()).unwrap()), proved);
+        assert_eq!(
+            VerifiedThreshold::from(&serde_json::from_value::<ProvedThreshold>(stored.clone()).unwrap()),
+            proved
+        );
         // A record of an earlier version is read, with `in_block` false.
         let before = json!({"path": stored["path"], "direction": "at_most", "bound": 39_773});
         assert!(!serde_json::from_value::<ProvedThreshold>(before).unwrap().in_block);

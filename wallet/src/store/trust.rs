@@ -14,7 +14,8 @@ pub struct WalletTrust {
     pub lists: Vec<PinnedList>,
     /// Identity of the newest accepted version of every list, by the DID of the list. It is kept after the list has
     /// expired or was unpinned, so that older versions stay refused.
-    pub seen: BTreeMap<String, AcceptedList>,
+    #[serde(rename = "seen")]
+    pub accepted: BTreeMap<String, AcceptedList>,
 }
 
 /// Trust list that the holder has pinned, with its operators.
@@ -29,7 +30,8 @@ pub struct PinnedList {
     pub quorum: usize,
     /// Minimum sequence number of accepted versions; `None`: no minimum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub least: Option<u64>,
+    #[serde(rename = "least")]
+    pub min_sequence: Option<u64>,
     /// Source of new versions: a file, or an https URL.
     pub source: String,
     /// Newest accepted version, as signed.

@@ -9,20 +9,23 @@ use sha2::{Digest as _, Sha256};
 #[serde(deny_unknown_fields)]
 pub struct VoucherSerials {
     /// Total number of uses of the voucher.
-    pub uses: usize,
-    /// Serials that were disclosed with any copy, oldest first.
+    #[serde(rename = "uses")]
+    pub total_uses: usize,
+    /// Serials that were disclosed with any copy, or were about to be, oldest first.
     #[serde(default)]
-    pub shown: Vec<ShownSerial>,
+    #[serde(rename = "shown")]
+    pub disclosed: Vec<DisclosedSerial>,
 }
 
 /// Serial that was disclosed to a verifier, or was about to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ShownSerial {
+pub struct DisclosedSerial {
     /// Digest of the serial ([`serial_digest`]).
     pub digest: String,
     /// Client id of the verifier to which it was disclosed.
-    pub to: String,
+    #[serde(rename = "to")]
+    pub client_id: String,
     /// `true` if the verifier reported it as used. Before that, it may be disclosed again to the same verifier only.
     #[serde(default)]
     pub used: bool,
@@ -36,40 +39,45 @@ pub fn serial_digest(serial: &str) -> String {
 impl VoucherSerials {
     /// Creates the record of a voucher without disclosed serials.
     pub fn new(uses: usize) -> Self {
-        Self { uses, shown: Vec::new() }
+        Self { total_uses: uses, disclosed: Vec::new() }
     }
 
     /// Returns the number of uses whose serial no verifier has reported as used.
-    pub fn left(&self) -> usize {
-        self.uses.saturating_sub(self.shown.iter().filter(|shown| shown.used).count())
+    pub fn remaining_uses(&self) -> usize {
+        self.total_uses.saturating_sub(self.disclosed.iter().filter(|shown| shown.used).count())
     }
 
     /// Returns the digest of the serial that was disclosed to a verifier and not reported as used; `None` if there is
     /// none.
-    pub fn pending(&self, asker: &str) -> Option<&str> {
-        let pending = self.shown.iter().find(|shown| shown.to == asker && !shown.used);
+    pub fn pending_serial(&self, asker: &str) -> Option<&str> {
+        let pending = self.disclosed.iter().find(|shown| shown.client_id == asker && !shown.used);
         pending.map(|shown| shown.digest.as_str())
     }
 
     /// Returns the index in `serials`, the serials of a copy, of the one that may be disclosed to a verifier: one
     /// already disclosed to it and not reported as used, otherwise one never disclosed. `None` if all were disclosed.
-    pub fn choose(&self, serials: &[String], asker: &str) -> Option<usize> {
+    pub fn choose_serial(&self, serials: &[String], asker: &str) -> Option<usize> {
         let digests: Vec<String> = serials.iter().map(|serial| serial_digest(serial)).collect();
-        let pending = self.pending(asker).and_then(|pending| digests.iter().position(|digest| digest == pending));
-        pending.or_else(|| digests.iter().position(|digest| self.shown.iter().all(|shown| shown.digest != *digest)))
+        let pending =
+            self.pending_serial(asker).and_then(|pending| digests.iter().position(|digest| digest == pending));
+        pending.or_else(|| digests.iter().position(|digest| self.disclosed.iter().all(|shown| shown.digest != *digest)))
     }
 
     /// Records the digest of a serial before the serial is disclosed to a verifier. One that is recorded already stays
     /// unchanged.
     pub fn record_shown(&mut self, digest: &str, asker: &str) {
-        if self.shown.iter().all(|shown| shown.digest != digest) {
-            self.shown.push(ShownSerial { digest: digest.to_owned(), to: asker.to_owned(), used: false });
+        if self.disclosed.iter().all(|shown| shown.digest != digest) {
+            self.disclosed.push(DisclosedSerial {
+                digest: digest.to_owned(),
+                client_id: asker.to_owned(),
+                used: false,
+            });
         }
     }
 
     /// Records that the serial with this digest was used. A serial that was never disclosed is ignored.
     pub fn record_used(&mut self, digest: &str) {
-        for shown in self.shown.iter_mut().filter(|shown| shown.digest == digest) {
+        for shown in self.disclosed.iter_mut().filter(|shown| shown.digest == digest) {
             shown.used = true;
         }
     }
@@ -85,18 +93,24 @@ mod tests {
         let mut other = copy.clone();
         other.reverse();
         let mut serials = VoucherSerials::new(3);
-        assert_eq!((serials.choose(&copy, "museum"), serials.left()), (Some(0), 3));
+        assert_eq!((serials.choose_serial(&copy, "museum"), serials.remaining_uses()), (Some(0), 3));
         serials.record_shown(&serial_digest("one"), "museum");
         // Refused or unanswered: the same verifier sees the same serial in any copy; others do not.
-        assert_eq!((serials.choose(&copy, "museum"), serials.choose(&other, "museum")), (Some(0), Some(2)));
-        assert_eq!((serials.choose(&copy, "another"), serials.left()), (Some(1), 3));
+        assert_eq!(
+            (serials.choose_serial(&copy, "museum"), serials.choose_serial(&other, "museum")),
+            (Some(0), Some(2))
+        );
+        assert_eq!((serials.choose_serial(&copy, "another"), serials.remaining_uses()), (Some(1), 3));
         serials.record_used(&serial_digest("one"));
-        assert_eq!((serials.choose(&copy, "museum"), serials.choose(&other, "museum")), (Some(1), Some(0)));
-        assert_eq!((serials.pending("museum"), serials.left()), (None, 2));
+        assert_eq!(
+            (serials.choose_serial(&copy, "museum"), serials.choose_serial(&other, "museum")),
+            (Some(1), Some(0))
+        );
+        assert_eq!((serials.pending_serial("museum"), serials.remaining_uses()), (None, 2));
         for serial in ["two", "three"] {
             serials.record_shown(&serial_digest(serial), "museum");
             serials.record_used(&serial_digest(serial));
         }
-        assert_eq!((serials.choose(&copy, "museum"), serials.left()), (None, 0));
+        assert_eq!((serials.choose_serial(&copy, "museum"), serials.remaining_uses()), (None, 0));
     }
 }

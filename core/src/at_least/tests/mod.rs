@@ -17,7 +17,7 @@ fn refused<T: fmt::Debug>(result: Result<T, Problem>) -> Code {
 /// The commitment that an opening is for.
 fn commitment(direction: Direction, salt: &str, value: u16, opening: &ThresholdWitness) -> Commitment {
     let entries = commitments(direction, salt, value.into());
-    entries.iter().find(|entry| entry.entry == opening.entry).unwrap().commitment
+    entries.iter().find(|entry| entry.entry_index == opening.entry_index).unwrap().commitment
 }
 
 #[test]
@@ -28,15 +28,15 @@ fn the_element_is_found_where_the_issuer_shuffled_it() {
         let texts: Vec<_> = entries.iter().map(|entry| entry.commitment.to_string()).collect();
         let mut elements: Vec<&str> = texts.iter().map(String::as_str).collect();
         elements.rotate_left(1);
-        let positions = positions(direction, SALT, value, &elements).unwrap();
+        let positions = locate_commitments(direction, SALT, value, &elements).unwrap();
         assert_eq!(positions.iter().flatten().count(), entries.len());
-        for (DominatingValue { entry, .. }, text) in entries.iter().zip(&texts) {
+        for (DominatingValue { entry_index: entry, .. }, text) in entries.iter().zip(&texts) {
             assert_eq!(elements[positions[usize::from(*entry)].unwrap()], text);
         }
 
-        let opening = prove(direction, SALT, value, value).unwrap();
-        let element = elements[positions[usize::from(opening.entry)].unwrap()];
-        verify(direction, value, &element.parse().unwrap(), &opening.witness).unwrap();
+        let opening = prove_threshold(direction, SALT, value, value).unwrap();
+        let element = elements[positions[usize::from(opening.entry_index)].unwrap()];
+        verify_threshold(direction, value, &element.parse().unwrap(), &opening.witness).unwrap();
     }
 }
 
@@ -48,7 +48,7 @@ fn a_wallet_sees_that_an_issuer_committed_to_something_else() {
     };
     let check = |elements: &[String]| {
         let elements: Vec<&str> = elements.iter().map(String::as_str).collect();
-        positions(Direction::AtLeast, SALT, 0x1234.into(), &elements)
+        locate_commitments(Direction::AtLeast, SALT, 0x1234.into(), &elements)
     };
     let genuine = of(SALT, 0x1234);
     check(&genuine).unwrap();
@@ -65,9 +65,11 @@ fn a_wallet_sees_that_an_issuer_committed_to_something_else() {
 #[test]
 fn a_proof_costs_at_most_64_blocks_and_its_check_63() {
     let cost = |direction, value: u16, threshold: u16| {
-        let (opening, proving) = count_blocks(|| prove(direction, SALT, value.into(), threshold.into()).unwrap());
+        let (opening, proving) =
+            count_blocks(|| prove_threshold(direction, SALT, value.into(), threshold.into()).unwrap());
         let commitment = commitment(direction, SALT, value, &opening);
-        let (verdict, verifying) = count_blocks(|| verify(direction, threshold.into(), &commitment, &opening.witness));
+        let (verdict, verifying) =
+            count_blocks(|| verify_threshold(direction, threshold.into(), &commitment, &opening.witness));
         verdict.unwrap();
         (proving, verifying)
     };
@@ -85,7 +87,7 @@ fn a_proof_costs_at_most_64_blocks_and_its_check_63() {
 
 #[test]
 fn what_is_secret_is_not_printed() {
-    let opening = prove(Direction::AtLeast, SALT, 46_344.into(), 46_021.into()).unwrap();
+    let opening = prove_threshold(Direction::AtLeast, SALT, 46_344.into(), 46_021.into()).unwrap();
     assert_eq!(format!("{opening:?}"), "ThresholdWitness { entry: 2, witness: Witness(..) }");
     assert!(!format!("{:?}", commitments(Direction::AtLeast, SALT, 46_344.into())).contains("46344"));
 }

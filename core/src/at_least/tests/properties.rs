@@ -22,8 +22,8 @@ fn number() -> impl Strategy<Value = u16> {
 #[test]
 fn for_boundary_values_every_threshold_up_to_them_is_dominated_and_none_above() {
     for value in BOUNDARIES {
-        let entries: Vec<_> = value::dominating(value.into()).collect();
-        assert!(entries.len() <= ENTRIES);
+        let entries: Vec<_> = value::dominating_values(value.into()).collect();
+        assert!(entries.len() <= COMMITMENT_ARRAY_LENGTH);
         for threshold in 0..=u16::MAX {
             let dominated = entries.iter().any(|(_, entry)| dominates(*entry, threshold.into()));
             assert_eq!(dominated, threshold <= value, "{threshold} of {value}");
@@ -34,8 +34,9 @@ fn for_boundary_values_every_threshold_up_to_them_is_dominated_and_none_above() 
 #[test]
 fn for_every_value_the_value_is_dominated_and_the_next_number_is_not() {
     for value in 0..u16::MAX {
-        let dominated =
-            |threshold: u16| value::dominating(value.into()).any(|(_, entry)| dominates(entry, threshold.into()));
+        let dominated = |threshold: u16| {
+            value::dominating_values(value.into()).any(|(_, entry)| dominates(entry, threshold.into()))
+        };
         assert!(dominated(value) && dominated(value / 2) && !dominated(value + 1), "{value}");
     }
 }
@@ -43,11 +44,12 @@ fn for_every_value_the_value_is_dominated_and_the_next_number_is_not() {
 #[test]
 fn the_first_entry_that_serves_would_tell_of_the_last_digit() {
     // This is why a wallet does not open it again: of 0x0120 one entry proves 0x0110, and another 0x0111.
-    let entry =
-        |prove: fn(Direction, &str, OrderedValue, OrderedValue) -> Result<ThresholdWitness, Problem>,
-         threshold: u16| { prove(Direction::AtLeast, SALT, 0x0120.into(), threshold.into()).unwrap().entry };
-    assert_ne!(entry(prove, 0x0110), entry(prove, 0x0111));
-    assert_eq!(entry(prove_in_block, 0x0110), entry(prove_in_block, 0x0111));
+    let entry = |prove: fn(Direction, &str, OrderedValue, OrderedValue) -> Result<ThresholdWitness, Problem>,
+                 threshold: u16| {
+        prove(Direction::AtLeast, SALT, 0x0120.into(), threshold.into()).unwrap().entry_index
+    };
+    assert_ne!(entry(prove_threshold, 0x0110), entry(prove_threshold, 0x0111));
+    assert_eq!(entry(prove_threshold_in_block, 0x0110), entry(prove_threshold_in_block, 0x0111));
     assert!(are_in_same_block(0x0110.into(), 0x011f.into()) && !are_in_same_block(0x011f.into(), 0x0120.into()));
 }
 
@@ -56,12 +58,12 @@ fn around_a_carry_every_threshold_is_proved_or_refused_to_the_last_hash() {
     for value in [0xef_u16, 0xff, 0x100, 0x101] {
         let entries = commitments(Direction::AtLeast, SALT, value.into());
         for threshold in 0..=0x111_u16 {
-            let opening = prove(Direction::AtLeast, SALT, value.into(), threshold.into());
+            let opening = prove_threshold(Direction::AtLeast, SALT, value.into(), threshold.into());
             assert_eq!(opening.is_ok(), threshold <= value, "{threshold} of {value}");
-            let Ok(ThresholdWitness { entry, witness }) = opening else { continue };
+            let Ok(ThresholdWitness { entry_index: entry, witness }) = opening else { continue };
             for of in &entries {
-                let verdict = verify(Direction::AtLeast, threshold.into(), &of.commitment, &witness);
-                assert_eq!(verdict.is_ok(), of.entry == entry, "{threshold} of {value}");
+                let verdict = verify_threshold(Direction::AtLeast, threshold.into(), &of.commitment, &witness);
+                assert_eq!(verdict.is_ok(), of.entry_index == entry, "{threshold} of {value}");
             }
         }
     }
@@ -75,13 +77,13 @@ proptest! {
                 Direction::AtLeast => value >= threshold,
                 Direction::AtMost => value <= threshold,
             };
-            let (opening, proving) = count_blocks(|| prove(direction, &salt, value.into(), threshold.into()));
+            let (opening, proving) = count_blocks(|| prove_threshold(direction, &salt, value.into(), threshold.into()));
             prop_assert!(proving <= 64);
             prop_assert_eq!(opening.is_ok(), holds);
             if let Ok(opening) = opening {
                 let commitment = commitment(direction, &salt, value, &opening);
                 let (verdict, verifying) =
-                    count_blocks(|| verify(direction, threshold.into(), &commitment, &opening.witness));
+                    count_blocks(|| verify_threshold(direction, threshold.into(), &commitment, &opening.witness));
                 prop_assert!(verdict.is_ok() && verifying <= 63);
             }
         }
@@ -92,12 +94,12 @@ proptest! {
         value in number(), threshold in number(), other in number()
     ) {
         for direction in Direction::ALL {
-            let Ok(opening) = prove(direction, SALT, value.into(), threshold.into()) else { continue };
+            let Ok(opening) = prove_threshold(direction, SALT, value.into(), threshold.into()) else { continue };
             for of in Direction::ALL {
                 for entry in commitments(of, SALT, value.into()) {
                     for claimed in [threshold, other] {
-                        let own = (of, entry.entry, claimed) == (direction, opening.entry, threshold);
-                        let verdict = verify(of, claimed.into(), &entry.commitment, &opening.witness);
+                        let own = (of, entry.entry_index, claimed) == (direction, opening.entry_index, threshold);
+                        let verdict = verify_threshold(of, claimed.into(), &entry.commitment, &opening.witness);
                         prop_assert_eq!(verdict.is_ok(), own);
                     }
                 }
@@ -112,12 +114,12 @@ proptest! {
             let block = (0..16_u16).map(|digit| OrderedValue::from((threshold & 0xfff0) | digit));
             let mut entries = Vec::new();
             for one in block {
-                let opening = prove_in_block(direction, SALT, value.into(), one);
-                prop_assert_eq!(opening.is_ok(), prove(direction, SALT, value.into(), one).is_ok());
+                let opening = prove_threshold_in_block(direction, SALT, value.into(), one);
+                prop_assert_eq!(opening.is_ok(), prove_threshold(direction, SALT, value.into(), one).is_ok());
                 let Ok(opening) = opening else { continue };
                 let commitment = commitment(direction, SALT, value, &opening);
-                prop_assert!(verify(direction, one, &commitment, &opening.witness).is_ok());
-                entries.push(opening.entry);
+                prop_assert!(verify_threshold(direction, one, &commitment, &opening.witness).is_ok());
+                entries.push(opening.entry_index);
             }
             entries.dedup();
             prop_assert!(entries.len() <= 1);
@@ -137,10 +139,10 @@ proptest! {
 
     #[test]
     fn an_altered_bit_is_refused(value in number(), byte in 0..128_usize, bit in 0..8_u8) {
-        let mut opening = prove(Direction::AtLeast, SALT, value.into(), (value / 2).into()).unwrap();
+        let mut opening = prove_threshold(Direction::AtLeast, SALT, value.into(), (value / 2).into()).unwrap();
         let commitment = commitment(Direction::AtLeast, SALT, value, &opening);
         opening.witness.0.as_flattened_mut()[byte] ^= 1 << bit;
-        let verdict = verify(Direction::AtLeast, (value / 2).into(), &commitment, &opening.witness);
+        let verdict = verify_threshold(Direction::AtLeast, (value / 2).into(), &commitment, &opening.witness);
         prop_assert_eq!(refused(verdict), Code::ThresholdUnproven);
     }
 
@@ -157,6 +159,6 @@ proptest! {
     #[test]
     fn reading_never_panics(text in "\\PC{0,200}") {
         let _ = (text.parse::<Witness>(), text.parse::<Commitment>(), days_since_1900(&text));
-        let _ = OrderedValue::of_claim(Direction::AtLeast, &text.into());
+        let _ = OrderedValue::from_claim(Direction::AtLeast, &text.into());
     }
 }

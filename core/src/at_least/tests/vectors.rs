@@ -26,25 +26,30 @@ fn the_vectors_of_another_implementation_are_met() {
         let expected = vector["entries"].as_array().unwrap();
         assert_eq!(entries.len(), expected.len(), "{vector}");
         for (entry, expected) in entries.iter().zip(expected) {
-            assert_eq!(u64::from(entry.entry), expected["entry"].as_u64().unwrap());
+            assert_eq!(u64::from(entry.entry_index), expected["entry"].as_u64().unwrap());
             assert_eq!(entry.value, number(&expected["value"]));
             assert_eq!(entry.commitment.to_string(), text(&expected["commitment"]));
         }
         for proof in vector["proofs"].as_array().unwrap() {
             let threshold = number(&proof["threshold"]);
-            let opening = prove(Direction::AtLeast, salt, value, threshold).unwrap();
-            assert_eq!(u64::from(opening.entry), proof["entry"].as_u64().unwrap(), "{proof}");
+            let opening = prove_threshold(Direction::AtLeast, salt, value, threshold).unwrap();
+            assert_eq!(u64::from(opening.entry_index), proof["entry"].as_u64().unwrap(), "{proof}");
             assert_eq!(opening.witness.to_string(), text(&proof["witness"]));
-            let entry = entries.iter().find(|entry| entry.entry == opening.entry).unwrap();
-            verify(Direction::AtLeast, threshold, &entry.commitment, &text(&proof["witness"]).parse().unwrap())
-                .unwrap();
+            let entry = entries.iter().find(|entry| entry.entry_index == opening.entry_index).unwrap();
+            verify_threshold(
+                Direction::AtLeast,
+                threshold,
+                &entry.commitment,
+                &text(&proof["witness"]).parse().unwrap(),
+            )
+            .unwrap();
             proofs += 1;
         }
         for refusal in vector["refused"].as_array().unwrap() {
             let commitment = text(&refusal["commitment"]).parse().unwrap();
-            let outcome = text(&refusal["witness"])
-                .parse()
-                .and_then(|witness| verify(Direction::AtLeast, number(&refusal["threshold"]), &commitment, &witness));
+            let outcome = text(&refusal["witness"]).parse().and_then(|witness| {
+                verify_threshold(Direction::AtLeast, number(&refusal["threshold"]), &commitment, &witness)
+            });
             assert_eq!(refused(outcome), Code::ThresholdUnproven, "{refusal}");
             refusals += 1;
         }
@@ -67,13 +72,13 @@ fn the_specifications_own_vectors_hold() {
         let [direction, salt, value, threshold, entry, commitment, witness] = &row[..] else { panic!("{row:?}") };
         let direction = Direction::parse(direction).unwrap();
         let [value, threshold] = [value, threshold].map(|number| number.parse::<u16>().unwrap().into());
-        let opening = prove(direction, salt, value, threshold).unwrap();
-        assert_eq!(opening.entry.to_string(), *entry, "{row:?}");
+        let opening = prove_threshold(direction, salt, value, threshold).unwrap();
+        assert_eq!(opening.entry_index.to_string(), *entry, "{row:?}");
         assert_eq!(opening.witness.to_string(), *witness, "{row:?}");
         let entries = commitments(direction, salt, value);
-        let found = entries.iter().find(|found| found.entry == opening.entry).unwrap();
+        let found = entries.iter().find(|found| found.entry_index == opening.entry_index).unwrap();
         assert_eq!(found.commitment.to_string(), *commitment, "{row:?}");
-        verify(direction, threshold, &found.commitment, &opening.witness).unwrap();
+        verify_threshold(direction, threshold, &found.commitment, &opening.witness).unwrap();
     }
     for direction in Direction::ALL {
         assert!(rows.iter().any(|row| row[0] == direction.as_str()));

@@ -30,7 +30,7 @@ fn a_date_is_days_since_1900_and_back() {
 
 #[test]
 fn a_claim_comes_to_a_number_that_keeps_both_directions_true() {
-    let of = |direction, value: Value| OrderedValue::of_claim(direction, &value).map(OrderedValue::number);
+    let of = |direction, value: Value| OrderedValue::from_claim(direction, &value).map(OrderedValue::number);
     for direction in Direction::ALL {
         assert_eq!(of(direction, json!("1996-04-12")), days_since_1900("1996-04-12").map(OrderedValue::number));
         assert_eq!(of(direction, json!(6)), Ok(6));
@@ -47,7 +47,7 @@ fn a_claim_comes_to_a_number_that_keeps_both_directions_true() {
         for absurd in [json!(true), json!({}), json!(null)] {
             assert_eq!(of(direction, absurd.clone()).unwrap_err().code, Code::ThresholdInvalid, "{absurd}");
         }
-        assert_eq!(refused(OrderedValue::of_claim(direction, &json!("2028-02-29T23:59:59"))), Code::DateMalformed);
+        assert_eq!(refused(OrderedValue::from_claim(direction, &json!("2028-02-29T23:59:59"))), Code::DateMalformed);
     }
     assert_eq!(of(Direction::AtLeast, json!(7.5)), Ok(7));
     assert_eq!(of(Direction::AtMost, json!(7.5)), Ok(8));
@@ -67,7 +67,7 @@ fn names_follow_the_claims() {
 
 fn proof(path: Value, direction: Direction, threshold: u16) -> ThresholdProof {
     let threshold = OrderedValue::from(threshold);
-    let witness = prove(direction, SALT, threshold, threshold).unwrap().witness;
+    let witness = prove_threshold(direction, SALT, threshold, threshold).unwrap().witness;
     ThresholdProof { path: parse_path(&path).unwrap(), direction, threshold, witness }
 }
 

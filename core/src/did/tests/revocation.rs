@@ -34,7 +34,7 @@ fn marks_key_1(holder: &str, entry: &Value) {
         assert_eq!(ask(&document, "did:web:university.example#key-2", purpose).unwrap(), key(2));
     }
     let parsed = DidDocument::parse(&web(), &document).unwrap();
-    assert_eq!(parsed.revoked(&DidUrl::parse(KEY_1).unwrap()).unwrap().to_string(), AT);
+    assert_eq!(parsed.revoked_at(&DidUrl::parse(KEY_1).unwrap()).unwrap().to_string(), AT);
     // A date that cannot be read says that it was revoked, and not since when.
     marked["revoked"] = json!("yesterday");
     assert_eq!(code(DidDocument::parse(&web(), &with(&marked))), Code::DidDocumentInvalid, "{holder}");
@@ -123,12 +123,12 @@ fn row_88_a_mark_beside_the_same_key_in_another_encoding() {
 
 #[test]
 fn row_88_a_mark_beside_a_p256_key_in_another_encoding() {
-    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[5; 32]).unwrap().public_key();
+    let p256 = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[5; 32]).unwrap().public_key();
     let jwk = p256.to_jwk();
     let decoded = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
     let uncompressed = [&[4], decoded("x").as_slice(), &decoded("y")].concat();
     let document = |mark: Option<&str>, name: &str, value: Value| {
-        let mut document = DidDocument::render(&web(), &[("key-1".to_owned(), p256.clone())]);
+        let mut document = DidDocument::json_for_keys(&web(), &[("key-1".to_owned(), p256.clone())]);
         let mut entry = other("Unknown", name, value);
         if let Some(at) = mark {
             entry["revoked"] = json!(at);
@@ -161,10 +161,10 @@ fn a_mark_of_another_key_says_nothing_of_this_one() {
         }
         assert_eq!(ask(&document, KEY_1, VerificationRelationship::AssertionMethod).unwrap(), key(1));
         let parsed = DidDocument::parse(&web(), &document).unwrap();
-        assert_eq!(parsed.revoked_key(&key(3)).unwrap().to_string(), AT);
-        assert!(parsed.revoked_key(&key(1)).is_none());
+        assert_eq!(parsed.key_revoked_at(&key(3)).unwrap().to_string(), AT);
+        assert!(parsed.key_revoked_at(&key(1)).is_none());
         // Also of a method that no purpose lists.
-        assert_eq!(parsed.revoked(&DidUrl::parse(ENTRY).unwrap()).unwrap().to_string(), AT);
+        assert_eq!(parsed.revoked_at(&DidUrl::parse(ENTRY).unwrap()).unwrap().to_string(), AT);
     }
     // Two marks: the earlier one counts.
     let mut document = rendered();
@@ -173,5 +173,5 @@ fn a_mark_of_another_key_says_nothing_of_this_one() {
     entry["revoked"] = json!(AT);
     document["keyAgreement"] = json!([entry]);
     let parsed = DidDocument::parse(&web(), &document).unwrap();
-    assert_eq!(parsed.revoked(&DidUrl::parse(KEY_1).unwrap()).unwrap().to_string(), AT);
+    assert_eq!(parsed.revoked_at(&DidUrl::parse(KEY_1).unwrap()).unwrap().to_string(), AT);
 }

@@ -16,17 +16,17 @@ use crate::{
 
 /// Parameters of a new did:webvh DID and its first log entry.
 #[derive(Clone, Copy)]
-pub struct Inception<'a> {
+pub struct NewWebVhDid<'a> {
     /// Host and path as in a did:web DID: `university.example`, `localhost%3A8443:issuer`.
-    pub place: &'a str,
+    pub location: &'a str,
     /// `versionTime` of the first version.
-    pub at: Timestamp,
+    pub version_time: Timestamp,
     /// Ed25519 key that signs the first entry and, if `next` is empty, may sign the second one. It is best kept apart
     /// from the keys that sign credentials.
-    pub update: &'a dyn Signer,
+    pub update_key: &'a dyn Signer,
     /// Keys to which the first entry commits as permitted update keys of the next one (pre-rotation); empty: no
     /// commitment.
-    pub next: &'a [PublicKey],
+    pub next_update_keys: &'a [PublicKey],
     /// Time for which the document may be cached, in seconds; `None`: one hour.
     pub ttl: Option<u64>,
 }
@@ -35,7 +35,7 @@ pub struct Inception<'a> {
 #[derive(Clone, Copy)]
 pub struct LogUpdate<'a> {
     /// `versionTime` of the new version, later than that of the previous one.
-    pub at: Timestamp,
+    pub version_time: Timestamp,
     /// DID document of the new version, as published.
     pub state: &'a Value,
     /// New update keys; `None`: unchanged. With pre-rotation they are required, and the previous entry must have
@@ -43,7 +43,7 @@ pub struct LogUpdate<'a> {
     pub update_keys: Option<&'a [PublicKey]>,
     /// Keys to which this entry commits as permitted update keys of the next one (pre-rotation). `None` and an empty
     /// list commit to no keys, which ends pre-rotation.
-    pub next: Option<&'a [PublicKey]>,
+    pub next_update_keys: Option<&'a [PublicKey]>,
     /// `true` deactivates the DID permanently.
     pub deactivate: bool,
 }
@@ -62,36 +62,36 @@ fn hashes(keys: &[PublicKey]) -> Value {
 /// provisional DID, which is replaced in the result.
 ///
 /// # Errors
-/// Those of [`UnwitnessedLog::verify`] for the new log; `algorithm_mismatch` (an update key other than Ed25519), and
+/// Those of [`UnwitnessedLog::verify_entries`] for the new log; `algorithm_mismatch` (an update key other than Ed25519), and
 /// those of the signer.
-pub fn create(inception: &Inception<'_>, document: &dyn Fn(&Did) -> Value) -> Result<(Did, String), Problem> {
+pub fn create_did(inception: &NewWebVhDid<'_>, document: &dyn Fn(&Did) -> Value) -> Result<(Did, String), Problem> {
     let provisional = entry::hash(PLACEHOLDER.as_bytes());
-    let at_place = |scid: &str| Did::parse(&format!("did:webvh:{scid}:{}", inception.place));
+    let at_place = |scid: &str| Did::parse(&format!("did:webvh:{scid}:{}", inception.location));
     let state = document(&at_place(&provisional)?);
     let mut parameters = Map::new();
     parameters.insert("method".to_owned(), METHOD.into());
     parameters.insert("scid".to_owned(), PLACEHOLDER.into());
-    parameters.insert("updateKeys".to_owned(), multikeys(&[inception.update.public_key()]));
-    if !inception.next.is_empty() {
-        parameters.insert("nextKeyHashes".to_owned(), hashes(inception.next));
+    parameters.insert("updateKeys".to_owned(), multikeys(&[inception.update_key.public_key()]));
+    if !inception.next_update_keys.is_empty() {
+        parameters.insert("nextKeyHashes".to_owned(), hashes(inception.next_update_keys));
     }
     if let Some(ttl) = inception.ttl {
         parameters.insert("ttl".to_owned(), ttl.into());
     }
     let entry = json!({
         "versionId": PLACEHOLDER,
-        "versionTime": inception.at.to_string(),
+        "versionTime": inception.version_time.to_string(),
         "parameters": parameters,
-        "state": entry::replaced(&state, &provisional, PLACEHOLDER),
+        "state": entry::replace_text(&state, &provisional, PLACEHOLDER),
     });
     let scid = entry::hash(&crate::json::canonicalize(&entry)?);
-    let Value::Object(mut members) = entry::replaced(&entry, PLACEHOLDER, &scid) else {
+    let Value::Object(mut members) = entry::replace_text(&entry, PLACEHOLDER, &scid) else {
         return Err(invalid("the entry is not an object"));
     };
     members.insert("versionId".to_owned(), scid.as_str().into());
     let did = at_place(&scid)?;
-    let line = finish(members, 1, inception.at, inception.update)?;
-    UnwitnessedLog::verify(&did, line.as_bytes(), inception.at, 0)?;
+    let line = finish(members, 1, inception.version_time, inception.update_key)?;
+    UnwitnessedLog::verify_entries(&did, line.as_bytes(), inception.version_time, 0)?;
     Ok((did, line))
 }
 
@@ -101,14 +101,14 @@ pub fn create(inception: &Inception<'_>, document: &dyn Fn(&Did) -> Value) -> Re
 /// The result is verified before it is returned, except for its witness proofs.
 ///
 /// # Errors
-/// Those of [`create`]; `did_log_forked` if `text` lacks the last entry of `log`.
+/// Those of [`create_did`]; `did_log_forked` if `text` lacks the last entry of `log`.
 pub fn append(log: &WebVhLog, text: &str, change: &LogUpdate<'_>, update: &dyn Signer) -> Result<String, Problem> {
     let before = log.versions.last().ok_or_else(|| invalid("the log is empty"))?;
     let mut parameters = Map::new();
     if let Some(keys) = change.update_keys {
         parameters.insert("updateKeys".to_owned(), multikeys(keys));
     }
-    match change.next {
+    match change.next_update_keys {
         Some(next) => drop(parameters.insert("nextKeyHashes".to_owned(), hashes(next))),
         None if log.parameters.next_key_hashes.is_empty() => {}
         None => drop(parameters.insert("nextKeyHashes".to_owned(), json!([]))),
@@ -117,15 +117,17 @@ pub fn append(log: &WebVhLog, text: &str, change: &LogUpdate<'_>, update: &dyn S
         parameters.insert("deactivated".to_owned(), true.into());
     }
     let mut members = Map::new();
-    members.insert("versionId".to_owned(), before.id().into());
-    members.insert("versionTime".to_owned(), change.at.to_string().into());
+    members.insert("versionId".to_owned(), before.version_id().into());
+    members.insert("versionTime".to_owned(), change.version_time.to_string().into());
     members.insert("parameters".to_owned(), Value::Object(parameters));
     members.insert("state".to_owned(), change.state.clone());
     let number = log.versions.len().saturating_add(1);
     let mut text = text.strip_suffix('\n').unwrap_or(text).to_owned();
     text.push('\n');
-    text.push_str(&finish(members, number, change.at, update)?);
-    UnwitnessedLog::verify(log.did(), text.as_bytes(), change.at, 0)?.log.require_follows(before.id())?;
+    text.push_str(&finish(members, number, change.version_time, update)?);
+    UnwitnessedLog::verify_entries(log.did(), text.as_bytes(), change.version_time, 0)?
+        .log
+        .require_version(before.version_id())?;
     Ok(text)
 }
 
@@ -139,9 +141,9 @@ fn finish(
 ) -> Result<String, Problem> {
     let hash = entry::hash(&entry::canonical(&members)?);
     members.insert("versionId".to_owned(), format!("{number}-{hash}").into());
-    let key = Did::key(&update.public_key());
+    let key = Did::did_key(&update.public_key());
     let options = ProofOptions {
-        verification_method: &format!("{key}#{}", key.id()),
+        verification_method: &format!("{key}#{}", key.method_specific_id()),
         purpose: VerificationRelationship::AssertionMethod,
         created: Some(at),
         expires: None,

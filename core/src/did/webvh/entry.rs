@@ -6,9 +6,9 @@ use sha2::{Digest as _, Sha256};
 use super::{MAX_LIST, PLACEHOLDER, invalid};
 use crate::{
     Code, Problem,
-    did::{DidMethod, DidUrl, SelfContained, VerificationRelationship},
+    did::{DidMethod, DidUrl, SelfContainedResolver, VerificationRelationship},
     json::{self, Limits},
-    secure::data_integrity::{self, ProofRequirements, Suites, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{self, Cryptosuites, ProofRequirements, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
 };
 
@@ -33,7 +33,7 @@ pub(super) fn is_hash(text: &str) -> bool {
 pub(super) struct LogEntry {
     members: Map<String, Value>,
     pub(super) version_id: String,
-    pub(super) at: Timestamp,
+    pub(super) version_time: Timestamp,
 }
 
 impl LogEntry {
@@ -67,7 +67,7 @@ impl LogEntry {
                 return Err(invalid(format!("an entry's {name} is not an object")));
             }
         }
-        Ok(Self { members, version_id, at })
+        Ok(Self { members, version_id, version_time: at })
     }
 
     pub(super) fn parameters(&self) -> Option<&Map<String, Value>> {
@@ -80,7 +80,7 @@ impl LogEntry {
 
     /// Returns the hash of this entry ("Generate Entry Hash"): without proofs, and with the `versionId` of the previous
     /// entry, or the SCID for the first one, in place of its own.
-    pub(super) fn hash_after(&self, version_id: &str) -> Result<String, Problem> {
+    pub(super) fn entry_hash(&self, version_id: &str) -> Result<String, Problem> {
         let mut members = self.members.clone();
         members.remove("proof");
         members.insert("versionId".to_owned(), version_id.into());
@@ -92,7 +92,7 @@ impl LogEntry {
     ///
     /// # Errors
     /// `did_log_invalid`: the entry contains the placeholder `{SCID}`.
-    pub(super) fn scid(&self, said: &str) -> Result<String, Problem> {
+    pub(super) fn compute_scid(&self, said: &str) -> Result<String, Problem> {
         let mut members = self.members.clone();
         members.remove("proof");
         // It would hash like an entry that has the SCID there.
@@ -100,7 +100,7 @@ impl LogEntry {
             return Err(invalid("the first entry still has a placeholder"));
         }
         members.insert("versionId".to_owned(), PLACEHOLDER.into());
-        match replaced(&Value::Object(members), said, PLACEHOLDER) {
+        match replace_text(&Value::Object(members), said, PLACEHOLDER) {
             Value::Object(members) => Ok(hash(&canonical(&members)?)),
             _ => Err(invalid("the first entry is not an object")),
         }
@@ -115,7 +115,7 @@ impl LogEntry {
     pub(super) fn verify_proofs(&self, keys: &[String], now: Timestamp, skew: i64) -> Result<(), Problem> {
         let mut unsecured = self.members.clone();
         let proofs = unsecured.remove("proof").ok_or(Code::ProofMissing)?;
-        let proofs = as_list(&proofs);
+        let proofs = proof_list(&proofs);
         if proofs.is_empty() {
             return Err(Code::ProofMissing.into());
         }
@@ -124,8 +124,8 @@ impl LogEntry {
             return Err(Problem::new(Code::ProofMalformed, format!("there are more than {MAX_LIST} proofs")));
         }
         for proof in proofs {
-            let method = prover(proof)?;
-            if !keys.iter().any(|key| key == method.did().id()) {
+            let method = proof_method(proof)?;
+            if !keys.iter().any(|key| key == method.did().method_specific_id()) {
                 let what = "a log entry is signed by a key that may not update the DID";
                 return Err(Problem::new(Code::MethodOfOther, what));
             }
@@ -136,7 +136,7 @@ impl LogEntry {
 }
 
 /// Returns the proofs of a `proof` member as a list; a single proof may be an object.
-pub(super) fn as_list(proofs: &Value) -> &[Value] {
+pub(super) fn proof_list(proofs: &Value) -> &[Value] {
     proofs.as_array().map_or(std::slice::from_ref(proofs), Vec::as_slice)
 }
 
@@ -144,7 +144,7 @@ pub(super) fn as_list(proofs: &Value) -> &[Value] {
 ///
 /// # Errors
 /// `proof_malformed`, `did_malformed`; `did_unsupported` for another DID method.
-pub(super) fn prover(proof: &Value) -> Result<DidUrl, Problem> {
+pub(super) fn proof_method(proof: &Value) -> Result<DidUrl, Problem> {
     let method = proof.get("verificationMethod").and_then(Value::as_str);
     let method = method.ok_or_else(|| Problem::new(Code::ProofMalformed, "the proof has no verificationMethod"))?;
     let method = DidUrl::parse(method)?;
@@ -172,7 +172,8 @@ pub(super) fn verify_proof(
         skew,
     };
     unsecured.insert("proof".to_owned(), proof.clone());
-    let verified = data_integrity::verify(unsecured, &Suites::only(EddsaJcs2022), &SelfContained, &expected);
+    let verified =
+        data_integrity::verify(unsecured, &Cryptosuites::only(EddsaJcs2022), &SelfContainedResolver, &expected);
     unsecured.remove("proof");
     verified.map(drop)
 }
@@ -192,12 +193,12 @@ fn mentions(value: &Value, text: &str) -> bool {
 
 /// Returns a value with every occurrence of `from` in its names and strings replaced with `to`. The recursion is as
 /// deep as the value, whose nesting was limited when it was parsed.
-pub(super) fn replaced(value: &Value, from: &str, to: &str) -> Value {
+pub(super) fn replace_text(value: &Value, from: &str, to: &str) -> Value {
     match value {
         Value::String(string) => string.replace(from, to).into(),
-        Value::Array(items) => items.iter().map(|item| replaced(item, from, to)).collect(),
+        Value::Array(items) => items.iter().map(|item| replace_text(item, from, to)).collect(),
         Value::Object(members) => {
-            let members = members.iter().map(|(name, member)| (name.replace(from, to), replaced(member, from, to)));
+            let members = members.iter().map(|(name, member)| (name.replace(from, to), replace_text(member, from, to)));
             Value::Object(members.collect())
         }
         other => other.clone(),

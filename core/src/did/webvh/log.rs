@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    MAX_BYTES, MAX_ENTRIES,
+    MAX_LOG_BYTES, MAX_LOG_ENTRIES,
     entry::{self, LogEntry},
     invalid,
-    parameters::{Parameters, Witnesses},
+    parameters::{LogParameters, Witnesses},
     parts, witness,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 
 /// Version of a DID's document: an entry of the log.
 #[derive(Debug, Clone)]
-pub struct Version {
+pub struct DocumentVersion {
     id: String,
     at: Timestamp,
     /// DID of this version's document. It differs from the current one before the DID moved.
@@ -32,16 +32,16 @@ pub struct Version {
     pub(super) witnesses: Option<Witnesses>,
 }
 
-impl Version {
+impl DocumentVersion {
     /// Returns `versionId`: the number, a dash and the entry's hash.
     #[must_use]
-    pub fn id(&self) -> &str {
+    pub fn version_id(&self) -> &str {
         &self.id
     }
 
     /// Returns `versionTime`: the time from which this version is valid, as stated by its controller.
     #[must_use]
-    pub fn at(&self) -> Timestamp {
+    pub fn version_time(&self) -> Timestamp {
         self.at
     }
 
@@ -68,8 +68,8 @@ pub struct UnwitnessedLog {
 #[derive(Debug, Clone)]
 pub struct WebVhLog {
     did: Did,
-    pub(super) versions: Vec<Version>,
-    pub(super) parameters: Parameters,
+    pub(super) versions: Vec<DocumentVersion>,
+    pub(super) parameters: LogParameters,
 }
 
 impl UnwitnessedLog {
@@ -82,23 +82,23 @@ impl UnwitnessedLog {
     /// update key) and those of [`data_integrity::verify`](crate::secure::data_integrity::verify); `too_large` (more
     /// than 1 MiB or 256 entries); `not_yet_valid`; `did_document_invalid`, `private_key_exposed`; `did_malformed`,
     /// `did_unsupported`.
-    pub fn verify(did: &Did, text: &[u8], now: Timestamp, skew: i64) -> Result<Self, Problem> {
+    pub fn verify_entries(did: &Did, text: &[u8], now: Timestamp, skew: i64) -> Result<Self, Problem> {
         let (scid, _) = parts(did)?;
-        if text.len() > MAX_BYTES {
-            return Err(Problem::new(Code::TooLarge, format!("a log has at most {MAX_BYTES} bytes")));
+        if text.len() > MAX_LOG_BYTES {
+            return Err(Problem::new(Code::TooLarge, format!("a log has at most {MAX_LOG_BYTES} bytes")));
         }
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let mut read: Option<WebVhLog> = None;
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let number = at.saturating_add(1);
-            if number > MAX_ENTRIES {
-                return Err(Problem::new(Code::TooLarge, format!("a log has at most {MAX_ENTRIES} entries")));
+            if number > MAX_LOG_ENTRIES {
+                return Err(Problem::new(Code::TooLarge, format!("a log has at most {MAX_LOG_ENTRIES} entries")));
             }
             let numbered = |problem: Problem| Problem::new(problem.code, format!("entry {number}: {}", problem.detail));
             let entry = LogEntry::parse(line).map_err(numbered)?;
             let added = match read.take() {
                 None => first(did, scid, &entry, now, skew),
-                Some(log) => log.and(&entry, number, now, skew),
+                Some(log) => log.verify_next_entry(&entry, number, now, skew),
             };
             read = Some(added.map_err(numbered)?);
         }
@@ -130,7 +130,7 @@ impl UnwitnessedLog {
         if self.needs_witnesses() {
             let file = file.ok_or_else(|| Problem::new(Code::DidLogWitness, "the log's witness file is missing"))?;
             let versions: Vec<_> =
-                self.log.versions.iter().map(|version| (version.id(), version.witnesses.as_ref())).collect();
+                self.log.versions.iter().map(|version| (version.version_id(), version.witnesses.as_ref())).collect();
             witness::verify(&versions, file, now, skew)?;
         }
         Ok(self.log)
@@ -139,8 +139,8 @@ impl UnwitnessedLog {
 
 fn first(did: &Did, scid: &str, entry: &LogEntry, now: Timestamp, skew: i64) -> Result<WebVhLog, Problem> {
     let said = entry.parameters().ok_or_else(|| invalid("an entry has no parameters"))?;
-    let (parameters, own) = Parameters::first(said)?;
-    if own != scid || entry.scid(&own)? != own {
+    let (parameters, own) = LogParameters::from_first_entry(said)?;
+    if own != scid || entry.compute_scid(&own)? != own {
         return Err(invalid("the first entry does not make the DID's SCID"));
     }
     check_version(entry, 1, scid)?;
@@ -150,7 +150,7 @@ fn first(did: &Did, scid: &str, entry: &LogEntry, now: Timestamp, skew: i64) -> 
 }
 
 fn check_version(entry: &LogEntry, number: usize, before: &str) -> Result<(), Problem> {
-    if entry.version_id == format!("{number}-{}", entry.hash_after(before)?) {
+    if entry.version_id == format!("{number}-{}", entry.entry_hash(before)?) {
         return Ok(());
     }
     Err(invalid("the versionId does not match the entry's number and hash chain"))
@@ -159,18 +159,18 @@ fn check_version(entry: &LogEntry, number: usize, before: &str) -> Result<(), Pr
 fn version(
     scid: &str,
     entry: &LogEntry,
-    parameters: &Parameters,
+    parameters: &LogParameters,
     witnesses: Option<Witnesses>,
-) -> Result<Version, Problem> {
+) -> Result<DocumentVersion, Problem> {
     let state = entry.state();
     let did = state.get("id").and_then(Value::as_str).ok_or_else(|| invalid("the document has no id"))?;
     let did = Did::parse(did)?;
     if parts(&did)?.0 != scid {
         return Err(invalid("the document's id has another SCID"));
     }
-    Ok(Version {
+    Ok(DocumentVersion {
         id: entry.version_id.clone(),
-        at: entry.at,
+        at: entry.version_time,
         document: DidDocument::parse(&did, state)?,
         did,
         state: state.clone(),
@@ -181,11 +181,17 @@ fn version(
 
 impl WebVhLog {
     /// Verifies one more entry, and returns the log with it.
-    fn and(mut self, entry: &LogEntry, number: usize, now: Timestamp, skew: i64) -> Result<Self, Problem> {
+    fn verify_next_entry(
+        mut self,
+        entry: &LogEntry,
+        number: usize,
+        now: Timestamp,
+        skew: i64,
+    ) -> Result<Self, Problem> {
         let last = self.last()?;
         let said = entry.parameters().ok_or_else(|| invalid("an entry has no parameters"))?;
-        let (parameters, signers) = self.parameters.next(said)?;
-        if entry.at <= last.at {
+        let (parameters, signers) = self.parameters.apply_next_entry(said)?;
+        if entry.version_time <= last.at {
             return Err(invalid("the versionTime is not after that of the entry before"));
         }
         check_version(entry, number, &last.id)?;
@@ -206,7 +212,7 @@ impl WebVhLog {
         Ok(self)
     }
 
-    fn last(&self) -> Result<&Version, Problem> {
+    fn last(&self) -> Result<&DocumentVersion, Problem> {
         self.versions.last().ok_or_else(|| invalid("the log is empty"))
     }
 
@@ -218,7 +224,7 @@ impl WebVhLog {
 
     /// Returns all versions, oldest first.
     #[must_use]
-    pub fn versions(&self) -> &[Version] {
+    pub fn versions(&self) -> &[DocumentVersion] {
         &self.versions
     }
 
@@ -230,14 +236,14 @@ impl WebVhLog {
 
     /// Returns the version with this `versionId`; `None` if the log has no such version.
     #[must_use]
-    pub fn version(&self, id: &str) -> Option<&Version> {
+    pub fn version_by_id(&self, id: &str) -> Option<&DocumentVersion> {
         self.versions.iter().find(|version| version.id == id)
     }
 
     /// Returns the version that was in force at a time: the last one whose `versionTime` is not later; `None` before
     /// the first one.
     #[must_use]
-    pub fn version_at(&self, at: Timestamp) -> Option<&Version> {
+    pub fn version_at(&self, at: Timestamp) -> Option<&DocumentVersion> {
         self.versions.iter().rev().find(|version| version.at <= at)
     }
 
@@ -251,7 +257,7 @@ impl WebVhLog {
         }
         let versions: Vec<(Timestamp, DidDocument)> =
             self.versions.iter().map(|version| (version.at, version.document.clone())).collect();
-        DidDocument::of_versions(&versions).map(Arc::new)
+        DidDocument::from_versions(&versions).map(Arc::new)
     }
 
     /// Returns the current document, its cache time, and the ids of all versions.
@@ -271,22 +277,22 @@ impl WebVhLog {
         committed.contains(&entry::hash(key.as_bytes()))
     }
 
-    /// Returns the `versionId` of the last entry. A caller that stores it can detect with [`Self::require_follows`] a
+    /// Returns the `versionId` of the last entry. A caller that stores it can detect with [`Self::require_version`] a
     /// log that does not continue this one.
     ///
     /// # Errors
     /// `did_log_invalid` for a log without entries, which a verified log never is.
-    pub fn last_id(&self) -> Result<&str, Problem> {
-        self.last().map(Version::id)
+    pub fn last_version_id(&self) -> Result<&str, Problem> {
+        self.last().map(DocumentVersion::version_id)
     }
 
-    /// Checks that this log contains the entry `last_seen`, the [`Self::last_id`] of a log that was verified before. If
+    /// Checks that this log contains the entry `last_seen`, the [`Self::last_version_id`] of a log that was verified before. If
     /// not, entries were removed or replaced. A `versionId` contains the number of the entry and a hash that covers all
     /// entries before it.
     ///
     /// # Errors
     /// `did_log_forked`.
-    pub fn require_follows(&self, last_seen: &str) -> Result<(), Problem> {
-        if self.version(last_seen).is_some() { Ok(()) } else { Err(Code::DidLogForked.into()) }
+    pub fn require_version(&self, last_seen: &str) -> Result<(), Problem> {
+        if self.version_by_id(last_seen).is_some() { Ok(()) } else { Err(Code::DidLogForked.into()) }
     }
 }

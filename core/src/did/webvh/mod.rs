@@ -1,6 +1,6 @@
 //! did:webvh 1.0: a DID with a log that proves every version of its document (spec/dids.md section 2).
 //!
-//! The caller fetches the log and the witness file; [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`]
+//! The caller fetches the log and the witness file; [`UnwitnessedLog::verify_entries`] and [`UnwitnessedLog::verify_witnesses`]
 //! verify them and return a [`WebVhLog`].
 
 use super::{Did, DidDriver, DidFile, ResolutionStep, malformed, web};
@@ -17,8 +17,8 @@ mod parameters;
 mod tests;
 mod witness;
 
-pub use create::{Inception, LogUpdate, append, create};
-pub use log::{UnwitnessedLog, Version, WebVhLog};
+pub use create::{LogUpdate, NewWebVhDid, append, create_did};
+pub use log::{DocumentVersion, UnwitnessedLog, WebVhLog};
 
 const NAME: &str = "webvh";
 /// Value of the `method` parameter.
@@ -26,9 +26,9 @@ const METHOD: &str = "did:webvh:1.0";
 /// Placeholder for the self-certifying identifier (SCID) while it is computed.
 const PLACEHOLDER: &str = "{SCID}";
 /// Maximum size of a log, in bytes.
-pub const MAX_BYTES: usize = 1_048_576;
+pub const MAX_LOG_BYTES: usize = 1_048_576;
 /// Maximum number of entries of a log: five years of weekly rotation.
-pub const MAX_ENTRIES: usize = 256;
+pub const MAX_LOG_ENTRIES: usize = 256;
 /// Maximum size of a witness file, in bytes.
 pub const MAX_WITNESS_BYTES: usize = 262_144;
 /// Maximum number of entries of any list. It bounds the work that one log entry can cause.
@@ -44,15 +44,15 @@ impl DidDriver for DidWebVh {
     }
 
     fn location(&self, did: &Did) -> Result<DidFile, Problem> {
-        Ok(DidFile { url: log_url(did)?, name: "did.jsonl", accept: "text/jsonl", max_bytes: MAX_BYTES })
+        Ok(DidFile { url: log_url(did)?, name: "did.jsonl", accept: "text/jsonl", max_bytes: MAX_LOG_BYTES })
     }
 
     /// Verifies the log.
     ///
     /// # Errors
-    /// Those of [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`].
+    /// Those of [`UnwitnessedLog::verify_entries`] and [`UnwitnessedLog::verify_witnesses`].
     fn read(&self, did: &Did, file: &[u8], now: Timestamp) -> Result<ResolutionStep, Problem> {
-        let log = UnwitnessedLog::verify(did, file, now, CLOCK_SKEW)?;
+        let log = UnwitnessedLog::verify_entries(did, file, now, CLOCK_SKEW)?;
         let read = |log: UnwitnessedLog, witnesses: Option<&[u8]>, now: Timestamp| {
             log.verify_witnesses(witnesses, now, CLOCK_SKEW).map(|log| ResolutionStep::Resolved(log.resolved()))
         };
@@ -81,7 +81,8 @@ fn parts(did: &Did) -> Result<(&str, &str), Problem> {
     if did.method_name() != NAME {
         return Err(Code::DidUnsupported.into());
     }
-    let (scid, place) = did.id().split_once(':').ok_or_else(|| malformed("a did:webvh names no host"))?;
+    let (scid, place) =
+        did.method_specific_id().split_once(':').ok_or_else(|| malformed("a did:webvh names no host"))?;
     if entry::is_hash(scid) { Ok((scid, place)) } else { Err(malformed("a did:webvh's SCID is malformed")) }
 }
 
@@ -91,7 +92,7 @@ fn parts(did: &Did) -> Result<(&str, &str), Problem> {
 /// # Errors
 /// `did_malformed`, `did_unsupported` (another method).
 pub fn log_url(did: &Did) -> Result<String, Problem> {
-    web::location(parts(did)?.1, "did.jsonl")
+    web::file_url(parts(did)?.1, "did.jsonl")
 }
 
 /// Returns the HTTPS URL of the witness file, which is next to the log.
@@ -99,5 +100,5 @@ pub fn log_url(did: &Did) -> Result<String, Problem> {
 /// # Errors
 /// As [`log_url()`].
 pub fn witness_url(did: &Did) -> Result<String, Problem> {
-    web::location(parts(did)?.1, "did-witness.json")
+    web::file_url(parts(did)?.1, "did-witness.json")
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{MAX_LIST, METHOD, entry, invalid};
 use crate::{
     Problem,
-    did::{Did, DidMethod, Resolve as _, SelfContained},
+    did::{Did, DidMethod, Resolve as _, SelfContainedResolver},
     json,
 };
 
@@ -17,7 +17,7 @@ const DEFAULT_TTL: u64 = 3_600;
 
 /// Parameters in force after an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Parameters {
+pub(super) struct LogParameters {
     /// Update keys, as Multikeys. Without pre-rotation they may sign the next entry.
     pub(super) update_keys: Vec<String>,
     pub(super) next_key_hashes: Vec<String>,
@@ -35,10 +35,10 @@ pub(super) struct Witnesses {
     pub(super) dids: BTreeSet<Did>,
 }
 
-impl Parameters {
+impl LogParameters {
     /// Reads the parameters of the first entry of a log. Returns them and the SCID that the entry states, which is not
     /// verified.
-    pub(super) fn first(said: &Map<String, Value>) -> Result<(Self, String), Problem> {
+    pub(super) fn from_first_entry(said: &Map<String, Value>) -> Result<(Self, String), Problem> {
         let change = StatedParameters::parse(said)?;
         if !change.method {
             return Err(invalid("the first entry does not say the method's version"));
@@ -57,7 +57,7 @@ impl Parameters {
     }
 
     /// Applies the parameters of the next entry. Returns those in force after it, and the keys that may have signed it.
-    pub(super) fn next(&self, said: &Map<String, Value>) -> Result<(Self, Vec<String>), Problem> {
+    pub(super) fn apply_next_entry(&self, said: &Map<String, Value>) -> Result<(Self, Vec<String>), Problem> {
         if self.deactivated {
             return Err(invalid("an entry follows the one that deactivated the DID"));
         }
@@ -126,7 +126,7 @@ impl StatedParameters {
                 "witness" => said.witness = Some(witnesses(value).ok_or_else(wrong)?),
                 "portable" => said.portable = Some(value.as_bool().ok_or_else(wrong)?),
                 "deactivated" => said.deactivated = Some(value.as_bool().ok_or_else(wrong)?),
-                "ttl" => said.ttl = Some(json::unsigned_integer(value).ok_or_else(wrong)?),
+                "ttl" => said.ttl = Some(json::as_unsigned_integer(value).ok_or_else(wrong)?),
                 _ => return Err(invalid("an entry has an unknown parameter")),
             }
         }
@@ -168,12 +168,12 @@ fn witnesses(value: &Value) -> Option<Option<Witnesses>> {
         return Some(None);
     }
     let listed = members.get("witnesses")?.as_array().filter(|listed| listed.len() <= MAX_LIST)?;
-    let threshold = usize::try_from(json::unsigned_integer(members.get("threshold")?)?).ok()?;
+    let threshold = usize::try_from(json::as_unsigned_integer(members.get("threshold")?)?).ok()?;
     let mut dids = BTreeSet::new();
     for witness in listed {
         let witness = witness.as_object().filter(|witness| witness.len() == 1)?;
         let did = Did::parse(witness.get("id")?.as_str()?).ok().filter(|did| did.method() == DidMethod::Key)?;
-        SelfContained.resolve(&did).ok()?;
+        SelfContainedResolver.resolve(&did).ok()?;
         if !dids.insert(did) {
             return None;
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{MAX_ENTRIES, MAX_WITNESS_BYTES, entry, parameters::Witnesses};
+use super::{MAX_LOG_ENTRIES, MAX_WITNESS_BYTES, entry, parameters::Witnesses};
 use crate::{
     Code, Problem,
     did::Did,
@@ -31,7 +31,7 @@ pub(super) fn verify(
     skew: i64,
 ) -> Result<(), Problem> {
     let file = json::parse(file, Limits { max_bytes: MAX_WITNESS_BYTES, ..Limits::DOCUMENT })?;
-    let records = file.as_array().filter(|records| records.len() <= MAX_ENTRIES.saturating_mul(2));
+    let records = file.as_array().filter(|records| records.len() <= MAX_LOG_ENTRIES.saturating_mul(2));
     let records = records.ok_or_else(|| refused("the witness file is not an array, or too long"))?;
     let named: BTreeSet<&Did> = versions.iter().filter_map(|(_, witnesses)| *witnesses).flat_map(|w| &w.dids).collect();
     let mut seen = WitnessedEntries { named, latest: BTreeMap::new(), failed: None };
@@ -40,7 +40,7 @@ pub(super) fn verify(
         // Of an entry that is not published, nothing can be said: it is passed over, and vouches for nothing.
         let Some(place) = versions.iter().position(|(version, _)| *version == id) else { continue };
         let mut document = Map::from_iter([("versionId".to_owned(), Value::from(id))]);
-        for proof in record.get("proof").map(entry::as_list).unwrap_or_default() {
+        for proof in record.get("proof").map(entry::proof_list).unwrap_or_default() {
             seen.note(&mut document, proof, place, now, skew);
         }
     }
@@ -68,7 +68,7 @@ struct WitnessedEntries<'a> {
 impl WitnessedEntries<'_> {
     /// Verifies a proof for the entry at index `place`, and records it if it is valid and by a witness of the log.
     fn note(&mut self, document: &mut Map<String, Value>, proof: &Value, place: usize, now: Timestamp, skew: i64) {
-        let Ok(method) = entry::prover(proof) else { return };
+        let Ok(method) = entry::proof_method(proof) else { return };
         let known = self.latest.get(method.did()).is_some_and(|latest| *latest >= place);
         if known || !self.named.contains(method.did()) {
             return;

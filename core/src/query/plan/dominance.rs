@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Holding, offer::CandidateAnswer};
+use super::{AvailableCopy, candidates::CandidateAnswer};
 
 /// Candidate answers of a copy, without its index: credential query, claim set, and the facts disclosed with their
 /// weights.
-type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
+type CopyAnswers<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
 
 /// Returns the indices of the copies that no other copy dominates. A copy is dominated if another one has the same
 /// candidate answers at no greater weight. Copies of one document are compared with each other, and then documents of
@@ -14,22 +14,22 @@ type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
 ///
 /// `cost` returns the weight of using a copy, and whether its document was refused, which ranks last among equal
 /// weights.
-pub(super) fn undominated(
+pub(super) fn undominated_copies(
     offered: &[Vec<CandidateAnswer>],
-    holdings: &[Holding<'_>],
+    holdings: &[AvailableCopy<'_>],
     cost: impl Fn(usize) -> (u64, bool),
 ) -> BTreeSet<usize> {
-    let mut shapes: BTreeMap<usize, Shape<'_>> = BTreeMap::new();
+    let mut shapes: BTreeMap<usize, CopyAnswers<'_>> = BTreeMap::new();
     for (query, offers) in offered.iter().enumerate() {
         for offer in offers {
-            shapes.entry(offer.holding).or_default().push((query, offer.set, &offer.told));
+            shapes.entry(offer.copy_index).or_default().push((query, offer.claim_set, &offer.facts));
         }
     }
     let document = |index: usize| holdings.get(index).map(|holding| holding.document);
     // Keeps the copy of least weight among those with equal answers and equal kind; of equal weights, the first in the
     // wallet.
     let lightest = |indices: BTreeSet<usize>, kind: &dyn Fn(usize) -> Option<usize>| -> BTreeSet<usize> {
-        let mut kept: BTreeMap<(Option<usize>, Option<&Shape<'_>>), usize> = BTreeMap::new();
+        let mut kept: BTreeMap<(Option<usize>, Option<&CopyAnswers<'_>>), usize> = BTreeMap::new();
         for index in indices {
             let best = kept.entry((kind(index), shapes.get(&index))).or_insert(index);
             if cost(index) < cost(*best) {

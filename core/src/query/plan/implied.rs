@@ -22,8 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    ClaimDisclosure, ClaimQuery, Holding, ImpliedCondition, Solved,
-    offer::{CandidateAnswer, Condition},
+    AvailableCopy, ClaimDisclosure, ClaimQuery, ImpliedCondition, Solution,
+    candidates::{CandidateAnswer, Condition},
 };
 use crate::{
     Problem,
@@ -35,7 +35,7 @@ use crate::{
 /// Maximum number of answers that are tried. If they do not suffice, every open condition counts as implied.
 const MAX_TRIALS: u32 = 128;
 
-/// Maximum work of all trials together, in the units of [`Solved::work`]; the last trial may exceed it.
+/// Maximum work of all trials together, in the units of [`Solution::work`]; the last trial may exceed it.
 const MAX_WORK: u64 = 1_000_000;
 
 /// Maximum number of conditions whose combinations are tried, of those that are implied only together with others.
@@ -43,28 +43,28 @@ const MAX_JOINT: usize = 6;
 
 /// Finds the unmet conditions that the verifier can infer from the answer. `solve` returns the answer that would be
 /// given if a set of conditions were met.
-pub(super) fn implied(
+pub(super) fn implied_conditions(
     query: &Query,
-    holdings: &[Holding<'_>],
-    solved: &Solved,
-    solve: impl Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>,
+    holdings: &[AvailableCopy<'_>],
+    solved: &Solution,
+    solve: impl Fn(&BTreeSet<Condition>) -> Result<Solution, Problem>,
 ) -> Vec<ImpliedCondition> {
     // A condition on a document is one entry, even if several credential queries state it.
     let mut open: BTreeMap<DocumentCondition<'_>, BTreeSet<Condition>> = BTreeMap::new();
     for condition in open_conditions(query, holdings, solved) {
         if let Some((_, claim)) = claim_of(query, condition) {
-            open.entry(DocumentCondition::of(condition.document, claim)).or_default().insert(condition);
+            open.entry(DocumentCondition::new(condition.document, claim)).or_default().insert(condition);
         }
     }
     let open: Vec<BTreeSet<Condition>> = open.into_values().collect();
     let mut trials = Trials { open: &open, given: solved.chosen(), solve, count: 0, work: 0 };
-    let betrayed = trials.betrayed();
+    let betrayed = trials.implied_indices();
     let conditions = betrayed.iter().filter_map(|index| open.get(*index)?.first().copied());
     let said = |condition: Condition| {
         let (query_id, claim) = claim_of(query, condition)?;
         Some(ImpliedCondition {
             query_id: query_id.to_owned(),
-            holding: holdings.iter().position(|holding| holding.document == condition.document)?,
+            copy_index: holdings.iter().position(|holding| holding.document == condition.document)?,
             path: claim.path.clone(),
             threshold: claim.threshold.clone(),
             values: claim.values.clone(),
@@ -86,8 +86,8 @@ struct DocumentCondition<'a> {
 }
 
 impl<'a> DocumentCondition<'a> {
-    fn of(document: usize, claim: &'a ClaimQuery) -> Self {
-        let threshold = claim.threshold.as_ref().map(|threshold| (threshold.direction(), threshold.number()));
+    fn new(document: usize, claim: &'a ClaimQuery) -> Self {
+        let threshold = claim.threshold.as_ref().map(|threshold| (threshold.direction(), threshold.comparable_bound()));
         let values = claim.values.iter().map(Value::to_string).collect::<Vec<_>>().join(",");
         Self { document, path: &claim.path, threshold, values }
     }
@@ -103,15 +103,15 @@ struct Trials<'a, S> {
     work: u64,
 }
 
-impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
+impl<S: Fn(&BTreeSet<Condition>) -> Result<Solution, Problem>> Trials<'_, S> {
     /// Returns the conditions on which F depends, or all open conditions if the budget does not suffice.
-    fn betrayed(&mut self) -> BTreeSet<usize> {
+    fn implied_indices(&mut self) -> BTreeSet<usize> {
         // Conditions that lead outside F alone are in no other minimal set outside F.
         let (mut alone, mut joint) = (BTreeSet::new(), BTreeSet::new());
         loop {
             let settled = |one: &usize| alone.contains(one) || joint.contains(one);
             let rest: Vec<usize> = (0..self.open.len()).filter(|one| !settled(one)).collect();
-            match self.next(&joint, &rest) {
+            match self.next_dependency(&joint, &rest) {
                 Some(found) if found.is_empty() => return alone.union(&joint).copied().collect(),
                 Some(found) => {
                     let by_itself = found.len() == 1 && self.differs(&found) == Some(true);
@@ -125,7 +125,7 @@ impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
     /// Finds conditions of `rest` on which F depends; empty if it depends on none of them, `None` if the budget is
     /// spent. A minimal set outside F that has one of them consists of a set S of `joint` that is in F, and some of
     /// `rest`: S with all of `rest` is outside too.
-    fn next(&mut self, joint: &BTreeSet<usize>, rest: &[usize]) -> Option<Vec<usize>> {
+    fn next_dependency(&mut self, joint: &BTreeSet<usize>, rest: &[usize]) -> Option<Vec<usize>> {
         if joint.len() > MAX_JOINT {
             return None;
         }
@@ -179,37 +179,38 @@ impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
 /// Returns the unmet conditions on documents that the verifier knows of, and whose values are not disclosed. The
 /// verifier knows of a document if it is presented, was presented to it before, or could have answered a credential
 /// query that is left unanswered.
-fn open_conditions(query: &Query, holdings: &[Holding<'_>], solved: &Solved) -> Vec<Condition> {
+fn open_conditions(query: &Query, holdings: &[AvailableCopy<'_>], solved: &Solution) -> Vec<Condition> {
     let mut shown: BTreeMap<usize, Vec<&CandidateAnswer>> = BTreeMap::new();
     for (_, offer) in solved.offers() {
-        if let Some(holding) = holdings.get(offer.holding) {
+        if let Some(holding) = holdings.get(offer.copy_index) {
             shown.entry(holding.document).or_default().push(offer);
         }
     }
     let answered: BTreeSet<usize> = solved.offers().map(|(at, _)| at).collect();
     let missed: Vec<_> = query.credentials.iter().enumerate().filter(|(at, _)| !answered.contains(at)).collect();
-    let is_visible = |holding: &&Holding<'_>| {
+    let is_visible = |holding: &&AvailableCopy<'_>| {
         let misses = || missed.iter().any(|(_, asked)| asked.matches_format_and_type(holding.candidate));
-        holding.known || shown.contains_key(&holding.document) || misses()
+        holding.seen_by_verifier || shown.contains_key(&holding.document) || misses()
     };
     let visible: BTreeSet<usize> = holdings.iter().filter(is_visible).map(|holding| holding.document).collect();
     let is_open = |condition: &Condition| {
-        let told =
-            |offers: &Vec<&CandidateAnswer>| offers.iter().any(|offer| is_told(query, holdings, offer, *condition));
+        let told = |offers: &Vec<&CandidateAnswer>| {
+            offers.iter().any(|offer| is_disclosed(query, holdings, offer, *condition))
+        };
         visible.contains(&condition.document) && !shown.get(&condition.document).is_some_and(told)
     };
     solved.unmet.iter().copied().filter(is_open).collect()
 }
 
 /// Returns whether a candidate answer discloses all values that a condition on its document is about.
-fn is_told(query: &Query, holdings: &[Holding<'_>], offer: &CandidateAnswer, condition: Condition) -> bool {
-    let claim = claim_of(query, condition).map(|(_, claim)| claim).zip(holdings.get(offer.holding));
+fn is_disclosed(query: &Query, holdings: &[AvailableCopy<'_>], offer: &CandidateAnswer, condition: Condition) -> bool {
+    let claim = claim_of(query, condition).map(|(_, claim)| claim).zip(holdings.get(offer.copy_index));
     claim.is_some_and(|(claim, holding)| {
         let is_shown = |path: &ClaimPath| {
             offer
-                .shows
+                .disclosures
                 .iter()
-                .any(|shown| matches!(&shown.show, ClaimDisclosure::Value(whole) if path.starts_with(whole)))
+                .any(|shown| matches!(&shown.disclosure, ClaimDisclosure::Value(whole) if path.starts_with(whole)))
         };
         let values = values_at(holding.candidate.payload, &claim.path);
         !values.is_empty() && values.iter().all(|(path, _)| is_shown(path))
@@ -221,7 +222,7 @@ fn claim_of(query: &Query, condition: Condition) -> Option<(&str, &ClaimQuery)> 
     Some((&credential.id, credential.claims.get(condition.claim)?))
 }
 
-impl Solved {
+impl Solution {
     /// Returns the chosen candidate answers, each with the index of its credential query.
     fn offers(&self) -> impl Iterator<Item = (usize, &CandidateAnswer)> {
         let chosen = self.answer.chosen.iter();
@@ -230,6 +231,6 @@ impl Solved {
 
     /// Returns the chosen answer as indices: credential query, copy and claim set of each part.
     fn chosen(&self) -> Vec<(usize, usize, usize)> {
-        self.offers().map(|(at, offer)| (at, offer.holding, offer.set)).collect()
+        self.offers().map(|(at, offer)| (at, offer.copy_index, offer.claim_set)).collect()
     }
 }

@@ -12,27 +12,27 @@
 //!
 //! A query has one bound for each type, path and direction (spec/at-least.md 5.2). If a document has two types for
 //! which a query has different bounds on one claim, the document does not answer for that claim.
-//! [`DisclosurePlan::implied`] lists the conditions that the verifier can infer to be unmet.
+//! [`DisclosurePlan::implied_conditions`] lists the conditions that the verifier can infer to be unmet.
 
 use std::{collections::BTreeSet, fmt};
 
 use serde_json::Value;
 
 use self::{
-    explain::Choice,
-    offer::{CandidateAnswer, CandidateAnswers, Condition, holding_cost},
+    candidates::{CandidateAnswer, CandidateAnswers, Condition, copy_weights},
+    explain::PlanBuilder,
     search::{LeastAnswer, Search},
 };
-use super::{Candidate, ClaimQuery, Query, Threshold, path_to_text};
+use super::{ClaimQuery, Query, QueryCandidate, Threshold, path_to_text};
 use crate::{
     Code, Problem,
     secure::sd_jwt::{ClaimPath, ClearClaim, OrderedClaim, Step},
 };
 
+mod candidates;
 mod dominance;
 mod explain;
 mod implied;
-mod offer;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -42,36 +42,36 @@ const MAX_COMBINATIONS: usize = 4_096;
 
 /// Copy of a credential that the wallet could present.
 #[derive(Debug, Clone, Copy)]
-pub struct Holding<'a> {
+pub struct AvailableCopy<'a> {
     /// Index of the credential (document) in the wallet; all its copies have the same index.
     pub document: usize,
     /// Format and payload of the copy, with all claims disclosed.
-    pub candidate: Candidate<'a>,
+    pub candidate: QueryCandidate<'a>,
     /// Claims whose thresholds this copy can prove. A claim that was already proved for another threshold with this
     /// copy is not included (spec/at-least.md 4.5).
-    pub provable: &'a [OrderedClaim],
+    pub provable_claims: &'a [OrderedClaim],
     /// Claims that the issuer left in the clear (not selectively disclosable). Each is readable whenever the disclosure
     /// that contains it is disclosed.
-    pub clear: &'a [ClearClaim],
+    pub clear_claims: &'a [ClearClaim],
     /// Verifiers to which this copy was presented before.
     pub exposure: CopyExposure,
     /// `true` if any copy of the document was presented to this verifier; the same for all copies of a document.
-    pub known: bool,
+    pub seen_by_verifier: bool,
     /// `true` if a verifier refused the document as suspended or revoked, without later evidence of the contrary; the
     /// same for all copies of a document. Such a document costs as much as a new one, and ranks last among answers of
     /// equal weight.
-    pub refused: bool,
+    pub refused_before: bool,
 }
 
 /// Verifiers to which a copy was presented before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CopyExposure {
     /// No verifier.
-    Nobody,
+    NoVerifier,
     /// Only this verifier.
-    SameAsker,
+    SameVerifier,
     /// This number of other verifiers, which could link the presentations.
-    Others(usize),
+    OtherVerifiers(usize),
 }
 
 /// Sensitivity of a claim, from least to most.
@@ -80,17 +80,17 @@ pub enum Sensitivity {
     /// Boolean that the issuer computed, such as `rightToWork`, so that the underlying value need not be disclosed.
     Computed,
     /// Value that many people share, such as a country or a level.
-    Coarse,
+    WidelyShared,
     /// Any other value.
-    Value,
+    Ordinary,
     /// Value that identifies a person or is sensitive, such as a name.
-    Fine,
+    Identifying,
 }
 
 /// Source of the sensitivity of claims: the catalogue of credential types.
 pub trait SensitivityClasses {
     /// Returns the sensitivity of the claim at `path` of a copy.
-    fn class(&self, holding: &Holding<'_>, path: &[Step]) -> Sensitivity;
+    fn sensitivity(&self, holding: &AvailableCopy<'_>, path: &[Step]) -> Sensitivity;
 }
 
 /// Weights of disclosures; the plan with the least total is chosen.
@@ -112,7 +112,7 @@ pub struct DisclosureWeights {
     /// revoked.
     pub new_document: u32,
     /// Weight of a copy that was presented to no verifier: the number of such copies is limited.
-    pub fresh_copy: u32,
+    pub unused_copy: u32,
     /// Weight for each other verifier to which the copy was presented, and which could link the presentations.
     pub shared_copy: u32,
 }
@@ -121,13 +121,13 @@ pub struct DisclosureWeights {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DisclosurePlan {
     /// Answered credential queries, in the order of the query.
-    pub parts: Vec<PlanPart>,
+    pub answers: Vec<PlannedAnswer>,
     /// Total weight of the presented documents, copies and disclosures.
-    pub cost: u64,
+    pub weight: u64,
     /// Explanation of the plan: what is disclosed, at what weight, and the alternatives.
-    pub lines: Vec<PlanLine>,
+    pub explanation: Vec<ExplanationLine>,
     /// Conditions that the verifier can infer to be unmet from this answer.
-    pub implied: Vec<ImpliedCondition>,
+    pub implied_conditions: Vec<ImpliedCondition>,
 }
 
 /// Condition of the query that a document does not meet, as the verifier can infer from the answer.
@@ -136,7 +136,7 @@ pub struct ImpliedCondition {
     /// Id of the credential query with the condition.
     pub query_id: String,
     /// Index of a copy of the document, in the list given to [`Query::plan`].
-    pub holding: usize,
+    pub copy_index: usize,
     /// Path of the claim, which is not disclosed.
     pub path: ClaimPath,
     /// Threshold that the claim does not reach; `None` for a condition on values.
@@ -146,7 +146,7 @@ pub struct ImpliedCondition {
 }
 
 /// Answer of least weight, with the candidate answers that it was chosen from.
-struct Solved {
+struct Solution {
     offered: Vec<Vec<CandidateAnswer>>,
     /// Weights of the document and of the copy, by copy index.
     costs: Vec<(u64, u64)>,
@@ -158,13 +158,13 @@ struct Solved {
 
 /// Answer to one credential query.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PlanPart {
+pub struct PlannedAnswer {
     /// Id of the credential query.
     pub query_id: String,
     /// Index of the copy, in the list given to [`Query::plan`].
-    pub holding: usize,
+    pub copy_index: usize,
     /// Disclosures, ordered by path: in an SD-JWT format those that the query needs, otherwise all claims of the copy.
-    pub shows: Vec<ClaimDisclosure>,
+    pub disclosures: Vec<ClaimDisclosure>,
 }
 
 /// Disclosure of one claim.
@@ -183,14 +183,14 @@ pub enum ClaimDisclosure {
 
 /// Line of the explanation of a plan.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PlanLine {
+pub struct ExplanationLine {
     /// Id of the credential query.
     pub query_id: String,
     /// Disclosure or alternative that the line is about.
-    pub what: PlanItem,
+    pub item: PlanItem,
     /// Weight of the item; 0 if an earlier line includes it. The weights of all lines, except those about alternatives,
     /// add up to the weight of the plan.
-    pub cost: u64,
+    pub weight: u64,
 }
 
 /// Disclosure or alternative that a line of the explanation describes.
@@ -199,7 +199,7 @@ pub enum PlanItem {
     /// Presentation of a document.
     Document {
         /// Index of the copy, in the list given to [`Query::plan`].
-        holding: usize,
+        copy_index: usize,
         /// `true` if the document was presented to this verifier before.
         known: bool,
     },
@@ -211,9 +211,9 @@ pub enum PlanItem {
     Threshold(ClaimPath),
     /// Next-best answer to this credential query, with another credential or other claims. It would raise the weight of
     /// the complete answer, or rank lower among answers of equal weight.
-    PassedOver {
+    Alternative {
         /// Index of the copy that the alternative would use.
-        holding: usize,
+        copy_index: usize,
     },
 }
 
@@ -226,18 +226,18 @@ impl Query {
     /// returned.
     pub fn plan(
         &self,
-        holdings: &[Holding<'_>],
+        holdings: &[AvailableCopy<'_>],
         classes: &dyn SensitivityClasses,
         weights: &DisclosureWeights,
     ) -> Result<DisclosurePlan, Problem> {
-        self.plan_without(&self.contested(holdings), holdings, classes, weights)
+        self.plan_without(&self.contested_claims(holdings), holdings, classes, weights)
     }
 
     /// Returns the answer that discloses least, where copies do not answer for their `contested` claims.
     fn plan_without(
         &self,
         contested: &BTreeSet<(usize, ClaimPath)>,
-        holdings: &[Holding<'_>],
+        holdings: &[AvailableCopy<'_>],
         classes: &dyn SensitivityClasses,
         weights: &DisclosureWeights,
     ) -> Result<DisclosurePlan, Problem> {
@@ -245,35 +245,35 @@ impl Query {
             self.solve(holdings, weights, CandidateAnswers::new(classes, weights, contested, assumed))
         };
         let solved = solve(&BTreeSet::new())?;
-        let implied = implied::implied(self, holdings, &solved, solve);
-        let choice = Choice { query: self, holdings, offered: &solved.offered, costs: &solved.costs };
-        Ok(DisclosurePlan { implied, ..choice.plan(solved.answer.clone()) })
+        let implied = implied::implied_conditions(self, holdings, &solved, solve);
+        let choice = PlanBuilder { query: self, holdings, candidate_answers: &solved.offered, costs: &solved.costs };
+        Ok(DisclosurePlan { implied_conditions: implied, ..choice.build_plan(solved.answer.clone()) })
     }
 
     /// Returns the answer of least weight among the candidate answers of the copies.
     fn solve(
         &self,
-        holdings: &[Holding<'_>],
+        holdings: &[AvailableCopy<'_>],
         weights: &DisclosureWeights,
         mut offers: CandidateAnswers<'_>,
-    ) -> Result<Solved, Problem> {
+    ) -> Result<Solution, Problem> {
         let each = self.credentials.iter().enumerate();
         let offered: Vec<Vec<CandidateAnswer>> =
-            each.map(|(at, credential)| offers.of(at, credential, holdings)).collect::<Result<_, _>>()?;
+            each.map(|(at, credential)| offers.for_query(at, credential, holdings)).collect::<Result<_, _>>()?;
         // Checks first whether the query can be answered, for an error that names what is missing.
         let each = self.credentials.iter().zip(&offered);
         let can_be_met: BTreeSet<&str> =
             each.filter(|(_, offers)| !offers.is_empty()).map(|(credential, _)| credential.id.as_str()).collect();
-        self.needed(|id| can_be_met.contains(id))?;
-        let costs: Vec<(u64, u64)> = holdings.iter().map(|holding| holding_cost(holding, weights)).collect();
-        let kept = dominance::undominated(&offered, holdings, |index| {
+        self.required_ids(|id| can_be_met.contains(id))?;
+        let costs: Vec<(u64, u64)> = holdings.iter().map(|holding| copy_weights(holding, weights)).collect();
+        let kept = dominance::undominated_copies(&offered, holdings, |index| {
             let cost = costs.get(index).map_or(u64::MAX, |(document, copy)| document.saturating_add(*copy));
-            (cost, holdings.get(index).is_some_and(|holding| holding.refused))
+            (cost, holdings.get(index).is_some_and(|holding| holding.refused_before))
         });
         let mut search = Search::new(&offered, &kept, holdings, &costs);
         let mut lightest: Vec<(BTreeSet<usize>, LeastAnswer)> = Vec::new();
         for wanted in self.combinations(&can_be_met)? {
-            let Some(answer) = search.answer(&wanted)? else { continue };
+            let Some(answer) = search.least_answer(&wanted)? else { continue };
             let least = lightest.first().map(|(_, least)| least.weight());
             if least.is_none_or(|least| answer.weight() <= least) {
                 lightest.retain(|(_, other)| other.weight() <= answer.weight());
@@ -290,8 +290,8 @@ impl Query {
             .map(|(_, answer)| answer.clone())
             .ok_or_else(|| Problem::new(Code::QueryUnmet, "the query would need two copies of one document"))?;
         let fits = u64::try_from(holdings.len().saturating_mul(self.credentials.len())).unwrap_or(u64::MAX);
-        let work = fits.saturating_add(offers.looks).saturating_add(search.steps);
-        Ok(Solved { offered, costs, unmet: offers.unmet, answer, work })
+        let work = fits.saturating_add(offers.examined).saturating_add(search.steps);
+        Ok(Solution { offered, costs, unmet: offers.unmet, answer, work })
     }
 
     /// Returns the combinations of credential queries that answer the query, as sets of indices, in the verifier's
@@ -319,30 +319,30 @@ impl Query {
     }
 }
 
-impl fmt::Display for PlanLine {
+impl fmt::Display for ExplanationLine {
     /// Writes the line in English, for a terminal; a wallet has its own texts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.query_id)?;
-        match &self.what {
+        match &self.item {
             PlanItem::Document { known: true, .. } => f.write_str("a document that this verifier has seen before")?,
             PlanItem::Document { known: false, .. } => f.write_str("a document that is new to this verifier")?,
-            PlanItem::Copy(CopyExposure::Nobody) => f.write_str("a copy that nobody has seen")?,
-            PlanItem::Copy(CopyExposure::SameAsker) => f.write_str("the copy that this verifier has seen")?,
-            PlanItem::Copy(CopyExposure::Others(others)) => {
+            PlanItem::Copy(CopyExposure::NoVerifier) => f.write_str("a copy that nobody has seen")?,
+            PlanItem::Copy(CopyExposure::SameVerifier) => f.write_str("the copy that this verifier has seen")?,
+            PlanItem::Copy(CopyExposure::OtherVerifiers(others)) => {
                 write!(f, "a copy that {others} other verifiers have seen")?
             }
             PlanItem::Value(path, class) => {
                 let class = match class {
                     Sensitivity::Computed => "a computed yes or no",
-                    Sensitivity::Coarse => "a coarse value",
-                    Sensitivity::Value => "a value",
-                    Sensitivity::Fine => "a value that tells much",
+                    Sensitivity::WidelyShared => "a coarse value",
+                    Sensitivity::Ordinary => "a value",
+                    Sensitivity::Identifying => "a value that tells much",
                 };
                 write!(f, "{}, {class}", path_to_text(path))?;
             }
             PlanItem::Threshold(path) => write!(f, "{} reaches a threshold, and stays hidden", path_to_text(path))?,
-            PlanItem::PassedOver { .. } => return write!(f, "the next best answer would cost {}", self.cost),
+            PlanItem::Alternative { .. } => return write!(f, "the next best answer would cost {}", self.weight),
         }
-        write!(f, " ({})", self.cost)
+        write!(f, " ({})", self.weight)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Holding, offer::CandidateAnswer};
+use super::{AvailableCopy, candidates::CandidateAnswer};
 use crate::{Code, Problem};
 
 /// Maximum number of items that the search weighs: documents, copies and facts. Real wallets and requests stay below a
@@ -15,11 +15,11 @@ enum Item {
     Document(usize),
     Copy(usize),
     /// Document, and number of a fact about it.
-    Told(usize, usize),
+    Fact(usize, usize),
 }
 
 /// Candidate answer, reduced to the members that the search compares.
-struct Way {
+struct SearchCandidate {
     /// Index among the candidate answers to its credential query.
     offer: usize,
     holding: usize,
@@ -34,7 +34,7 @@ struct Way {
 pub(super) struct LeastAnswer {
     pub(super) cost: u64,
     /// Number of its parts whose document was refused.
-    pub(super) refused: usize,
+    pub(super) refused_count: usize,
     /// Chosen candidate answers: index of the credential query, and of the candidate answer to it.
     pub(super) chosen: Vec<(usize, usize)>,
 }
@@ -42,14 +42,14 @@ pub(super) struct LeastAnswer {
 impl LeastAnswer {
     /// Returns the first two criteria of the ranking: weight, and number of refused documents.
     pub(super) const fn weight(&self) -> (u64, usize) {
-        (self.cost, self.refused)
+        (self.cost, self.refused_count)
     }
 }
 
 /// Finds the answer of least weight to sets of credential queries.
 pub(super) struct Search {
     /// Candidate answers, by credential query.
-    ways: Vec<Vec<Way>>,
+    ways: Vec<Vec<SearchCandidate>>,
     /// Weight of each item.
     costs: Vec<u64>,
     /// Credential queries that share a possible document with each credential query.
@@ -65,7 +65,7 @@ impl Search {
     pub(super) fn new(
         offered: &[Vec<CandidateAnswer>],
         kept: &BTreeSet<usize>,
-        holdings: &[Holding<'_>],
+        holdings: &[AvailableCopy<'_>],
         costs: &[(u64, u64)],
     ) -> Self {
         let mut items: BTreeMap<Item, usize> = BTreeMap::new();
@@ -81,15 +81,22 @@ impl Search {
         for offers in offered {
             let mut own = Vec::new();
             let mut shown = BTreeSet::new();
-            for (index, offer) in offers.iter().enumerate().filter(|(_, offer)| kept.contains(&offer.holding)) {
-                let Some(holding) = holdings.get(offer.holding) else { continue };
-                let (document, refused) = (holding.document, holding.refused);
-                let (of_document, of_copy) = costs.get(offer.holding).copied().unwrap_or((u64::MAX, 0));
+            for (index, offer) in offers.iter().enumerate().filter(|(_, offer)| kept.contains(&offer.copy_index)) {
+                let Some(holding) = holdings.get(offer.copy_index) else { continue };
+                let (document, refused) = (holding.document, holding.refused_before);
+                let (of_document, of_copy) = costs.get(offer.copy_index).copied().unwrap_or((u64::MAX, 0));
                 shown.insert(document);
-                let frame = [(Item::Document(document), of_document), (Item::Copy(offer.holding), of_copy)];
-                let told = offer.told.iter().map(|(told, cost)| (Item::Told(document, *told), *cost));
+                let frame = [(Item::Document(document), of_document), (Item::Copy(offer.copy_index), of_copy)];
+                let told = offer.facts.iter().map(|(told, cost)| (Item::Fact(document, *told), *cost));
                 let items = frame.into_iter().chain(told).map(|(item, cost)| numbered(item, cost)).collect();
-                own.push(Way { offer: index, holding: offer.holding, document, refused, set: offer.set, items });
+                own.push(SearchCandidate {
+                    offer: index,
+                    holding: offer.copy_index,
+                    document,
+                    refused,
+                    set: offer.claim_set,
+                    items,
+                });
             }
             ways.push(own);
             documents.push(shown);
@@ -109,8 +116,8 @@ impl Search {
     ///
     /// # Errors
     /// `too_large` if the search takes more than [`MAX_STEPS`] steps.
-    pub(super) fn answer(&mut self, wanted: &BTreeSet<usize>) -> Result<Option<LeastAnswer>, Problem> {
-        let mut whole = LeastAnswer { cost: 0, refused: 0, chosen: Vec::with_capacity(wanted.len()) };
+    pub(super) fn least_answer(&mut self, wanted: &BTreeSet<usize>) -> Result<Option<LeastAnswer>, Problem> {
+        let mut whole = LeastAnswer { cost: 0, refused_count: 0, chosen: Vec::with_capacity(wanted.len()) };
         for group in self.groups(wanted) {
             let part = match self.found.get(&group) {
                 Some(found) => found.clone(),
@@ -125,7 +132,7 @@ impl Search {
             };
             let Some(part) = part else { return Ok(None) };
             whole.cost = whole.cost.saturating_add(part.cost);
-            whole.refused = whole.refused.saturating_add(part.refused);
+            whole.refused_count = whole.refused_count.saturating_add(part.refused_count);
             whole.chosen.extend(part.chosen);
         }
         whole.chosen.sort_unstable();
@@ -180,7 +187,7 @@ struct Branch<'s> {
     first_sets: Vec<usize>,
     /// Number of times that each item was chosen.
     used: Vec<u32>,
-    chosen: Vec<&'s Way>,
+    chosen: Vec<&'s SearchCandidate>,
     best: Option<Best>,
     steps: u64,
 }
@@ -197,7 +204,7 @@ impl<'s> Branch<'s> {
                 }
             }
         }
-        let share = |way: &Way| {
+        let share = |way: &SearchCandidate| {
             way.items.iter().fold(0_u64, |sum, item| {
                 let cost = search.costs.get(*item).copied().unwrap_or_default();
                 let sharers = sharers.get(*item).copied().unwrap_or(1).max(1);
@@ -236,7 +243,7 @@ impl<'s> Branch<'s> {
     /// the candidate answers chosen before it, `shared` the sum of their shares.
     fn descend(&mut self, depth: usize, cost: u64, shared: u64) -> Result<(), Problem> {
         let Some(query) = self.group.get(depth) else {
-            self.keep(cost);
+            self.record_if_better(cost);
             return Ok(());
         };
         let search = self.search;
@@ -247,11 +254,11 @@ impl<'s> Branch<'s> {
         for (way, share) in ways.iter().zip(shares) {
             self.steps = self.steps.saturating_add(u64::try_from(way.items.len()).unwrap_or(u64::MAX));
             // An answer has at most one copy of each document.
-            let excludes = |other: &&Way| other.document == way.document && other.holding != way.holding;
+            let excludes = |other: &&SearchCandidate| other.document == way.document && other.holding != way.holding;
             if self.chosen.iter().any(excludes) {
                 continue;
             }
-            let cost = cost.saturating_add(self.added(way));
+            let cost = cost.saturating_add(self.added_weight(way));
             let shared = shared.saturating_add(share);
             let bound = cost.max(shared.saturating_add(ahead));
             open.push(((bound, way.refused, way.set, way.holding), cost, shared, way));
@@ -274,12 +281,12 @@ impl<'s> Branch<'s> {
     }
 
     /// Returns the weight that one more candidate answer adds: an item that is already used does not count again.
-    fn added(&self, way: &Way) -> u64 {
+    fn added_weight(&self, way: &SearchCandidate) -> u64 {
         let unused = way.items.iter().filter(|item| self.used.get(**item) == Some(&0));
         unused.fold(0, |sum, item| sum.saturating_add(self.search.costs.get(*item).copied().unwrap_or_default()))
     }
 
-    fn count(&mut self, way: &Way, change: impl Fn(u32) -> u32) {
+    fn count(&mut self, way: &SearchCandidate, change: impl Fn(u32) -> u32) {
         for item in &way.items {
             if let Some(used) = self.used.get_mut(*item) {
                 *used = change(*used);
@@ -296,8 +303,8 @@ impl<'s> Branch<'s> {
         }
         // At best it has the same weight. Then the answer with fewer refused documents ranks first.
         let refused = self.refused();
-        if refused != best.answer.refused {
-            return refused < best.answer.refused;
+        if refused != best.answer.refused_count {
+            return refused < best.answer.refused_count;
         }
         // Then the answer that reveals less: a candidate left out because another one reveals less would not be chosen
         // either (see `implied`). Then the verifier's order, then the wallet's.
@@ -326,14 +333,15 @@ impl<'s> Branch<'s> {
     }
 
     /// Records a complete answer, if it ranks before the best one.
-    fn keep(&mut self, cost: u64) {
+    fn record_if_better(&mut self, cost: u64) {
         let sets: Vec<usize> = self.chosen.iter().map(|way| way.set).collect();
         let holdings: Vec<usize> = self.chosen.iter().map(|way| way.holding).collect();
         let (told, refused) = (self.told(), self.refused());
         let key = ((cost, refused), told, &sets, &holdings);
         if self.best.as_ref().is_none_or(|best| key < (best.answer.weight(), best.told, &best.sets, &best.holdings)) {
             let chosen = self.group.iter().copied().zip(self.chosen.iter().map(|way| way.offer)).collect();
-            self.best = Some(Best { answer: LeastAnswer { cost, refused, chosen }, told, sets, holdings });
+            self.best =
+                Some(Best { answer: LeastAnswer { cost, refused_count: refused, chosen }, told, sets, holdings });
         }
     }
 }

@@ -17,12 +17,12 @@ mod sizes;
 /// Classes by the claim's name.
 struct Named;
 impl SensitivityClasses for Named {
-    fn class(&self, _: &Holding<'_>, path: &[Step]) -> Sensitivity {
+    fn sensitivity(&self, _: &AvailableCopy<'_>, path: &[Step]) -> Sensitivity {
         match path.last() {
             Some(Step::Name(name)) if name.starts_with("may") => Sensitivity::Computed,
-            Some(Step::Name(name)) if name == "country" => Sensitivity::Coarse,
-            Some(Step::Name(name)) if name == "number" => Sensitivity::Fine,
-            _ => Sensitivity::Value,
+            Some(Step::Name(name)) if name == "country" => Sensitivity::WidelyShared,
+            Some(Step::Name(name)) if name == "number" => Sensitivity::Identifying,
+            _ => Sensitivity::Ordinary,
         }
     }
 }
@@ -36,7 +36,7 @@ fn weights() -> DisclosureWeights {
         fine: 100,
         document: 200,
         new_document: 20,
-        fresh_copy: 2,
+        unused_copy: 2,
         shared_copy: 100_000,
     }
 }
@@ -46,9 +46,17 @@ fn payload(kind: &str, claims: Value) -> Map<String, Value> {
     document.as_object().unwrap().clone()
 }
 
-fn holding<'a>(document: usize, payload: &'a Map<String, Value>, provable: &'a [OrderedClaim]) -> Holding<'a> {
-    let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload, proved: &[] };
-    Holding { document, candidate, provable, clear: &[], exposure: CopyExposure::Nobody, known: false, refused: false }
+fn holding<'a>(document: usize, payload: &'a Map<String, Value>, provable: &'a [OrderedClaim]) -> AvailableCopy<'a> {
+    let candidate = QueryCandidate { format: CredentialFormat::VcSdJwt, payload, thresholds: &[] };
+    AvailableCopy {
+        document,
+        candidate,
+        provable_claims: provable,
+        clear_claims: &[],
+        exposure: CopyExposure::NoVerifier,
+        seen_by_verifier: false,
+        refused_before: false,
+    }
 }
 
 fn claim(id: &str, name: &str) -> Value {
@@ -82,7 +90,7 @@ fn shown(plan: &DisclosurePlan) -> Vec<String> {
         Some(Step::Name(name)) => name.clone(),
         _ => String::new(),
     };
-    let shows = plan.parts.iter().flat_map(|part| &part.shows);
+    let shows = plan.answers.iter().flat_map(|part| &part.disclosures);
     shows
         .map(|show| match show {
             ClaimDisclosure::Value(path) => name(path),
@@ -127,9 +135,9 @@ fn a_threshold_is_proved_rather_than_its_value_shown() {
     assert_eq!(shown(&plan(&asked("2026-11-22"), &[]).unwrap()), ["until"]);
     assert_eq!(plan(&asked("2027-03-15"), &ordered).unwrap_err().code, Code::QueryUnmet);
     // Of two copies of one document, the one that can prove it is worth being fresh.
-    let seen = Holding { exposure: CopyExposure::SameAsker, ..holding(0, &permit, &[]) };
+    let seen = AvailableCopy { exposure: CopyExposure::SameVerifier, ..holding(0, &permit, &[]) };
     let plan = asked("2026-11-22").plan(&[seen, holding(0, &permit, &ordered)], &Named, &weights()).unwrap();
-    assert_eq!(plan.parts[0].holding, 1);
+    assert_eq!(plan.answers[0].copy_index, 1);
 }
 
 #[test]
@@ -163,34 +171,36 @@ fn fewer_documents_are_shown_rather_than_more() {
     let wallet = [holding(0, &name, &[]), holding(1, &number, &[]), holding(2, &both, &[])];
     let used = |weights: &DisclosureWeights| {
         let plan = query.plan(&wallet, &Named, weights).unwrap();
-        plan.parts.iter().map(|part| part.holding).collect::<Vec<_>>()
+        plan.answers.iter().map(|part| part.copy_index).collect::<Vec<_>>()
     };
     assert_eq!(used(&weights()), [2, 2]);
     // Were a document nothing, the first in the wallet would do.
-    assert_eq!(used(&DisclosureWeights { document: 0, new_document: 0, fresh_copy: 0, ..weights() }), [0, 1]);
+    assert_eq!(used(&DisclosureWeights { document: 0, new_document: 0, unused_copy: 0, ..weights() }), [0, 1]);
 }
 
 #[test]
 fn what_this_asker_has_seen_goes_before_what_it_has_not() {
     let permit = payload("Permit", json!({"name": "A"}));
     let query = query(json!([credential("q", "Permit", json!([claim("a", "name")]), Value::Null)]), Value::Null);
-    let by = |wallet: &[Holding<'_>], weights: &DisclosureWeights| {
-        query.plan(wallet, &Named, weights).unwrap().parts[0].holding
+    let by = |wallet: &[AvailableCopy<'_>], weights: &DisclosureWeights| {
+        query.plan(wallet, &Named, weights).unwrap().answers[0].copy_index
     };
-    let taken = |wallet: &[Holding<'_>]| by(wallet, &weights());
+    let taken = |wallet: &[AvailableCopy<'_>]| by(wallet, &weights());
     let fresh = holding(0, &permit, &[]);
-    let known = Holding { known: true, ..holding(1, &permit, &[]) };
+    let known = AvailableCopy { seen_by_verifier: true, ..holding(1, &permit, &[]) };
     assert_eq!(taken(&[fresh, known]), 1);
-    let same = Holding { exposure: CopyExposure::SameAsker, known: true, ..holding(1, &permit, &[]) };
+    let same =
+        AvailableCopy { exposure: CopyExposure::SameVerifier, seen_by_verifier: true, ..holding(1, &permit, &[]) };
     assert_eq!(taken(&[known, same]), 1);
     // A copy that others have seen is the last resort, even of a document that is known.
-    let shared = Holding { exposure: CopyExposure::Others(1), known: true, ..holding(2, &permit, &[]) };
+    let shared =
+        AvailableCopy { exposure: CopyExposure::OtherVerifiers(1), seen_by_verifier: true, ..holding(2, &permit, &[]) };
     assert_eq!(taken(&[shared, fresh]), 1);
-    assert_eq!(taken(&[Holding { exposure: CopyExposure::Others(2), ..shared }, shared]), 1);
+    assert_eq!(taken(&[AvailableCopy { exposure: CopyExposure::OtherVerifiers(2), ..shared }, shared]), 1);
     assert_eq!(taken(&[shared]), 0);
     // Each of these follows from the weights.
     assert_eq!(by(&[fresh, known], &DisclosureWeights { new_document: 0, ..weights() }), 0);
-    assert_eq!(by(&[known, same], &DisclosureWeights { fresh_copy: 0, ..weights() }), 0);
+    assert_eq!(by(&[known, same], &DisclosureWeights { unused_copy: 0, ..weights() }), 0);
     assert_eq!(by(&[shared, fresh], &DisclosureWeights { shared_copy: 0, ..weights() }), 0);
 }
 
@@ -199,22 +209,25 @@ fn what_this_asker_has_seen_goes_before_what_it_has_not() {
 fn a_document_that_was_refused_goes_last_among_those_that_weigh_the_same() {
     let permit = payload("Permit", json!({"name": "A"}));
     let query = query(json!([credential("q", "Permit", json!([claim("a", "name")]), Value::Null)]), Value::Null);
-    let taken = |wallet: &[Holding<'_>]| query.plan(wallet, &Named, &weights()).unwrap().parts[0].holding;
+    let taken = |wallet: &[AvailableCopy<'_>]| query.plan(wallet, &Named, &weights()).unwrap().answers[0].copy_index;
     let fresh = holding(0, &permit, &[]);
-    let seen = Holding { exposure: CopyExposure::SameAsker, known: true, ..holding(1, &permit, &[]) };
-    let refused = Holding { refused: true, ..seen };
+    let seen =
+        AvailableCopy { exposure: CopyExposure::SameVerifier, seen_by_verifier: true, ..holding(1, &permit, &[]) };
+    let refused = AvailableCopy { refused_before: true, ..seen };
     assert_eq!(taken(&[seen, fresh]), 0, "the twin");
     assert_eq!(taken(&[refused, fresh]), 1);
     assert_eq!(taken(&[fresh, refused]), 0);
     // Its own other copies do not take its place in the queue.
-    let other_copy = Holding { exposure: CopyExposure::Nobody, ..refused };
+    let other_copy = AvailableCopy { exposure: CopyExposure::NoVerifier, ..refused };
     assert_eq!(taken(&[refused, other_copy, fresh]), 2);
     assert_eq!(taken(&[refused, other_copy]), 0, "where nothing else answers it goes");
     // It is a preference among equals and no reason to show more, nor what others have seen.
     let told = payload("Permit", json!({"name": "A", "number": "1"}));
-    let more =
-        Holding { candidate: Candidate { format: CredentialFormat::LdpVc, payload: &told, proved: &[] }, ..fresh };
-    let shared = Holding { exposure: CopyExposure::Others(1), ..fresh };
+    let more = AvailableCopy {
+        candidate: QueryCandidate { format: CredentialFormat::LdpVc, payload: &told, thresholds: &[] },
+        ..fresh
+    };
+    let shared = AvailableCopy { exposure: CopyExposure::OtherVerifiers(1), ..fresh };
     assert_eq!(taken(&[shared, refused]), 1);
     assert_eq!(taken(&[more, refused]), 1);
 }
@@ -228,8 +241,8 @@ fn of_sets_that_weigh_the_same_the_one_without_a_refused_document_is_taken() {
     ]);
     let query = query(credentials, json!([{"options": [["first"], ["second"]]}]));
     let taken = |refused: bool| {
-        let first = Holding { refused, ..holding(0, &permit, &[]) };
-        query.plan(&[first, holding(1, &degree, &[])], &Named, &weights()).unwrap().parts[0].query_id.clone()
+        let first = AvailableCopy { refused_before: refused, ..holding(0, &permit, &[]) };
+        query.plan(&[first, holding(1, &degree, &[])], &Named, &weights()).unwrap().answers[0].query_id.clone()
     };
     assert_eq!((taken(false).as_str(), taken(true).as_str()), ("first", "second"));
 }
@@ -247,17 +260,17 @@ fn the_lighter_set_of_credentials_is_taken_and_optional_ones_are_left() {
     let query = query(credentials, sets);
     let wallet = [holding(0, &permit, &[]), holding(1, &degree, &[])];
     let plan = query.plan(&wallet, &Named, &weights()).unwrap();
-    assert_eq!((plan.parts.len(), plan.parts[0].query_id.as_str()), (1, "light"));
-    assert!(plan.lines.iter().all(|line| line.query_id == "light"));
-    assert_eq!(plan.lines.iter().map(|line| line.cost).sum::<u64>(), plan.cost);
+    assert_eq!((plan.answers.len(), plan.answers[0].query_id.as_str()), (1, "light"));
+    assert!(plan.explanation.iter().all(|line| line.query_id == "light"));
+    assert_eq!(plan.explanation.iter().map(|line| line.weight).sum::<u64>(), plan.weight);
     assert_eq!(query.plan(&wallet[1..], &Named, &weights()).unwrap_err().code, Code::QueryUnmet);
 }
 
 #[test]
 fn a_format_that_hides_nothing_weighs_all_of_it() {
     let permit = payload("Permit", json!({"id": "did:x", "mayWork": true, "name": "A", "number": "1"}));
-    let whole = Holding {
-        candidate: Candidate { format: CredentialFormat::DiVcJcs, payload: &permit, proved: &[] },
+    let whole = AvailableCopy {
+        candidate: QueryCandidate { format: CredentialFormat::DiVcJcs, payload: &permit, thresholds: &[] },
         ..holding(0, &permit, &[])
     };
     let mut asked = credential("q", "Permit", json!([claim("a", "mayWork")]), Value::Null);
@@ -272,9 +285,9 @@ fn row_93_what_stands_inside_metadata_weighs_too() {
     let mut asked = credential("q", "Permit", json!([claim("a", "mayWork")]), Value::Null);
     asked["format"] = "di_vc+jcs".into();
     let cost = |permit: &Map<String, Value>| {
-        let candidate = Candidate { format: CredentialFormat::DiVcJcs, payload: permit, proved: &[] };
-        let whole = Holding { candidate, ..holding(0, permit, &[]) };
-        query(json!([asked]), Value::Null).plan(&[whole], &Named, &weights()).unwrap().cost
+        let candidate = QueryCandidate { format: CredentialFormat::DiVcJcs, payload: permit, thresholds: &[] };
+        let whole = AvailableCopy { candidate, ..holding(0, permit, &[]) };
+        query(json!([asked]), Value::Null).plan(&[whole], &Named, &weights()).unwrap().weight
     };
     permit.insert("issuer".to_owned(), json!({"id": "did:web:a.example"}));
     assert_eq!(cost(&permit), 222 + 1);
@@ -286,7 +299,7 @@ fn row_93_what_stands_inside_metadata_weighs_too() {
 fn a_plan_explains_itself() {
     let permit = payload("Permit", json!({"mayWork": true, "number": "1"}));
     let plan = either("number", "mayWork").plan(&[holding(0, &permit, &[])], &Named, &weights()).unwrap();
-    let lines: Vec<String> = plan.lines.iter().map(ToString::to_string).collect();
+    let lines: Vec<String> = plan.explanation.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
         [
@@ -312,8 +325,8 @@ fn an_object_weighs_what_is_in_it() {
     assert_eq!(shown(&plan(json!([["place"], ["name", "title"]]))), ["name", "title"]);
     assert_eq!(shown(&plan(json!([["place"], ["part", "name"]]))), ["name", "country"]);
     // As a whole it weighs no more than all of its parts.
-    assert_eq!(plan(json!([["place"]])).cost, 200 + 20 + 2 + 10 + 100);
-    assert_eq!(plan(json!([["all"]])).cost, 200 + 20 + 2 + 10 + 100 + 30 + 30);
+    assert_eq!(plan(json!([["place"]])).weight, 200 + 20 + 2 + 10 + 100);
+    assert_eq!(plan(json!([["all"]])).weight, 200 + 20 + 2 + 10 + 100 + 30 + 30);
 }
 
 #[test]
@@ -344,7 +357,7 @@ fn what_stands_in_the_clear_weighs_nothing() {
         let sets = json!([["work"], [open]]);
         let query = query(json!([credential("q", "Permit", claims.clone(), sets)]), Value::Null);
         let plan = query.plan(&[holding(0, &permit, &[])], &Named, &weights()).unwrap();
-        assert_eq!((shown(&plan), plan.cost), (vec![open.to_owned()], 222));
+        assert_eq!((shown(&plan), plan.weight), (vec![open.to_owned()], 222));
     }
 }
 
@@ -385,20 +398,20 @@ fn one_copy_proves_one_bound_to_several_queries() {
     let same = query(json!([asked("q", "Permit", "2026-01-01"), asked("r", "Permit", "2026-01-01")]), Value::Null);
     let copy = holding(0, &permit, &ordered);
     let plan = same.plan(&[copy, copy], &Named, &weights()).unwrap();
-    assert_eq!(plan.parts.iter().map(|part| part.holding).collect::<Vec<_>>(), [0, 0]);
+    assert_eq!(plan.answers.iter().map(|part| part.copy_index).collect::<Vec<_>>(), [0, 0]);
     // Of two documents each proves its own.
     let visa = payload("Visa", json!({"until": "2027-03-14"}));
     let two = query(json!([asked("q", "Permit", "2026-01-01"), asked("r", "Visa", "2026-06-01")]), Value::Null);
     let plan = two.plan(&[copy, holding(1, &visa, &ordered)], &Named, &weights()).unwrap();
-    assert_eq!(plan.parts.iter().map(|part| part.holding).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(plan.answers.iter().map(|part| part.copy_index).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]
 fn of_answers_that_weigh_the_same_the_askers_first_then_the_wallets_first_is_taken() {
     let (second, first) = (payload("Permit", json!({"title": 1})), payload("Permit", json!({"name": 1})));
-    let taken = |query: &Query, wallet: &[Holding<'_>]| {
+    let taken = |query: &Query, wallet: &[AvailableCopy<'_>]| {
         let plan = query.plan(wallet, &Named, &weights()).unwrap();
-        (plan.parts[0].query_id.clone(), plan.parts[0].holding)
+        (plan.answers[0].query_id.clone(), plan.answers[0].copy_index)
     };
     // The wallet has the verifier's second choice before the first.
     let wallet = [holding(0, &second, &[]), holding(1, &first, &[]), holding(2, &first, &[])];
@@ -412,7 +425,7 @@ fn of_answers_that_weigh_the_same_the_askers_first_then_the_wallets_first_is_tak
     let first = part("q", json!([["number", "title"], ["name"]]));
     let joined = query(json!([first, part("r", json!([["number"]]))]), Value::Null);
     let plan = joined.plan(&[holding(0, &permit, &[])], &Named, &weights()).unwrap();
-    assert_eq!((shown(&plan), plan.cost), (["name", "number"].map(str::to_owned).to_vec(), 352));
+    assert_eq!((shown(&plan), plan.weight), (["name", "number"].map(str::to_owned).to_vec(), 352));
     let one = |id: &str, name: &str| credential(id, "Permit", json!([claim("a", name)]), Value::Null);
     let credentials = json!([one("t", "title"), one("n", "name")]);
     let sets = |options: Value| query(credentials.clone(), json!([{"options": options}]));
@@ -426,7 +439,7 @@ fn a_query_is_not_answered_for_no_reason_even_if_that_weighs_nothing() {
     let one = |id: &str| credential(id, "Permit", json!([claim("a", "name")]), Value::Null);
     let query = query(json!([one("p"), one("q")]), json!([{"options": [["p", "q"], ["q"]]}]));
     let plan = query.plan(&[holding(0, &permit, &[])], &Named, &weights()).unwrap();
-    assert_eq!(plan.parts.iter().map(|part| part.query_id.as_str()).collect::<Vec<_>>(), ["q"]);
+    assert_eq!(plan.answers.iter().map(|part| part.query_id.as_str()).collect::<Vec<_>>(), ["q"]);
 }
 
 #[test]
@@ -434,13 +447,13 @@ fn what_answers_two_queries_is_counted_once_and_the_passed_over_is_named() {
     let permit = payload("Permit", json!({"name": "A", "number": "1"}));
     let one = |id: &str, name: &str| credential(id, "Permit", json!([claim("a", name)]), Value::Null);
     let query = query(json!([one("q", "name"), one("r", "number"), one("s", "name")]), Value::Null);
-    let known = Holding { known: true, ..holding(1, &permit, &[]) };
+    let known = AvailableCopy { seen_by_verifier: true, ..holding(1, &permit, &[]) };
     let plan = query.plan(&[holding(0, &permit, &[]), known], &Named, &weights()).unwrap();
-    let lines: Vec<(&str, u64)> = plan.lines.iter().map(|line| (line.query_id.as_str(), line.cost)).collect();
+    let lines: Vec<(&str, u64)> = plan.explanation.iter().map(|line| (line.query_id.as_str(), line.weight)).collect();
     let counted = [("q", 200), ("q", 2), ("q", 30), ("q", 252), ("r", 0), ("r", 0), ("r", 100), ("r", 322)];
     assert_eq!(lines, [&counted[..], &[("s", 0), ("s", 0), ("s", 0), ("s", 252)]].concat());
-    assert_eq!(plan.lines[3].what, PlanItem::PassedOver { holding: 0 });
-    assert_eq!(plan.cost, 332);
+    assert_eq!(plan.explanation[3].item, PlanItem::Alternative { copy_index: 0 });
+    assert_eq!(plan.weight, 332);
 }
 
 #[test]
@@ -460,7 +473,7 @@ fn a_query_that_nothing_can_answer_is_passed_over_for_another() {
             [json!([{"options": [[id], ["o"]]}]), json!([{"options": [["o"]]}, {"options": [[id]], "required": false}])]
         {
             let plan = ask(sets).unwrap();
-            assert_eq!(plan.parts.iter().map(|part| part.query_id.as_str()).collect::<Vec<_>>(), ["o"]);
+            assert_eq!(plan.answers.iter().map(|part| part.query_id.as_str()).collect::<Vec<_>>(), ["o"]);
         }
         let unmet = ask(json!([{"options": [[id]]}])).unwrap_err();
         assert_eq!(unmet.code, Code::QueryUnmet);

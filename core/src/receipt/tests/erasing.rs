@@ -18,7 +18,7 @@ fn payload() -> Map<String, Value> {
 }
 
 fn request() -> String {
-    ErasureRequest::make(&receipt(), &holder(), now()).unwrap()
+    ErasureRequest::sign(&receipt(), &holder(), now()).unwrap()
 }
 
 fn verify_at(token: &str, now: Timestamp) -> Result<ErasureRequest, Problem> {
@@ -40,20 +40,20 @@ fn with(
 #[test]
 fn erasure_is_asked_for_and_confirmed() {
     let asked = verify_at(&request(), now()).unwrap();
-    assert_eq!((asked.receipt_digest(), asked.made()), (receipt().digest(), now()));
+    assert_eq!((asked.receipt_digest(), asked.issued_at()), (receipt().digest(), now()));
     let issued = ErasureConfirmation::issue(&receipt(), now(), &kid(&verifier()), &verifier(), now()).unwrap();
-    let read = ErasureConfirmation::verify(issued.document(), &receipt(), now(), SKEW, &SelfContained).unwrap();
+    let read = ErasureConfirmation::verify(issued.document(), &receipt(), now(), SKEW, &SelfContainedResolver).unwrap();
     assert_eq!(read, issued);
-    assert_eq!((read.receipt_digest(), read.request(), read.erased_at()), (receipt().digest(), "r-1", now()));
+    assert_eq!((read.receipt_digest(), read.request_id(), read.erased_at()), (receipt().digest(), "r-1", now()));
 }
 
 #[test]
 fn a_key_that_did_not_present_cannot_ask() {
-    ErasureRequest::make(&receipt(), &holder(), now()).unwrap();
-    refused(ErasureRequest::make(&receipt(), &secret(9), now()), Code::ErasureUnproven);
+    ErasureRequest::sign(&receipt(), &holder(), now()).unwrap();
+    refused(ErasureRequest::sign(&receipt(), &secret(9), now()), Code::ErasureUnproven);
     // With its own key in the header, with the holder's key there, or without any.
     refused(with(&secret(9), |h, _| *h = header(&secret(9))), Code::ErasureUnproven);
-    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[9; 32]).unwrap();
+    let p256 = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[9; 32]).unwrap();
     refused(with(&p256, |_, _| {}), Code::SignatureInvalid);
     refused(with(&holder(), |h, _| drop(h.remove("jwk"))), Code::ErasureUnproven);
     refused(
@@ -68,12 +68,12 @@ fn a_key_that_did_not_present_cannot_ask() {
 #[test]
 fn a_request_for_another_receipt_or_verifier_is_refused() {
     let other = Receipt::issue(
-        ReceiptContent { request: "r-2".to_owned(), ..content() },
+        ReceiptContent { request_id: "r-2".to_owned(), ..content() },
         &kid(&verifier()),
         &verifier(),
         now(),
     );
-    let token = ErasureRequest::make(&other.unwrap(), &holder(), now()).unwrap();
+    let token = ErasureRequest::sign(&other.unwrap(), &holder(), now()).unwrap();
     verify_at(&request(), now()).unwrap();
     refused(verify_at(&token, now()), Code::ErasureUnproven);
     refused(with(&holder(), |_, p| drop(p.remove("receipt_digest"))), Code::ErasureUnproven);
@@ -117,7 +117,7 @@ fn confirmation() -> Map<String, Value> {
 }
 
 fn confirmed(document: &Map<String, Value>) -> Result<ErasureConfirmation, Problem> {
-    ErasureConfirmation::verify(document, &receipt(), now(), SKEW, &SelfContained)
+    ErasureConfirmation::verify(document, &receipt(), now(), SKEW, &SelfContainedResolver)
 }
 
 #[test]

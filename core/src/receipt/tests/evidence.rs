@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    did::{DidDocument, PinnedKeys},
+    did::{DidDocument, PinnedKeyResolver},
     secure::jose,
     trust::registration::{ReceiptKey, Registration, RegistrationRequest, RelyingParty},
 };
@@ -28,13 +28,13 @@ struct Site(Arc<DidDocument>);
 
 impl Resolve for Site {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        if *did == asker() { Ok(self.0.clone()) } else { SelfContained.resolve(did) }
+        if *did == asker() { Ok(self.0.clone()) } else { SelfContainedResolver.resolve(did) }
     }
 }
 
 fn site() -> Site {
     let keys = [("key-1".to_owned(), verifier().public_key()), ("key-2".to_owned(), secret(3).public_key())];
-    Site(Arc::new(DidDocument::parse(&asker(), &DidDocument::render(&asker(), &keys)).unwrap()))
+    Site(Arc::new(DidDocument::parse(&asker(), &DidDocument::json_for_keys(&asker(), &keys)).unwrap()))
 }
 
 fn relying_party(keys: &[ReceiptKey]) -> RelyingParty {
@@ -58,7 +58,7 @@ fn key_1() -> ReceiptKey {
 }
 
 fn registration_of(keys: &[ReceiptKey], by: &SecretKey, days: i64) -> Value {
-    let request = RegistrationRequest::make(&relying_party(keys), &asker_kid("key-1"), &verifier(), now()).unwrap();
+    let request = RegistrationRequest::sign(&relying_party(keys), &asker_kid("key-1"), &verifier(), now()).unwrap();
     let request = RegistrationRequest::verify(&request, now(), SKEW, &site()).unwrap();
     let until = now().plus(days.saturating_mul(86_400));
     Value::Object(Registration::issue(&request, &kid(by), by, now().plus(-86_400), until).unwrap())
@@ -66,7 +66,7 @@ fn registration_of(keys: &[ReceiptKey], by: &SecretKey, days: i64) -> Value {
 
 fn request_object(registration: Option<Value>, fragment: &str, signer: &SecretKey) -> String {
     let info: Vec<Value> = registration.into_iter().map(|data| json!({"format": "di_vc+jcs", "data": data})).collect();
-    let payload = json!({"client_id": format!("{CLIENT_ID_PREFIX}{ASKER}"), "verifier_info": info});
+    let payload = json!({"client_id": format!("{DID_CLIENT_ID_PREFIX}{ASKER}"), "verifier_info": info});
     let header = json!({"typ": REQUEST_TYP, "kid": asker_kid(fragment).to_string()});
     let (Value::Object(header), Value::Object(payload)) = (header, payload) else { unreachable!() };
     jose::sign(header, &payload, signer).unwrap()
@@ -99,14 +99,14 @@ fn judged(file: &ExportedReceipt) -> Result<ReceiptEvidence, Problem> {
     let now = now().plus(5 * 366 * 86_400);
     ReceiptEvidence::verify(
         &file,
-        &EvidenceAnchors { registrars: &registrars, resolver: &SelfContained, now, skew: SKEW },
+        &EvidenceAnchors { is_pinned_registrar: &registrars, resolver: &SelfContainedResolver, now, skew: SKEW },
     )
 }
 
 #[test]
 fn a_third_party_needs_the_registrar_alone() {
     let evidence = judged(&good()).unwrap();
-    assert_eq!((evidence.signer(), evidence.request_signed()), (SignerProof::Registration, true));
+    assert_eq!((evidence.signer_proof(), evidence.request_signature_verified()), (SignerProof::Registration, true));
     assert_eq!(evidence.receipt().verifier(), ASKER);
     assert_eq!(evidence.registration().unwrap().relying_party().name, "City Job Centre");
     assert_eq!(evidence.erasure(), None);
@@ -145,7 +145,7 @@ fn a_request_that_is_not_the_receipts_is_refused() {
     refused(judged(&export(&forged, "key-1", &verifier())), Code::SignatureInvalid);
     // With a key that the registration does not name, the receipt vouches for the request.
     let newer = request_object(Some(registration), "key-2", &secret(3));
-    assert!(!judged(&export(&newer, "key-1", &verifier())).unwrap().request_signed());
+    assert!(!judged(&export(&newer, "key-1", &verifier())).unwrap().request_signature_verified());
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_registration_that_did_not_hold_then_is_refused() {
     until(1).unwrap();
     // It ended half a day before the presentation.
     let request =
-        RegistrationRequest::make(&relying_party(&[key_1()]), &asker_kid("key-1"), &verifier(), now()).unwrap();
+        RegistrationRequest::sign(&relying_party(&[key_1()]), &asker_kid("key-1"), &verifier(), now()).unwrap();
     let request = RegistrationRequest::verify(&request, now(), SKEW, &site()).unwrap();
     let (from, end) = (now().plus(-86_400), now().plus(-43_200));
     let over = Registration::issue(&request, &kid(&registrar()), &registrar(), from, end).unwrap();
@@ -169,7 +169,7 @@ fn a_registration_that_did_not_hold_then_is_refused() {
 fn a_did_that_is_made_of_its_key_needs_no_registrar() {
     let file = ExportedReceipt::new(receipt().document().clone(), None, None);
     let evidence = judged(&file).unwrap();
-    assert_eq!((evidence.signer(), evidence.registration()), (SignerProof::Did, None));
+    assert_eq!((evidence.signer_proof(), evidence.registration()), (SignerProof::Did, None));
     let altered = changed(receipt().document(), |d| d["credentialSubject"]["erase_at"] = json!("2026-11-23T00:00:00Z"));
     refused(judged(&ExportedReceipt { receipt: altered, ..file }), Code::SignatureInvalid);
 }
@@ -182,8 +182,8 @@ fn an_erasure_is_shown_with_it() {
         let confirmation = ErasureConfirmation::issue(&receipt, now(), &asker_kid(fragment), signer, now()).unwrap();
         judged(&ExportedReceipt { confirmation: Some(confirmation.document().clone()), ..file.clone() })
     };
-    assert_eq!(confirmed("key-1", &verifier()).unwrap().erasure(), Some(Erasure::Confirmed(now())));
-    assert_eq!(confirmed("key-2", &secret(3)).unwrap().erasure(), Some(Erasure::Unproven));
+    assert_eq!(confirmed("key-1", &verifier()).unwrap().erasure(), Some(ErasureEvidence::Confirmed(now())));
+    assert_eq!(confirmed("key-2", &secret(3)).unwrap().erasure(), Some(ErasureEvidence::Unproven));
     refused(confirmed("key-1", &secret(3)), Code::SignatureInvalid);
 }
 
@@ -200,12 +200,12 @@ fn a_file_of_another_form_is_refused() {
 #[test]
 fn a_registration_names_keys_of_the_askers_own_and_each_once() {
     let make = |keys: &[ReceiptKey]| {
-        RegistrationRequest::make(&relying_party(keys), &asker_kid("key-1"), &verifier(), now())
+        RegistrationRequest::sign(&relying_party(keys), &asker_kid("key-1"), &verifier(), now())
             .and_then(|request| RegistrationRequest::verify(&request, now(), SKEW, &site()))
     };
     make(&[]).unwrap();
     make(&[key_1(), ReceiptKey::new(&asker_kid("key-2"), &secret(3).public_key())]).unwrap();
-    let other = did(&secret(3)).with_fragment(did(&secret(3)).id()).unwrap();
+    let other = did(&secret(3)).with_fragment(did(&secret(3)).method_specific_id()).unwrap();
     for bad in [
         vec![key_1(), key_1()],
         vec![ReceiptKey::new(&other, &secret(3).public_key())],
@@ -222,7 +222,7 @@ fn a_registration_names_keys_of_the_askers_own_and_each_once() {
 
 #[test]
 fn pinned_keys_answer_for_their_did_alone() {
-    let known = PinnedKeys::new(&asker(), &[("key-1".to_owned(), verifier().public_key())]).unwrap();
+    let known = PinnedKeyResolver::new(&asker(), &[("key-1".to_owned(), verifier().public_key())]).unwrap();
     assert!(
         known
             .resolve(&asker())

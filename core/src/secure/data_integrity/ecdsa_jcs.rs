@@ -6,7 +6,7 @@ use super::{Cryptosuite, jcs};
 use crate::{
     Problem,
     format::CredentialFormat,
-    keys::{Algorithm, PublicKey, Signer},
+    keys::{PublicKey, SignatureAlgorithm, Signer},
 };
 
 /// Cryptosuite ecdsa-jcs-2019: P-256 with SHA-256, or P-384 with SHA-384.
@@ -22,15 +22,15 @@ impl Cryptosuite for EcdsaJcs2019 {
         CredentialFormat::DiVcJcs
     }
 
-    fn supports_algorithm(&self, algorithm: Algorithm) -> bool {
-        matches!(algorithm, Algorithm::Es256 | Algorithm::Es384)
+    fn supports_algorithm(&self, algorithm: SignatureAlgorithm) -> bool {
+        matches!(algorithm, SignatureAlgorithm::Es256 | SignatureAlgorithm::Es384)
     }
 
     fn complete_options(&self, document: &Map<String, Value>, options: Map<String, Value>) -> Map<String, Value> {
         jcs::complete_options(document, options)
     }
 
-    fn create(
+    fn create_proof(
         &self,
         document: &Map<String, Value>,
         options: Map<String, Value>,
@@ -39,7 +39,7 @@ impl Cryptosuite for EcdsaJcs2019 {
         jcs::create(self, document, options, signer)
     }
 
-    fn verify(
+    fn verify_proof(
         &self,
         document: &Map<String, Value>,
         proof: &Map<String, Value>,

@@ -6,7 +6,7 @@ use super::{Cryptosuite, jcs};
 use crate::{
     Problem,
     format::CredentialFormat,
-    keys::{Algorithm, PublicKey, Signer},
+    keys::{PublicKey, SignatureAlgorithm, Signer},
 };
 
 /// Cryptosuite eddsa-jcs-2022: Ed25519 with SHA-256.
@@ -22,15 +22,15 @@ impl Cryptosuite for EddsaJcs2022 {
         CredentialFormat::DiVcJcs
     }
 
-    fn supports_algorithm(&self, algorithm: Algorithm) -> bool {
-        algorithm == Algorithm::EdDsa
+    fn supports_algorithm(&self, algorithm: SignatureAlgorithm) -> bool {
+        algorithm == SignatureAlgorithm::EdDsa
     }
 
     fn complete_options(&self, document: &Map<String, Value>, options: Map<String, Value>) -> Map<String, Value> {
         jcs::complete_options(document, options)
     }
 
-    fn create(
+    fn create_proof(
         &self,
         document: &Map<String, Value>,
         options: Map<String, Value>,
@@ -39,7 +39,7 @@ impl Cryptosuite for EddsaJcs2022 {
         jcs::create(self, document, options, signer)
     }
 
-    fn verify(
+    fn verify_proof(
         &self,
         document: &Map<String, Value>,
         proof: &Map<String, Value>,

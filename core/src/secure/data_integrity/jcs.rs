@@ -7,16 +7,16 @@ use sha2::{Digest as _, Sha256, Sha384};
 use super::{Cryptosuite, PROOF_TYPE, malformed};
 use crate::{
     Code, Problem, json,
-    keys::{Algorithm, PublicKey, Signer},
+    keys::{PublicKey, SignatureAlgorithm, Signer},
 };
 
 pub(super) type HashFunction = fn(&[u8]) -> Vec<u8>;
 
 /// Returns the hash function that the cryptosuite uses with a key algorithm.
-pub(super) fn hash_function(algorithm: Algorithm) -> HashFunction {
+pub(super) fn hash_function(algorithm: SignatureAlgorithm) -> HashFunction {
     match algorithm {
-        Algorithm::Es384 => |bytes| Sha384::digest(bytes).to_vec(),
-        Algorithm::Es256 | Algorithm::EdDsa => |bytes| Sha256::digest(bytes).to_vec(),
+        SignatureAlgorithm::Es384 => |bytes| Sha384::digest(bytes).to_vec(),
+        SignatureAlgorithm::Es256 | SignatureAlgorithm::EdDsa => |bytes| Sha256::digest(bytes).to_vec(),
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn verify(
         return Err(Code::AlgorithmMismatch.into());
     }
     let mut options = proof.clone();
-    let signature = signature(options.remove("proofValue").as_ref(), key.algorithm().signature_bytes())?;
+    let signature = signature(options.remove("proofValue").as_ref(), key.algorithm().signature_length())?;
     let mut document = document.clone();
     if let Some(signed) = proof.get("@context") {
         if !starts_with(document.get("@context"), signed) {
@@ -84,7 +84,7 @@ fn check_kind(suite: &dyn Cryptosuite, proof: &Map<String, Value>) -> Result<(),
 
 /// Returns the bytes to sign: the hash of the proof options, then that of the document (section 3.3.4).
 fn hash_data(
-    algorithm: Algorithm,
+    algorithm: SignatureAlgorithm,
     document: &Map<String, Value>,
     options: &Map<String, Value>,
 ) -> Result<Vec<u8>, Problem> {

@@ -7,7 +7,7 @@ use crate::{
     did::{DidUrl, Resolve, VerificationRelationship},
     format::CredentialFormat,
     json::{self, Limits},
-    keys::{Algorithm, PublicKey, Signer},
+    keys::{PublicKey, SignatureAlgorithm, Signer},
     text::quoted,
     time::Timestamp,
 };
@@ -28,7 +28,7 @@ const MAX_PROOFS: usize = 16;
 
 /// Permitted members of a proof (section 2.1, and `@context` of eddsa-jcs-2022 section 3.3). Any other member would be
 /// signed and then ignored.
-const MEMBERS: [&str; 13] = [
+const PROOF_MEMBERS: [&str; 13] = [
     "@context",
     "id",
     "type",
@@ -44,13 +44,13 @@ const MEMBERS: [&str; 13] = [
     "nonce",
 ];
 
-pub use suites::Suites;
+pub use suites::Cryptosuites;
 
 fn malformed(what: impl Into<String>) -> Problem {
     Problem::new(Code::ProofMalformed, what)
 }
 
-/// Cryptosuite: creates and verifies proofs with one `cryptosuite` value. [`Suites::jcs`] has those of this crate;
+/// Cryptosuite: creates and verifies proofs with one `cryptosuite` value. [`Cryptosuites::jcs`] has those of this crate;
 /// other crates implement those that canonicalise RDF.
 pub trait Cryptosuite: Send + Sync {
     /// Returns the `cryptosuite` value.
@@ -60,7 +60,7 @@ pub trait Cryptosuite: Send + Sync {
     fn format(&self) -> CredentialFormat;
 
     /// Returns whether its proofs can be created and verified with keys of this algorithm.
-    fn supports_algorithm(&self, algorithm: Algorithm) -> bool;
+    fn supports_algorithm(&self, algorithm: SignatureAlgorithm) -> bool;
 
     /// Adds the members that this suite requires to the proof options, such as `@context`; none by default.
     fn complete_options(&self, _document: &Map<String, Value>, options: Map<String, Value>) -> Map<String, Value> {
@@ -73,20 +73,20 @@ pub trait Cryptosuite: Send + Sync {
     ///
     /// # Errors
     /// `proof_generation`, `algorithm_mismatch`, `transformation`, `term_undefined`, `context_unknown`.
-    fn create(
+    fn create_proof(
         &self,
         document: &Map<String, Value>,
         options: Map<String, Value>,
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem>;
 
-    /// Verifies one proof of the unsecured document (in a chain, as in [`Self::create`]), and returns the verified
+    /// Verifies one proof of the unsecured document (in a chain, as in [`Self::create_proof`]), and returns the verified
     /// document.
     ///
     /// # Errors
     /// `proof_malformed`, `proof_context`, `signature_invalid`, `transformation`, `term_undefined`, `context_unknown`,
     /// `algorithm_mismatch`.
-    fn verify(
+    fn verify_proof(
         &self,
         document: &Map<String, Value>,
         proof: &Map<String, Value>,
@@ -175,7 +175,7 @@ pub fn add_proof(
 ) -> Result<Map<String, Value>, Problem> {
     let mut secured = document.clone();
     let earlier = secured.remove("proof");
-    let proof = Value::Object(suite.create(&secured, configuration(suite, options)?, signer)?);
+    let proof = Value::Object(suite.create_proof(&secured, options_to_json(suite, options)?, signer)?);
     let proofs = match earlier {
         None => proof,
         Some(Value::Array(mut earlier)) => {
@@ -193,32 +193,32 @@ pub fn add_proof(
 ///
 /// # Errors
 /// `proof_generation` if it cannot be serialised.
-pub fn to_text(secured: &Map<String, Value>) -> Result<String, Problem> {
+pub fn to_canonical_text(secured: &Map<String, Value>) -> Result<String, Problem> {
     let written = json::canonicalize_object(secured)
         .map_err(|problem| Problem::new(Code::ProofGeneration, format!("the document: {}", problem.detail)))?;
     String::from_utf8(written).map_err(|_| Problem::new(Code::ProofGeneration, "the document is not UTF-8"))
 }
 
 /// Checks that the text of a secured document equals, except for its `proofValue`, the result of [`add_proof`] and
-/// [`to_text`] for `unsecured`, with the cryptosuite of its proof. The proof itself is not verified.
+/// [`to_canonical_text`] for `unsecured`, with the cryptosuite of its proof. The proof itself is not verified.
 ///
 /// # Errors
 /// `copy_marked` if it differs; `cryptosuite_unknown`; those of [`json::parse_object`] and [`add_proof`].
 pub fn check_rendering(
     text: &str,
     unsecured: &Map<String, Value>,
-    suites: &Suites,
+    suites: &Cryptosuites,
     options: &ProofOptions<'_>,
 ) -> Result<(), Problem> {
     let secured = json::parse_object(text.as_bytes(), Limits::DOCUMENT)?;
     let name = secured.get("proof").and_then(|proof| proof.get("cryptosuite")).and_then(Value::as_str);
-    let suite = suites.named(name.unwrap_or_default())?;
-    let mut proof = suite.complete_options(unsecured, configuration(suite, options)?);
+    let suite = suites.by_name(name.unwrap_or_default())?;
+    let mut proof = suite.complete_options(unsecured, options_to_json(suite, options)?);
     let value = secured.get("proof").and_then(|proof| proof.get("proofValue")).cloned();
     proof.insert("proofValue".to_owned(), value.unwrap_or_default());
     let mut expected = unsecured.clone();
     expected.insert("proof".to_owned(), Value::Object(proof));
-    if to_text(&expected)? == text {
+    if to_canonical_text(&expected)? == text {
         return Ok(());
     }
     let part = match secured.iter().find(|(name, value)| expected.get(*name) != Some(value)) {
@@ -229,7 +229,7 @@ pub fn check_rendering(
 }
 
 /// Returns the JSON members of the proof options, before the suite completes them.
-fn configuration(suite: &dyn Cryptosuite, options: &ProofOptions<'_>) -> Result<Map<String, Value>, Problem> {
+fn options_to_json(suite: &dyn Cryptosuite, options: &ProofOptions<'_>) -> Result<Map<String, Value>, Problem> {
     let method = DidUrl::parse(options.verification_method)
         .map_err(|problem| Problem::new(Code::ProofGeneration, problem.detail))?;
     let mut config: Map<String, Value> = Map::new();
@@ -261,7 +261,7 @@ fn configuration(suite: &dyn Cryptosuite, options: &ProofOptions<'_>) -> Result<
 /// `challenge_*`, `domain_*`, `signature_invalid`, and those of the suite.
 pub fn verify(
     document: &Map<String, Value>,
-    suites: &Suites,
+    suites: &Cryptosuites,
     resolver: &dyn Resolve,
     expected: &ProofRequirements<'_>,
 ) -> Result<Map<String, Value>, Problem> {
@@ -270,23 +270,23 @@ pub fn verify(
     let proofs = proofs(&secured)?;
     for proof in &proofs {
         let suite = check_proof(proof, suites, expected)?;
-        let url = method(proof, expected)?;
+        let url = verification_method(proof, expected)?;
         let controller = resolver.resolve(url.did())?;
         let key = controller.current_key_for(&url, expected.purpose, expected.now, expected.skew)?;
-        let retired = controller.retired(&url).map(|at| at.plus(expected.skew));
+        let retired = controller.retired_at(&url).map(|at| at.plus(expected.skew));
         if retired.zip(time(proof, "created")?).is_some_and(|(retired, created)| created > retired) {
             return Err(Problem::new(
                 Code::KeyInvalid,
                 "the verification method was retired before the proof was made",
             ));
         }
-        let earlier = earlier(proof, &proofs)?;
+        let earlier = previous_proofs(proof, &proofs)?;
         let input = if earlier.is_empty() {
-            suite.verify(&unsecured, proof, &key)?
+            suite.verify_proof(&unsecured, proof, &key)?
         } else {
             let mut chained = unsecured.clone();
             chained.insert("proof".to_owned(), Value::Array(earlier));
-            let mut verified = suite.verify(&chained, proof, &key)?;
+            let mut verified = suite.verify_proof(&chained, proof, &key)?;
             verified.remove("proof");
             verified
         };
@@ -339,16 +339,16 @@ fn required<'a>(proof: &'a Map<String, Value>, name: &str) -> Result<&'a str, Pr
 /// Checks the members of a proof that can be checked without the key, and returns its cryptosuite.
 fn check_proof<'s>(
     proof: &Map<String, Value>,
-    suites: &'s Suites,
+    suites: &'s Cryptosuites,
     expected: &ProofRequirements<'_>,
 ) -> Result<&'s dyn Cryptosuite, Problem> {
     if required(proof, "type")? != PROOF_TYPE {
         return Err(malformed("the proof's type is not DataIntegrityProof"));
     }
-    if let Some(unknown) = proof.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+    if let Some(unknown) = proof.keys().find(|name| !PROOF_MEMBERS.contains(&name.as_str())) {
         return Err(malformed(format!("a proof must not have the member {}", quoted(unknown))));
     }
-    let suite = suites.named(required(proof, "cryptosuite")?)?;
+    let suite = suites.by_name(required(proof, "cryptosuite")?)?;
     required(proof, "proofValue")?;
     if required(proof, "proofPurpose")? != expected.purpose.as_str() {
         return Err(Code::ProofPurpose.into());
@@ -396,14 +396,14 @@ fn check_domain(domain: Option<&Value>, expected: &str) -> Result<(), Problem> {
 }
 
 /// Returns the proof's verification method, which must belong to the expected controller.
-fn method(proof: &Map<String, Value>, expected: &ProofRequirements<'_>) -> Result<DidUrl, Problem> {
+fn verification_method(proof: &Map<String, Value>, expected: &ProofRequirements<'_>) -> Result<DidUrl, Problem> {
     let url = DidUrl::parse(required(proof, "verificationMethod")?)?;
     if url.did().as_str() == expected.controller { Ok(url) } else { Err(Code::MethodOfOther.into()) }
 }
 
 /// Returns the proofs that `previousProof` refers to, in the document's order (section 4.3 step 4). They are verified
 /// like all others, so that a chain is valid only as a whole.
-fn earlier(proof: &Map<String, Value>, proofs: &[&Map<String, Value>]) -> Result<Vec<Value>, Problem> {
+fn previous_proofs(proof: &Map<String, Value>, proofs: &[&Map<String, Value>]) -> Result<Vec<Value>, Problem> {
     let wanted: Vec<&str> = match proof.get("previousProof") {
         None => return Ok(Vec::new()),
         Some(Value::String(one)) => vec![one],

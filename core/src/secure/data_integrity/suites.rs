@@ -3,17 +3,17 @@
 use std::{fmt, sync::Arc};
 
 use super::{Cryptosuite, ecdsa_jcs::EcdsaJcs2019, eddsa_jcs::EddsaJcs2022};
-use crate::{Code, Problem, format::CredentialFormat, keys::Algorithm};
+use crate::{Code, Problem, format::CredentialFormat, keys::SignatureAlgorithm};
 
 /// Cryptosuites that a program supports, by name. A program builds the registry once and passes it to everything that
 /// creates or verifies proofs.
 #[derive(Clone, Default)]
-pub struct Suites(Vec<Arc<dyn Cryptosuite>>);
+pub struct Cryptosuites(Vec<Arc<dyn Cryptosuite>>);
 
-impl Suites {
+impl Cryptosuites {
     /// Returns a registry without cryptosuites: every proof is refused.
     #[must_use]
-    pub fn none() -> Self {
+    pub fn empty() -> Self {
         Self::default()
     }
 
@@ -26,7 +26,7 @@ impl Suites {
     /// Returns a registry of one cryptosuite, for documents whose specification requires it.
     #[must_use]
     pub fn only(suite: impl Cryptosuite + 'static) -> Self {
-        Self::none().with(suite)
+        Self::empty().with(suite)
     }
 
     /// Returns the registry with one more cryptosuite, which replaces one of the same name.
@@ -41,21 +41,21 @@ impl Suites {
     ///
     /// # Errors
     /// `cryptosuite_unknown` if it is not registered.
-    pub fn named(&self, name: &str) -> Result<&dyn Cryptosuite, Problem> {
+    pub fn by_name(&self, name: &str) -> Result<&dyn Cryptosuite, Problem> {
         self.iter().find(|suite| suite.name() == name).ok_or_else(|| Code::CryptosuiteUnknown.into())
     }
 
     /// Returns the first cryptosuite that secures credentials of a format with keys of an algorithm; `None` if there is
     /// none.
     #[must_use]
-    pub fn signing(&self, format: CredentialFormat, algorithm: Algorithm) -> Option<&dyn Cryptosuite> {
+    pub fn for_signing(&self, format: CredentialFormat, algorithm: SignatureAlgorithm) -> Option<&dyn Cryptosuite> {
         self.iter().find(|suite| suite.format() == format && suite.supports_algorithm(algorithm))
     }
 
     /// Returns whether credentials of a format can be verified: the SD-JWT formats always, the others with a registered
     /// cryptosuite.
     #[must_use]
-    pub fn supports(&self, format: CredentialFormat) -> bool {
+    pub fn can_verify(&self, format: CredentialFormat) -> bool {
         format.is_sd_jwt() || self.iter().any(|suite| suite.format() == format)
     }
 
@@ -64,7 +64,7 @@ impl Suites {
     }
 }
 
-impl fmt::Debug for Suites {
+impl fmt::Debug for Cryptosuites {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter().map(|suite| suite.name())).finish()
     }
@@ -89,11 +89,11 @@ mod tests {
             CredentialFormat::LdpVc
         }
 
-        fn supports_algorithm(&self, algorithm: Algorithm) -> bool {
-            algorithm == Algorithm::EdDsa
+        fn supports_algorithm(&self, algorithm: SignatureAlgorithm) -> bool {
+            algorithm == SignatureAlgorithm::EdDsa
         }
 
-        fn create(
+        fn create_proof(
             &self,
             _: &Map<String, Value>,
             _: Map<String, Value>,
@@ -102,7 +102,7 @@ mod tests {
             Err(Code::ProofGeneration.into())
         }
 
-        fn verify(
+        fn verify_proof(
             &self,
             _: &Map<String, Value>,
             _: &Map<String, Value>,
@@ -114,26 +114,27 @@ mod tests {
 
     #[test]
     fn a_cryptosuite_is_found_by_its_name_and_by_format_and_key() {
-        let name = |suites: &Suites, format, algorithm| suites.signing(format, algorithm).map(|suite| suite.name());
+        let name =
+            |suites: &Cryptosuites, format, algorithm| suites.for_signing(format, algorithm).map(|suite| suite.name());
         let (jcs, ldp) = (CredentialFormat::DiVcJcs, CredentialFormat::LdpVc);
-        let own = Suites::jcs();
-        assert_eq!(name(&own, jcs, Algorithm::EdDsa), Some("eddsa-jcs-2022"));
-        assert_eq!(name(&own, ldp, Algorithm::EdDsa), None);
-        assert!(own.supports(jcs) && own.supports(CredentialFormat::VcSdJwt) && !own.supports(ldp));
+        let own = Cryptosuites::jcs();
+        assert_eq!(name(&own, jcs, SignatureAlgorithm::EdDsa), Some("eddsa-jcs-2022"));
+        assert_eq!(name(&own, ldp, SignatureAlgorithm::EdDsa), None);
+        assert!(own.can_verify(jcs) && own.can_verify(CredentialFormat::VcSdJwt) && !own.can_verify(ldp));
         let more = own.with(Rdf("eddsa-rdfc-2022"));
-        assert_eq!(name(&more, ldp, Algorithm::EdDsa), Some("eddsa-rdfc-2022"));
-        assert_eq!(name(&more, ldp, Algorithm::Es256), None);
-        assert!(more.supports(ldp) && more.named("eddsa-rdfc-2022").is_ok());
+        assert_eq!(name(&more, ldp, SignatureAlgorithm::EdDsa), Some("eddsa-rdfc-2022"));
+        assert_eq!(name(&more, ldp, SignatureAlgorithm::Es256), None);
+        assert!(more.can_verify(ldp) && more.by_name("eddsa-rdfc-2022").is_ok());
         for unknown in ["", "eddsa-rdfc-2023", "EDDSA-RDFC-2022"] {
-            assert_eq!(more.named(unknown).map(|_| ()).unwrap_err().code, Code::CryptosuiteUnknown, "{unknown}");
+            assert_eq!(more.by_name(unknown).map(|_| ()).unwrap_err().code, Code::CryptosuiteUnknown, "{unknown}");
         }
-        assert!(Suites::none().named("eddsa-jcs-2022").is_err());
+        assert!(Cryptosuites::empty().by_name("eddsa-jcs-2022").is_err());
     }
 
     #[test]
     fn a_later_cryptosuite_of_one_name_replaces_the_earlier_one() {
-        let suites = Suites::only(EddsaJcs2022).with(Rdf("eddsa-jcs-2022"));
+        let suites = Cryptosuites::only(EddsaJcs2022).with(Rdf("eddsa-jcs-2022"));
         assert_eq!(format!("{suites:?}"), r#"["eddsa-jcs-2022"]"#);
-        assert_eq!(suites.named("eddsa-jcs-2022").unwrap().format(), CredentialFormat::LdpVc);
+        assert_eq!(suites.by_name("eddsa-jcs-2022").unwrap().format(), CredentialFormat::LdpVc);
     }
 }

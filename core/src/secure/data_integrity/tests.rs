@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{eddsa_jcs::EddsaJcs2022, *};
 use crate::{
     did::{Did, DidDocument},
-    keys::{Algorithm, SecretKey},
+    keys::{SecretKey, SignatureAlgorithm},
 };
 
 const ISSUER: &str = "did:web:university.example";
@@ -20,18 +20,18 @@ impl Resolve for Issuer {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         match did.as_str() {
             ISSUER => DidDocument::parse(did, &self.0).map(Arc::new),
-            _ => crate::did::SelfContained.resolve(did),
+            _ => crate::did::SelfContainedResolver.resolve(did),
         }
     }
 }
 
 fn secret(seed: u8) -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[seed; 32]).unwrap()
 }
 
 fn issuer() -> Value {
     let keys = [1, 2].map(|seed| (format!("key-{seed}"), secret(seed).public_key()));
-    DidDocument::render(&Did::parse(ISSUER).unwrap(), &keys)
+    DidDocument::json_for_keys(&Did::parse(ISSUER).unwrap(), &keys)
 }
 
 fn now() -> Timestamp {
@@ -74,7 +74,7 @@ fn expected() -> ProofRequirements<'static> {
 }
 
 fn check(document: &Map<String, Value>, expected: &ProofRequirements<'_>) -> Result<Map<String, Value>, Problem> {
-    verify(document, &Suites::jcs(), &Issuer(issuer()), expected)
+    verify(document, &Cryptosuites::jcs(), &Issuer(issuer()), expected)
 }
 
 #[track_caller]
@@ -106,7 +106,7 @@ fn signed_with(change: impl FnOnce(&mut Map<String, Value>)) -> Map<String, Valu
     let (kind, suite) = (config["type"].clone(), config["cryptosuite"].clone());
     config.insert("type".to_owned(), PROOF_TYPE.into());
     config.insert("cryptosuite".to_owned(), "eddsa-jcs-2022".into());
-    let mut proof = EddsaJcs2022.create(&document(), config, &secret(1)).unwrap();
+    let mut proof = EddsaJcs2022.create_proof(&document(), config, &secret(1)).unwrap();
     proof.insert("type".to_owned(), kind);
     proof.insert("cryptosuite".to_owned(), suite);
     secured.insert("proof".to_owned(), Value::Object(proof));
@@ -130,12 +130,12 @@ fn a_changed_document_is_refused() {
 
 #[test]
 fn a_key_of_another_algorithm_does_neither_sign_nor_verify() {
-    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[1; 32]).unwrap();
+    let p256 = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[1; 32]).unwrap();
     assert_eq!(add_proof(&document(), &EddsaJcs2022, &options(), &p256).unwrap_err().code, Code::AlgorithmMismatch);
     let mut document = issuer();
     document["verificationMethod"][0]["publicKeyMultibase"] = json!(p256.public_key().to_multikey());
     let resolver = Issuer(document);
-    let refusal = verify(&secured(&options()), &Suites::jcs(), &resolver, &expected()).unwrap_err();
+    let refusal = verify(&secured(&options()), &Cryptosuites::jcs(), &resolver, &expected()).unwrap_err();
     assert_eq!(refusal.code, Code::AlgorithmMismatch);
 }
 
@@ -172,7 +172,7 @@ fn row_14_the_proofs_own_end_is_past() {
 #[test]
 fn row_16_a_verification_method_of_another_did() {
     let other = secret(3);
-    let did = Did::key(&other.public_key());
+    let did = Did::did_key(&other.public_key());
     let method = did.with_fragment(&other.public_key().to_multikey()).unwrap().to_string();
     let by_other = ProofOptions { verification_method: &method, ..options() };
     let forged = add_proof(&document(), &EddsaJcs2022, &by_other, &other).unwrap();
@@ -188,7 +188,7 @@ fn row_17_the_methods_controller_differs() {
     holds(&secured);
     let mut document = issuer();
     document["verificationMethod"][0]["controller"] = json!("did:web:other.example");
-    let refusal = verify(&secured, &Suites::jcs(), &Issuer(document), &expected()).unwrap_err();
+    let refusal = verify(&secured, &Cryptosuites::jcs(), &Issuer(document), &expected()).unwrap_err();
     assert_eq!(refusal.code, Code::MethodController);
 }
 
@@ -198,12 +198,15 @@ fn row_18_a_key_listed_for_authentication_only() {
     holds(&secured);
     let mut document = issuer();
     document["assertionMethod"] = json!([format!("{ISSUER}#key-2")]);
-    let refusal = verify(&secured, &Suites::jcs(), &Issuer(document), &expected()).unwrap_err();
+    let refusal = verify(&secured, &Cryptosuites::jcs(), &Issuer(document), &expected()).unwrap_err();
     assert_eq!(refusal.code, Code::MethodRelationship);
     // And one that its own document says is over.
     let mut document = issuer();
     document["verificationMethod"][0]["expires"] = json!("2026-11-22T11:00:00Z");
-    assert_eq!(verify(&secured, &Suites::jcs(), &Issuer(document), &expected()).unwrap_err().code, Code::KeyInvalid);
+    assert_eq!(
+        verify(&secured, &Cryptosuites::jcs(), &Issuer(document), &expected()).unwrap_err().code,
+        Code::KeyInvalid
+    );
 }
 
 #[test]
@@ -227,7 +230,7 @@ fn row_20_an_unknown_cryptosuite() {
     }
     let good = secured(&options());
     assert_eq!(
-        verify(&good, &Suites::none(), &Issuer(issuer()), &expected()).unwrap_err().code,
+        verify(&good, &Cryptosuites::empty(), &Issuer(issuer()), &expected()).unwrap_err().code,
         Code::CryptosuiteUnknown
     );
 }
@@ -277,7 +280,7 @@ fn chain(previous: &Value) -> Map<String, Value> {
     };
     let mut chained = document();
     let first: Vec<Value> = ["urn:a", "urn:b"]
-        .map(|id| Value::Object(EddsaJcs2022.create(&document(), config(id), &secret(1)).unwrap()))
+        .map(|id| Value::Object(EddsaJcs2022.create_proof(&document(), config(id), &secret(1)).unwrap()))
         .to_vec();
     let named = |id: &Value| previous == id || previous.as_array().is_some_and(|names| names.contains(id));
     let under: Vec<Value> = first.iter().filter(|proof| named(&proof["id"])).cloned().collect();
@@ -285,7 +288,7 @@ fn chain(previous: &Value) -> Map<String, Value> {
     let mut last = config("urn:c");
     last.insert("previousProof".to_owned(), previous.clone());
     last.insert("verificationMethod".to_owned(), json!(format!("{ISSUER}#key-2")));
-    let last = EddsaJcs2022.create(&chained, last, &secret(2)).unwrap();
+    let last = EddsaJcs2022.create_proof(&chained, last, &secret(2)).unwrap();
     let all = [first, vec![Value::Object(last)]].concat();
     chained.insert("proof".to_owned(), Value::Array(all));
     chained
@@ -326,7 +329,7 @@ fn row_24_a_context_appended_after_signing() {
     // By itself the suite follows the Recommendation: it returns the document that was signed.
     let mut appended = changed(append);
     let proof = appended.remove("proof").unwrap();
-    let verified = EddsaJcs2022.verify(&appended, proof.as_object().unwrap(), &secret(1).public_key()).unwrap();
+    let verified = EddsaJcs2022.verify_proof(&appended, proof.as_object().unwrap(), &secret(1).public_key()).unwrap();
     assert_eq!(verified, document());
     // With no context in the proof, the document's own counts.
     let mut bare = document();
@@ -334,7 +337,7 @@ fn row_24_a_context_appended_after_signing() {
     config.remove("proofValue");
     config.remove("@context");
     let context = bare.remove("@context").unwrap();
-    let proof = EddsaJcs2022.create(&bare, config, &secret(1)).unwrap();
+    let proof = EddsaJcs2022.create_proof(&bare, config, &secret(1)).unwrap();
     assert!(!proof.contains_key("@context"));
     bare.insert("proof".to_owned(), Value::Object(proof));
     assert!(check(&bare, &expected()).is_ok());
@@ -468,10 +471,10 @@ fn row_92_a_document_is_rendered_again_and_anything_else_is_refused() {
     let unsecured = json!({"@context": ["https://www.w3.org/ns/credentials/v2"], "issuer": ISSUER, "type": ["A"]});
     let unsecured = unsecured.as_object().unwrap().clone();
     let made = |options: &ProofOptions<'_>| {
-        to_text(&add_proof(&unsecured, &EddsaJcs2022, options, &secret(1)).unwrap()).unwrap()
+        to_canonical_text(&add_proof(&unsecured, &EddsaJcs2022, options, &secret(1)).unwrap()).unwrap()
     };
     let check =
-        |text: &str| check_rendering(text, &unsecured, &Suites::jcs(), &options).map_err(|problem| problem.code);
+        |text: &str| check_rendering(text, &unsecured, &Cryptosuites::jcs(), &options).map_err(|problem| problem.code);
     let text = made(&options);
     assert_eq!(check(&text), Ok(()));
     let by_the_second = made(&ProofOptions { created: Some(at.plus(1)), ..options.clone() });

@@ -7,23 +7,23 @@ const SIZE: usize = 100_000;
 
 /// The keys of RFC 7518 appendix C.
 fn alice() -> p256::SecretKey {
-    p256::SecretKey::from_slice(&decode("0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo", "d").unwrap()).unwrap()
+    p256::SecretKey::from_slice(&decode_base64url("0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo", "d").unwrap()).unwrap()
 }
 
 fn bob() -> DecryptionKey {
-    DecryptionKey::from_bytes(&decode("VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw", "d").unwrap()).unwrap()
+    DecryptionKey::from_bytes(&decode_base64url("VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw", "d").unwrap()).unwrap()
 }
 
 /// Replaces the header of a token, whose tag is over the old one.
 fn with_header(token: &str, change: impl FnOnce(&mut Map<String, Value>)) -> String {
     let (header, rest) = token.split_once('.').unwrap();
-    let mut header = json::parse_object(&decode(header, "header").unwrap(), Limits::SMALL).unwrap();
+    let mut header = json::parse_object(&decode_base64url(header, "header").unwrap(), Limits::SMALL).unwrap();
     change(&mut header);
     format!("{}.{rest}", URL_SAFE_NO_PAD.encode(Value::Object(header).to_string()))
 }
 
 fn token(key: &DecryptionKey, encryption: ContentEncryption) -> String {
-    encrypt(b"an answer", &key.public(), encryption, b"nonce", &mut SeededRng(1 << 32)).unwrap()
+    encrypt(b"an answer", &key.public_key(), encryption, b"nonce", &mut SeededRng(1 << 32)).unwrap()
 }
 
 fn refused(token: &str, key: &DecryptionKey) -> Code {
@@ -32,14 +32,14 @@ fn refused(token: &str, key: &DecryptionKey) -> Code {
 
 #[test]
 fn rfc_7518_appendix_c_key_agreement() {
-    let jwk = bob().public().to_jwk();
+    let jwk = bob().public_key().to_jwk();
     assert_eq!(jwk["x"], "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ");
     assert_eq!(jwk["y"], "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck");
-    let derived = agree(&alice(), &bob().public().key, ContentEncryption::A128Gcm, b"Alice", b"Bob");
+    let derived = agree(&alice(), &bob().public_key().key, ContentEncryption::A128Gcm, b"Alice", b"Bob");
     assert_eq!(URL_SAFE_NO_PAD.encode(&*derived), "VqqN6vgjbSBcIijNcacQGg");
     let other = agree(&bob().key, &alice().public_key(), ContentEncryption::A128Gcm, b"Alice", b"Bob");
     assert_eq!(other, derived, "both sides derive the same key");
-    assert_ne!(agree(&alice(), &bob().public().key, ContentEncryption::A128Gcm, b"Alice", b"Eve"), derived);
+    assert_ne!(agree(&alice(), &bob().public_key().key, ContentEncryption::A128Gcm, b"Alice", b"Eve"), derived);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn rfc_7516_appendix_a_1_content_encryption() {
         177, 161, 244, 128, 84, 143, 225, 115, 63, 180, 3, 255, 107, 154, 212, 246, 138, 7, 110, 91, 112, 46, 34, 105,
         47, 130, 203, 46, 122, 234, 64, 252,
     ];
-    let nonce: [u8; NONCE] = decode("48V1_ALb6US04U3b", "iv").unwrap().try_into().unwrap();
+    let nonce: [u8; IV_BYTES] = decode_base64url("48V1_ALb6US04U3b", "iv").unwrap().try_into().unwrap();
     let aad = b"eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ";
     let mut text = b"The true sign of intelligence is not knowledge but imagination.".to_vec();
     let tag = seal(ContentEncryption::A256Gcm, &key, &nonce, aad, &mut text).unwrap();
@@ -67,11 +67,11 @@ fn an_answer_reaches_only_the_key_that_it_is_encrypted_to() {
     for encryption in ContentEncryption::ALL {
         let mut random = SeededRng(11 << 32);
         let [one, two] = [(); 2].map(|()| {
-            let token = encrypt(b"an answer", &key.public(), encryption, b"nonce", &mut random).unwrap();
+            let token = encrypt(b"an answer", &key.public_key(), encryption, b"nonce", &mut random).unwrap();
             decrypt(&token, &key, &ContentEncryption::ALL, SIZE).unwrap()
         });
         assert_eq!(one.plaintext.as_slice(), b"an answer");
-        assert_ne!(one.ephemeral, two.ephemeral);
+        assert_ne!(one.ephemeral_thumbprint, two.ephemeral_thumbprint);
         assert!(!format!("{one:?} {key:?}").contains("answer"));
     }
     let other = DecryptionKey::generate(&mut SeededRng(3 << 32));
@@ -122,11 +122,11 @@ fn row_112_an_ephemeral_key_that_is_none_is_refused() {
     assert_eq!(with_epk(json!({"kty": "OKP", "crv": "X25519", "x": zero})), Code::KeyInvalid);
     assert_eq!(with_epk(json!({"kty": "EC", "crv": "P-384", "x": zero, "y": zero})), Code::KeyInvalid);
     assert_eq!(with_epk(json!("key")), Code::KeyInvalid);
-    assert_eq!(with_epk(key.public().to_jwk().into()), Code::KeyInvalid, "the recipient's own");
-    let mut private = DecryptionKey::generate(&mut SeededRng(6 << 32)).public().to_jwk();
+    assert_eq!(with_epk(key.public_key().to_jwk().into()), Code::KeyInvalid, "the recipient's own");
+    let mut private = DecryptionKey::generate(&mut SeededRng(6 << 32)).public_key().to_jwk();
     private.insert("d".to_owned(), zero.into());
     assert_eq!(with_epk(private.into()), Code::PrivateKeyExposed);
-    let other = DecryptionKey::generate(&mut SeededRng(7 << 32)).public().to_jwk();
+    let other = DecryptionKey::generate(&mut SeededRng(7 << 32)).public_key().to_jwk();
     assert_eq!(with_epk(other.into()), Code::DecryptionFailed);
     assert_eq!(refused(&with_header(&token, |header| _ = header.remove("epk")), &key), Code::KeyInvalid);
 }
@@ -156,7 +156,7 @@ fn a_changed_token_is_refused() {
 
 #[test]
 fn keys_to_encrypt_to_are_read_strictly() {
-    let jwk = Value::Object(DecryptionKey::generate(&mut SeededRng(9 << 32)).public().to_jwk());
+    let jwk = Value::Object(DecryptionKey::generate(&mut SeededRng(9 << 32)).public_key().to_jwk());
     let read = |name: &str, value: Value| {
         let mut jwk = jwk.clone();
         jwk[name] = value;
@@ -181,7 +181,7 @@ proptest! {
     #[test]
     fn any_text_comes_back(text in proptest::collection::vec(any::<u8>(), 0..600), apv in proptest::collection::vec(any::<u8>(), 0..40)) {
         let key = bob();
-        let token = encrypt(&text, &key.public(), ContentEncryption::A128Gcm, &apv, &mut SeededRng(10 << 32)).unwrap();
+        let token = encrypt(&text, &key.public_key(), ContentEncryption::A128Gcm, &apv, &mut SeededRng(10 << 32)).unwrap();
         let back = decrypt(&token, &key, &ContentEncryption::ALL, SIZE).unwrap();
         prop_assert_eq!(back.plaintext.as_slice(), text.as_slice());
     }

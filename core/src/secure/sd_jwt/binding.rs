@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{SdJwt, parse::digest_of};
+use super::{SdJwt, parse::digest_text};
 use crate::{
     Code, Problem,
-    at_least::{MEMBER, ThresholdProof},
+    at_least::{ThresholdProof, WITNESSES_MEMBER},
     keys::Signer,
     secure::jose::{self, numeric_date},
     status::freshness,
@@ -39,9 +39,9 @@ pub struct KeyBindingMembers<'a> {
     /// Threshold proofs (spec/at-least.md section 6).
     pub proofs: &'a [ThresholdProof],
     /// Issuer's freshness statement for this copy ([`freshness`]).
-    pub freshness: Option<&'a str>,
+    pub freshness_statement: Option<&'a str>,
     /// Thumbprints (RFC 7638) of the new keys for which the holder exchanges this copy, in order; empty: no exchange.
-    pub keys: &'a [String],
+    pub new_key_thumbprints: &'a [String],
 }
 
 impl SdJwt {
@@ -65,10 +65,10 @@ impl SdJwt {
         binding.verify(&key).map_err(|_| Problem::from(Code::KeyBindingKey))?;
 
         let payload = binding.payload();
-        same(payload, "nonce", expected.nonce, Code::ChallengeMissing, Code::ChallengeMismatch)?;
-        same(payload, "aud", expected.audience, Code::DomainMissing, Code::DomainMismatch)?;
+        require_claim_equal(payload, "nonce", expected.nonce, Code::ChallengeMissing, Code::ChallengeMismatch)?;
+        require_claim_equal(payload, "aud", expected.audience, Code::DomainMissing, Code::DomainMismatch)?;
         check_times(payload, expected)?;
-        let hash = digest_of(&self.text);
+        let hash = digest_text(&self.text);
         match payload.get("sd_hash").map(Value::as_str) {
             None => Err(Problem::new(Code::ClaimMissing, "the key binding has no sd_hash")),
             Some(Some(given)) if given.as_bytes() == hash => Ok(payload.clone()),
@@ -77,17 +77,17 @@ impl SdJwt {
     }
 
     /// Returns the freshness statement in the key-binding JWT; `None` if there is none. Neither is verified: call
-    /// [`SdJwt::verify_key_binding`] and [`freshness::verify`].
+    /// [`SdJwt::verify_key_binding`] and [`freshness::verify_statement`].
     ///
     /// # Errors
     /// `malformed_value`: the member is not a string.
     pub fn freshness_statement(&self) -> Result<Option<&str>, Problem> {
-        let member = self.key_binding.as_ref().and_then(|binding| binding.payload().get(freshness::MEMBER));
+        let member = self.key_binding.as_ref().and_then(|binding| binding.payload().get(freshness::KEY_BINDING_MEMBER));
         let malformed = || Problem::new(Code::MalformedValue, "the key binding's freshness statement is not a string");
         member.map(|member| member.as_str().ok_or_else(malformed)).transpose()
     }
 
-    /// Returns the thumbprints of the new keys for which the holder exchanges this copy ([`KeyBindingMembers::keys`]),
+    /// Returns the thumbprints of the new keys for which the holder exchanges this copy ([`KeyBindingMembers::new_key_thumbprints`]),
     /// in order. Unverified: call [`SdJwt::verify_key_binding`] as well.
     ///
     /// # Errors
@@ -107,15 +107,21 @@ impl SdJwt {
     /// `key_binding_unexpected` (there is one already), `key_binding_key` (the signer's key is not in `cnf`),
     /// `challenge_missing` (empty nonce), `domain_missing` (empty audience), `algorithm_forbidden` (a P-384 key),
     /// `proof_generation`; those of [`SdJwt::holder_key`].
-    pub fn bind(&self, nonce: &str, audience: &str, now: Timestamp, holder: &dyn Signer) -> Result<String, Problem> {
-        self.bind_with_proofs(&[], nonce, audience, now, holder)
+    pub fn bind_key(
+        &self,
+        nonce: &str,
+        audience: &str,
+        now: Timestamp,
+        holder: &dyn Signer,
+    ) -> Result<String, Problem> {
+        self.bind_key_with_proofs(&[], nonce, audience, now, holder)
     }
 
     /// Appends a key-binding JWT with threshold proofs (spec/at-least.md section 6), and returns the compact SD-JWT+KB.
     ///
     /// # Errors
-    /// As [`SdJwt::bind`].
-    pub fn bind_with_proofs(
+    /// As [`SdJwt::bind_key`].
+    pub fn bind_key_with_proofs(
         &self,
         proofs: &[ThresholdProof],
         nonce: &str,
@@ -123,14 +129,20 @@ impl SdJwt {
         now: Timestamp,
         holder: &dyn Signer,
     ) -> Result<String, Problem> {
-        self.bind_with(&KeyBindingMembers { proofs, ..KeyBindingMembers::default() }, nonce, audience, now, holder)
+        self.bind_key_with_members(
+            &KeyBindingMembers { proofs, ..KeyBindingMembers::default() },
+            nonce,
+            audience,
+            now,
+            holder,
+        )
     }
 
     /// Appends a key-binding JWT with optional members, and returns the compact SD-JWT+KB.
     ///
     /// # Errors
-    /// As [`SdJwt::bind`].
-    pub fn bind_with(
+    /// As [`SdJwt::bind_key`].
+    pub fn bind_key_with_members(
         &self,
         stapled: &KeyBindingMembers<'_>,
         nonce: &str,
@@ -148,7 +160,7 @@ impl SdJwt {
         if self.holder_key()?.ok_or_else(no_holder)? != holder.public_key() {
             return Err(Code::KeyBindingKey.into());
         }
-        let hash = digest_of(&self.text);
+        let hash = digest_text(&self.text);
         let header = Map::from_iter([("typ".to_owned(), Value::from(TYP))]);
         let mut payload = Map::from_iter([
             ("iat".to_owned(), Value::from(now.unix())),
@@ -157,13 +169,13 @@ impl SdJwt {
             ("sd_hash".to_owned(), Value::from(String::from_utf8_lossy(&hash))),
         ]);
         if !stapled.proofs.is_empty() {
-            payload.insert(MEMBER.to_owned(), stapled.proofs.iter().map(ThresholdProof::to_json).collect());
+            payload.insert(WITNESSES_MEMBER.to_owned(), stapled.proofs.iter().map(ThresholdProof::to_json).collect());
         }
-        if let Some(statement) = stapled.freshness {
-            payload.insert(freshness::MEMBER.to_owned(), statement.into());
+        if let Some(statement) = stapled.freshness_statement {
+            payload.insert(freshness::KEY_BINDING_MEMBER.to_owned(), statement.into());
         }
-        if !stapled.keys.is_empty() {
-            payload.insert(KEYS.to_owned(), stapled.keys.iter().map(String::as_str).collect());
+        if !stapled.new_key_thumbprints.is_empty() {
+            payload.insert(KEYS.to_owned(), stapled.new_key_thumbprints.iter().map(String::as_str).collect());
         }
         let binding = jose::sign(header, &payload, holder)?;
         let mut compact = String::with_capacity(self.text.len().saturating_add(binding.len()));
@@ -179,7 +191,7 @@ fn no_holder() -> Problem {
 
 /// Checks that a claim is present and equal to the expected text. An empty expected text is refused, since it would
 /// bind the token to nothing.
-fn same(
+fn require_claim_equal(
     payload: &Map<String, Value>,
     name: &str,
     expected: &str,

@@ -6,20 +6,19 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, OrderedClaim, SHA_256, Step,
-    disclose::PathStep,
-    must_stay_clear,
-    parse::{DigestText, digest_of},
+    ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT_DIGEST, MAX_DEPTH, OrderedClaim, SHA_256, Step, must_be_in_clear,
+    parse::{DigestText, digest_text},
+    resolution::PathStep,
 };
 use crate::{
     Code, Problem, Rng,
     at_least::{self, Direction, OrderedValue},
     json,
-    keys::{Algorithm, PublicKey, Signer},
+    keys::{PublicKey, SignatureAlgorithm, Signer},
     secure::jose,
 };
 
-/// Maximum of [`IssueOptions::decoys_to_multiple_of`] and of [`PaddedArray::digests`].
+/// Maximum of [`IssueOptions::decoys_to_multiple_of`] and of [`PaddedArray::digest_count`].
 const MAX_DECOYS: usize = 256;
 
 /// Options for issuing an SD-JWT.
@@ -35,15 +34,15 @@ pub struct IssueOptions<'a> {
     /// Ordered claims, for which thresholds can be proved; they must be selectively disclosable. For a claim that is
     /// absent or out of range (spec/at-least.md section 1), the array of commitments consists of decoys, so that the
     /// array does not reveal this.
-    pub ordered: &'a [OrderedClaim],
+    pub ordered_claims: &'a [OrderedClaim],
     /// Holder's key for `cnf`; `None` omits `cnf`.
-    pub holder: Option<&'a PublicKey>,
+    pub holder_key: Option<&'a PublicKey>,
     /// Each `_sd` array is padded with decoys (RFC 9901 section 4.2.5): its length is the number of claim names that
     /// could be hidden at that position in any payload, rounded up to a multiple of this. Its length thus reveals
     /// nothing about the payload. 0: no decoys; at most 256.
     pub decoys_to_multiple_of: usize,
     /// Arrays whose elements are hidden and unordered, and which are padded with decoys to hide the number of elements.
-    pub padded: &'a [PaddedArray],
+    pub padded_arrays: &'a [PaddedArray],
 }
 
 /// Array with a fixed number of digests in every copy, in an order that reveals nothing.
@@ -52,7 +51,7 @@ pub struct PaddedArray {
     /// Path of the array. Each element is selectively disclosable, and nothing within an element is.
     pub path: ClaimPath,
     /// Number of digests, including decoys; at most 256.
-    pub digests: usize,
+    pub digest_count: usize,
 }
 
 /// Issues an SD-JWT: replaces the disclosable claims with digests, signs, and returns `jwt~d1~...~dn~`.
@@ -63,7 +62,7 @@ pub struct PaddedArray {
 /// those of their sibling claims. Elements of a padded array are in the order of their digests.
 ///
 /// # Errors
-/// `disclosure_forbidden` (a claim that must stay in the clear, see [`must_stay_clear`], or an ordered claim that is
+/// `disclosure_forbidden` (a claim that must stay in the clear, see [`must_be_in_clear`], or an ordered claim that is
 /// not disclosable), `disclosure_name` (the payload has a member `_sd`, `_sd_alg` or `...`), `claim_forbidden` (the
 /// payload has a `cnf` although `options` has a holder's key, or a member with the name of an array of commitments),
 /// `too_deep`, `malformed_value` (too many decoys, or a padded array with too many elements or an element that is not
@@ -111,7 +110,8 @@ pub fn issue(
     signer: &dyn Signer,
     rng: Rng<'_>,
 ) -> Result<String, Problem> {
-    let Rendered { signing_input, disclosures } = render(payload, options, signer.algorithm(), &mut Fresh(rng))?;
+    let Rendered { signing_input, disclosures } =
+        render(payload, options, signer.algorithm(), &mut RandomBlinding(rng))?;
     let mut compact = jose::append_signature(signing_input, signer)?;
     compact.push_str(&disclosures);
     Ok(compact)
@@ -128,32 +128,39 @@ pub(super) struct Rendered {
 pub(super) fn render(
     payload: &Map<String, Value>,
     options: &IssueOptions<'_>,
-    algorithm: Algorithm,
-    blinding: &mut dyn Blinding,
+    algorithm: SignatureAlgorithm,
+    blinding: &mut dyn BlindingSource,
 ) -> Result<Rendered, Problem> {
-    if options.disclosable.iter().any(|path| must_stay_clear(Some(options.typ), path)) {
+    if options.disclosable.iter().any(|path| must_be_in_clear(Some(options.typ), path)) {
         return Err(Problem::new(
             Code::DisclosureForbidden,
             "a claim that must not be hidden is selectively disclosable",
         ));
     }
-    if options.decoys_to_multiple_of > MAX_DECOYS || options.padded.iter().any(|array| array.digests > MAX_DECOYS) {
+    if options.decoys_to_multiple_of > MAX_DECOYS
+        || options.padded_arrays.iter().any(|array| array.digest_count > MAX_DECOYS)
+    {
         return Err(Problem::new(
             Code::MalformedValue,
             "decoys_to_multiple_of and the digests of a padded array are at most 256",
         ));
     }
-    let seen = LeadingPaths {
+    let seen = RemainingPaths {
         disclosable: options.disclosable.iter().map(Vec::as_slice).collect(),
-        ordered: options.ordered.iter().map(|claim| (claim.direction, claim.path.as_slice())).collect(),
-        padded: options.padded.iter().map(|array| (array.digests, array.path.as_slice())).collect(),
+        ordered: options.ordered_claims.iter().map(|claim| (claim.direction, claim.path.as_slice())).collect(),
+        padded: options.padded_arrays.iter().map(|array| (array.digest_count, array.path.as_slice())).collect(),
     };
     let mut disclosures = String::with_capacity(options.disclosable.len().saturating_mul(96));
     disclosures.push('~');
-    let mut sealer =
-        Sealer { blinding, decoys: options.decoys_to_multiple_of, disclosures, path: Vec::new(), written: Vec::new() };
+    let mut sealer = DisclosureBuilder {
+        blinding,
+        decoys: options.decoys_to_multiple_of,
+        disclosures,
+        path: Vec::new(),
+        written: Vec::new(),
+    };
     let mut payload = sealer.object(payload, &seen)?;
-    if let Some(key) = options.holder {
+    if let Some(key) = options.holder_key {
         let confirmation = Map::from_iter([("jwk".to_owned(), Value::Object(key.to_jwk()))]);
         if payload.insert("cnf".to_owned(), confirmation.into()).is_some() {
             return Err(Problem::new(Code::ClaimForbidden, "the payload already has a cnf"));
@@ -167,16 +174,16 @@ pub(super) fn render(
 }
 
 /// Source of salts and decoys. Issuance draws them at random; a check of a copy takes them from the copy.
-pub(super) trait Blinding {
+pub(super) trait BlindingSource {
     /// Returns the salt of the next disclosure.
     fn salt(&mut self) -> Result<String, Problem>;
     /// Returns a decoy digest for an object, or for the array that is its member.
     fn decoy(&mut self, object: &[PathStep<'_>], array: Option<&str>) -> Result<DigestText, Problem>;
 }
 
-struct Fresh<'a>(Rng<'a>);
+struct RandomBlinding<'a>(Rng<'a>);
 
-impl Fresh<'_> {
+impl RandomBlinding<'_> {
     fn random<const N: usize>(&mut self) -> Result<String, Problem> {
         let mut bytes = [0; N];
         self.0
@@ -186,25 +193,25 @@ impl Fresh<'_> {
     }
 }
 
-impl Blinding for Fresh<'_> {
+impl BlindingSource for RandomBlinding<'_> {
     fn salt(&mut self) -> Result<String, Problem> {
         self.random::<16>()
     }
 
     fn decoy(&mut self, _: &[PathStep<'_>], _: Option<&str>) -> Result<DigestText, Problem> {
         // The digest of random bytes (RFC 9901 section 4.2.5) cannot be distinguished from another digest.
-        Ok(digest_of(&self.random::<32>()?))
+        Ok(digest_text(&self.random::<32>()?))
     }
 }
 
 /// Remaining paths, relative to the current value.
-struct LeadingPaths<'p> {
+struct RemainingPaths<'p> {
     disclosable: Vec<&'p [Step]>,
     ordered: Vec<(Direction, &'p [Step])>,
     padded: Vec<(usize, &'p [Step])>,
 }
 
-impl<'p> LeadingPaths<'p> {
+impl<'p> RemainingPaths<'p> {
     /// Returns the rest of each path whose first step satisfies `leads`.
     fn below(&self, leads: impl Fn(&Step) -> bool) -> Self {
         let rest = |path: &'p [Step]| path.split_first().filter(|(step, _)| leads(step)).map(|(_, rest)| rest);
@@ -233,7 +240,7 @@ impl<'p> LeadingPaths<'p> {
     }
 
     /// Returns whether the value that a step leads to is itself selectively disclosable.
-    fn hides(&self, leads: impl Fn(&Step) -> bool) -> bool {
+    fn is_disclosable(&self, leads: impl Fn(&Step) -> bool) -> bool {
         self.disclosable.iter().any(|path| matches!(path, [step] if leads(step)))
     }
 
@@ -247,8 +254,8 @@ impl<'p> LeadingPaths<'p> {
 }
 
 /// Replaces selectively disclosable claims with digests.
-struct Sealer<'a, 'p> {
-    blinding: &'a mut dyn Blinding,
+struct DisclosureBuilder<'a, 'p> {
+    blinding: &'a mut dyn BlindingSource,
     decoys: usize,
     disclosures: String,
     /// Buffer for a disclosure before its encoding.
@@ -257,13 +264,13 @@ struct Sealer<'a, 'p> {
     path: Vec<PathStep<'p>>,
 }
 
-impl<'p> Sealer<'_, 'p> {
+impl<'p> DisclosureBuilder<'_, 'p> {
     /// Replaces the claims within a value. `seen` has the paths relative to the value around it, and `leads` accepts
     /// the step to the value.
     fn value(
         &mut self,
         value: &'p Value,
-        seen: &LeadingPaths<'_>,
+        seen: &RemainingPaths<'_>,
         leads: impl Fn(&Step) -> bool,
         place: PathStep<'p>,
     ) -> Result<Cow<'p, Value>, Problem> {
@@ -291,18 +298,18 @@ impl<'p> Sealer<'_, 'p> {
     fn object(
         &mut self,
         members: &'p Map<String, Value>,
-        seen: &LeadingPaths<'_>,
+        seen: &RemainingPaths<'_>,
     ) -> Result<Map<String, Value>, Problem> {
         let mut sealed = Map::new();
         let mut digests = Vec::with_capacity(members.len());
         let mut salts = Vec::new();
         for (name, value) in members {
-            if [DIGESTS, ELEMENT, DIGEST_ALGORITHM].contains(&name.as_str()) {
+            if [DIGESTS, ELEMENT_DIGEST, DIGEST_ALGORITHM].contains(&name.as_str()) {
                 return Err(Problem::new(Code::DisclosureName, format!("a claim cannot be named {name}")));
             }
             let leads = |step: &Step| matches!(step, Step::Name(wanted) if wanted == name);
             let value = self.value(value, seen, leads, PathStep::Name(name))?;
-            if seen.hides(leads) {
+            if seen.is_disclosable(leads) {
                 let salt = self.blinding.salt()?;
                 digests.push(self.disclose(&salt, Some(name), &value)?);
                 if !seen.ordered.is_empty() {
@@ -339,7 +346,7 @@ impl<'p> Sealer<'_, 'p> {
         Ok(sealed)
     }
 
-    fn array(&mut self, items: &'p [Value], seen: &LeadingPaths<'_>) -> Result<Vec<Value>, Problem> {
+    fn array(&mut self, items: &'p [Value], seen: &RemainingPaths<'_>) -> Result<Vec<Value>, Problem> {
         let mut sealed = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let leads = |step: &Step| match step {
@@ -348,7 +355,7 @@ impl<'p> Sealer<'_, 'p> {
                 Step::Name(_) => false,
             };
             let value = self.value(item, seen, leads, PathStep::Index { original: index, shown: index })?;
-            sealed.push(if seen.hides(leads) {
+            sealed.push(if seen.is_disclosable(leads) {
                 let salt = self.blinding.salt()?;
                 element(&self.disclose(&salt, None, &value)?)
             } else {
@@ -363,7 +370,7 @@ impl<'p> Sealer<'_, 'p> {
     fn padded_array(
         &mut self,
         items: &'p [Value],
-        seen: &LeadingPaths<'_>,
+        seen: &RemainingPaths<'_>,
         digests: usize,
     ) -> Result<Vec<Value>, Problem> {
         let refused = |what: &str| Err(Problem::new(Code::MalformedValue, format!("an array that is padded {what}")));
@@ -373,7 +380,7 @@ impl<'p> Sealer<'_, 'p> {
         let before = self.disclosures.len();
         let mut sealed = Vec::with_capacity(digests);
         for (index, item) in items.iter().enumerate() {
-            let is_hidden = seen.hides(|step| *step == Step::All || *step == Step::Index(index));
+            let is_hidden = seen.is_disclosable(|step| *step == Step::All || *step == Step::Index(index));
             if !is_hidden || item.is_object() || item.is_array() {
                 return refused("has an element that is not hidden as a whole");
             }
@@ -402,16 +409,16 @@ impl<'p> Sealer<'_, 'p> {
         hidden: Option<(&Value, &str)>,
         beside: &str,
     ) -> Result<Value, Problem> {
-        let mut elements = Vec::with_capacity(at_least::ENTRIES);
+        let mut elements = Vec::with_capacity(at_least::COMMITMENT_ARRAY_LENGTH);
         if let Some((value, salt)) = hidden
-            && let Ok(value) = OrderedValue::of_claim(direction, value)
+            && let Ok(value) = OrderedValue::from_claim(direction, value)
         {
             for entry in at_least::commitments(direction, salt, value) {
                 let own = self.blinding.salt()?;
                 elements.push(self.disclose(&own, None, &entry.commitment.to_string().into())?);
             }
         }
-        while elements.len() < at_least::ENTRIES {
+        while elements.len() < at_least::COMMITMENT_ARRAY_LENGTH {
             elements.push(self.blinding.decoy(&self.path, Some(beside))?);
         }
         // The order of digests with fresh salts is random, and reveals nothing about the entries.
@@ -426,7 +433,7 @@ impl<'p> Sealer<'_, 'p> {
         })?;
         let at = self.disclosures.len();
         URL_SAFE_NO_PAD.encode_string(&self.written, &mut self.disclosures);
-        let digest = digest_of(self.disclosures.get(at..).unwrap_or_default());
+        let digest = digest_text(self.disclosures.get(at..).unwrap_or_default());
         self.disclosures.push('~');
         Ok(digest)
     }
@@ -434,7 +441,7 @@ impl<'p> Sealer<'_, 'p> {
 
 /// Returns the array element that contains a digest (RFC 9901 section 4.2.4.2).
 fn element(digest: &DigestText) -> Value {
-    Value::Object(Map::from_iter([(ELEMENT.to_owned(), Value::from(text(digest)))]))
+    Value::Object(Map::from_iter([(ELEMENT_DIGEST.to_owned(), Value::from(text(digest)))]))
 }
 
 fn text(digest: &DigestText) -> &str {

@@ -1,30 +1,30 @@
 //! SD-JWT (RFC 9901): selective disclosure by salted digests, with key binding.
 //!
-//! [`issue()`] creates an SD-JWT; [`SdJwt::select`] and [`SdJwt::bind`] create a presentation. A verifier must call all
-//! three of [`SdJwt::verify_signature`], [`SdJwt::disclosed`] and [`SdJwt::verify_key_binding`]. Disclosures are hashed
+//! [`issue()`] creates an SD-JWT; [`SdJwt::select_claims`] and [`SdJwt::bind_key`] create a presentation. A verifier must call all
+//! three of [`SdJwt::verify_signature`], [`SdJwt::resolve_disclosures`] and [`SdJwt::verify_key_binding`]. Disclosures are hashed
 //! as received, and never serialised again.
 
 use std::{fmt, sync::OnceLock};
 
 use serde_json::{Map, Value};
 
-use crate::{Code, Problem, format::CredentialFormat, keys::PublicKey, metadata::Member, secure::jose::Jws};
+use crate::{Code, Problem, format::CredentialFormat, keys::PublicKey, metadata::PathMember, secure::jose::Jws};
 
 mod binding;
-mod disclose;
 mod issue;
 mod parse;
 mod rendering;
+mod resolution;
 #[cfg(test)]
 mod tests;
 mod thresholds;
 
 pub use binding::{KeyBindingMembers, KeyBindingRequirements};
-pub use disclose::{ClearClaim, ResolvedSdJwt};
 pub use issue::{IssueOptions, PaddedArray, issue};
-pub use thresholds::{OrderedClaim, Positions};
+pub use resolution::{ClearClaim, ResolvedSdJwt};
+pub use thresholds::{CommitmentIndices, OrderedClaim};
 
-pub(crate) use thresholds::proved;
+pub(crate) use thresholds::verify_threshold_proofs;
 
 use parse::Disclosure;
 
@@ -49,7 +49,7 @@ const MAX_DEPTH: usize = 32;
 /// Member that contains an object's digests (RFC 9901 section 4.2.4.1).
 const DIGESTS: &str = "_sd";
 /// Member of an array element that contains a digest (RFC 9901 section 4.2.4.2).
-const ELEMENT: &str = "...";
+const ELEMENT_DIGEST: &str = "...";
 /// Member that names the digest algorithm (RFC 9901 section 4.1.1).
 const DIGEST_ALGORITHM: &str = "_sd_alg";
 /// Accepted digest algorithm, which is also the default.
@@ -57,11 +57,12 @@ const SHA_256: &str = "sha-256";
 
 /// Claims that must not be selectively disclosable in an SD-JWT VC (draft-ietf-oauth-sd-jwt-vc section 2.2.2.2, and
 /// Carnet's profile).
-const NEVER_HIDDEN: [&str; 9] = ["iss", "nbf", "exp", "iat", "cnf", "vct", "vct#integrity", "status", DIGEST_ALGORITHM];
+const NEVER_DISCLOSABLE: [&str; 9] =
+    ["iss", "nbf", "exp", "iat", "cnf", "vct", "vct#integrity", "status", DIGEST_ALGORITHM];
 
 /// Further claims that must not be selectively disclosable in a VCDM 2.0 credential. They may be in an SD-JWT VC, whose
 /// claims are at the top level, where `validUntil` may be a claim of a residence permit.
-const NEVER_HIDDEN_VCDM: [&str; 9] =
+const NEVER_DISCLOSABLE_VCDM: [&str; 9] =
     ["@context", "id", "proof", "type", "issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema"];
 
 /// Returns whether a claim must be in the clear in a token of this `typ`: the security of the token depends on it, or
@@ -69,12 +70,12 @@ const NEVER_HIDDEN_VCDM: [&str; 9] =
 ///
 /// In the W3C formats, `credentialSubject` itself and its `id` must be in the clear; its other claims may be hidden.
 #[must_use]
-pub fn must_stay_clear(typ: Option<&str>, path: &[Step]) -> bool {
-    must_be_clear(typ, path.iter().map(Member::from))
+pub fn must_be_in_clear(typ: Option<&str>, path: &[Step]) -> bool {
+    must_be_clear(typ, path.iter().map(PathMember::from))
 }
 
-fn must_be_clear<'a>(typ: Option<&str>, mut path: impl Iterator<Item = Member<'a>>) -> bool {
-    let Some(Member::Name(first)) = path.next() else {
+fn must_be_clear<'a>(typ: Option<&str>, mut path: impl Iterator<Item = PathMember<'a>>) -> bool {
+    let Some(PathMember::Name(first)) = path.next() else {
         return true;
     };
     let format = typ.and_then(CredentialFormat::parse);
@@ -83,7 +84,7 @@ fn must_be_clear<'a>(typ: Option<&str>, mut path: impl Iterator<Item = Member<'a
     if first == "sub" && format.is_some_and(CredentialFormat::is_sd_jwt) {
         return true;
     }
-    if NEVER_HIDDEN.contains(&first) {
+    if NEVER_DISCLOSABLE.contains(&first) {
         return true;
     }
     if format == Some(CredentialFormat::DcSdJwt) {
@@ -91,12 +92,14 @@ fn must_be_clear<'a>(typ: Option<&str>, mut path: impl Iterator<Item = Member<'a
     }
     if first == "credentialSubject" {
         return match (path.next(), path.next()) {
-            (None, _) | (Some(Member::Element), None) => true,
-            (Some(Member::Name(name)), _) | (Some(Member::Element), Some(Member::Name(name))) => name == "id",
+            (None, _) | (Some(PathMember::Element), None) => true,
+            (Some(PathMember::Name(name)), _) | (Some(PathMember::Element), Some(PathMember::Name(name))) => {
+                name == "id"
+            }
             _ => false,
         };
     }
-    NEVER_HIDDEN_VCDM.contains(&first)
+    NEVER_DISCLOSABLE_VCDM.contains(&first)
 }
 
 /// Parsed SD-JWT or SD-JWT+KB. Nothing in it is verified.

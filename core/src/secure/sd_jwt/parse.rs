@@ -7,21 +7,21 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroize as _;
 
-use super::{DIGESTS, ELEMENT, SdJwt};
+use super::{DIGESTS, ELEMENT_DIGEST, SdJwt};
 use crate::{
     Code, Problem,
     json::{self, Limits},
-    secure::jose::{Jws, MAX_TOKEN, decode},
+    secure::jose::{Jws, MAX_TOKEN_BYTES, decode_base64url},
 };
 
 /// Maximum length of a compact SD-JWT with its disclosures and key binding, in bytes.
-const MAX_COMPACT: usize = MAX_TOKEN.saturating_mul(2);
+const MAX_COMPACT: usize = MAX_TOKEN_BYTES.saturating_mul(2);
 
 /// SHA-256 digest as text: 43 characters of base64url.
 pub(super) type DigestText = [u8; 43];
 
 /// Returns the SHA-256 digest of a text, encoded as in `_sd`, `...` and `sd_hash`.
-pub(super) fn digest_of(text: &str) -> DigestText {
+pub(super) fn digest_text(text: &str) -> DigestText {
     let mut written = [0; 43];
     // 32 bytes make 43 characters, so this always fits; a failure would leave zeros, which match no digest.
     let _ = URL_SAFE_NO_PAD.encode_slice(Sha256::digest(text.as_bytes()), &mut written);
@@ -52,7 +52,7 @@ impl Disclosure {
         if text.is_empty() {
             return Err(malformed("a disclosure is empty"));
         }
-        let Value::Array(parts) = json::parse(&decode(text, "disclosure")?, Limits::SMALL)? else {
+        let Value::Array(parts) = json::parse(&decode_base64url(text, "disclosure")?, Limits::SMALL)? else {
             return Err(malformed("a disclosure is not an array"));
         };
         let mut parts = parts.into_iter();
@@ -65,10 +65,10 @@ impl Disclosure {
         let Value::String(salt) = salt else {
             return Err(malformed("a disclosure's salt is not a string"));
         };
-        if name.as_deref().is_some_and(|name| name == DIGESTS || name == ELEMENT) {
+        if name.as_deref().is_some_and(|name| name == DIGESTS || name == ELEMENT_DIGEST) {
             return Err(Code::DisclosureName.into());
         }
-        Ok(Self { digest: digest_of(text), salt, name, value })
+        Ok(Self { digest: digest_text(text), salt, name, value })
     }
 }
 

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use super::{
     SdJwt,
-    disclose::{Decoy, PathStep},
-    issue::{Blinding, IssueOptions, Rendered, render},
+    issue::{BlindingSource, IssueOptions, Rendered, render},
     parse::{DigestText, Disclosure},
+    resolution::{Decoy, PathStep},
 };
 use crate::{Code, Problem};
 
@@ -22,10 +22,10 @@ impl SdJwt {
     /// signature is not verified.
     ///
     /// # Errors
-    /// `copy_marked` if it differs; those of [`super::issue()`] and [`SdJwt::disclosed`].
+    /// `copy_marked` if it differs; those of [`super::issue()`] and [`SdJwt::resolve_disclosures`].
     pub fn check_rendering(&self, payload: &Map<String, Value>, options: &IssueOptions<'_>) -> Result<(), Problem> {
-        let (_, decoys) = self.decoys()?;
-        let mut own = OwnBlinding { disclosures: self.disclosures.iter(), decoys };
+        let (_, decoys) = self.resolve_with_decoys()?;
+        let mut own = ReceivedBlinding { disclosures: self.disclosures.iter(), decoys };
         let Rendered { signing_input, disclosures } = render(payload, options, self.jws().algorithm(), &mut own)?;
         let signed = self.jws().as_str().rsplit_once('.').map_or("", |(signed, _)| signed);
         if signed != signing_input {
@@ -45,12 +45,12 @@ fn marked(detail: &str) -> Problem {
 }
 
 /// Salts and decoys of a received copy.
-struct OwnBlinding<'a> {
+struct ReceivedBlinding<'a> {
     disclosures: std::slice::Iter<'a, Disclosure>,
     decoys: Vec<Decoy<'a>>,
 }
 
-impl Blinding for OwnBlinding<'_> {
+impl BlindingSource for ReceivedBlinding<'_> {
     fn salt(&mut self) -> Result<String, Problem> {
         let next = self.disclosures.next().ok_or_else(|| marked("the copy has too few disclosures"))?;
         Ok(next.salt.clone())
@@ -60,7 +60,7 @@ impl Blinding for OwnBlinding<'_> {
         let is_here = |(place, _): &Decoy<'_>| {
             let wanted = object.iter().copied().chain(array.map(PathStep::Name));
             place.len() == object.len().saturating_add(usize::from(array.is_some()))
-                && place.iter().zip(wanted).all(|(step, wanted)| step.leads_where(&wanted))
+                && place.iter().zip(wanted).all(|(step, wanted)| step.is_same_step(&wanted))
         };
         let found = self.decoys.iter().position(is_here).map(|at| self.decoys.swap_remove(at));
         let digest = found.and_then(|(_, digest)| digest.as_bytes().try_into().ok());

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{ClaimPath, ELEMENT, SdJwt, Step, disclose::PathStep};
+use super::{ClaimPath, ELEMENT_DIGEST, SdJwt, Step, resolution::PathStep};
 use crate::{
     Code, Problem,
-    at_least::{self, Commitment, Direction, ENTRIES, MEMBER, OrderedValue, ThresholdProof},
-    query::{self, Proved, Threshold, commitments_path},
+    at_least::{self, COMMITMENT_ARRAY_LENGTH, Commitment, Direction, OrderedValue, ThresholdProof, WITNESSES_MEMBER},
+    query::{self, Threshold, VerifiedThreshold, commitments_path},
 };
 
 /// Claim whose values have an order, and the direction in which thresholds of it can be proved.
@@ -25,11 +25,11 @@ const SHORTEST_SALT: usize = 22;
 /// Positions of the commitments to a claim in their array, in one copy. Wallets store them to find the element to
 /// disclose without a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Positions {
+pub struct CommitmentIndices {
     /// Claim that the commitments belong to.
     pub claim: OrderedClaim,
     /// Index in the array of each commitment; `None` for a commitment that the value does not have.
-    pub at: [Option<usize>; ENTRIES],
+    pub indices: [Option<usize>; COMMITMENT_ARRAY_LENGTH],
 }
 
 impl SdJwt {
@@ -39,15 +39,15 @@ impl SdJwt {
     /// is omitted from the result.
     ///
     /// # Errors
-    /// `threshold_unproven` if they do not match; those of [`SdJwt::disclosed`].
-    pub fn commitments(&self, ordered: &[OrderedClaim]) -> Result<Vec<Positions>, Problem> {
+    /// `threshold_unproven` if they do not match; those of [`SdJwt::resolve_disclosures`].
+    pub fn verify_commitments(&self, ordered: &[OrderedClaim]) -> Result<Vec<CommitmentIndices>, Problem> {
         let (payload, places) = self.resolve()?;
         let mut found = Vec::new();
         for claim in ordered {
             let beside = commitments_path(&claim.path, claim.direction);
-            let array = beside.as_deref().and_then(|path| one(&payload, path)).and_then(Value::as_array);
-            let committed = one(&payload, &claim.path).and_then(|value| {
-                Some((OrderedValue::of_claim(claim.direction, value).ok()?, self.salt(&places, &claim.path)?))
+            let array = beside.as_deref().and_then(|path| first_value(&payload, path)).and_then(Value::as_array);
+            let committed = first_value(&payload, &claim.path).and_then(|value| {
+                Some((OrderedValue::from_claim(claim.direction, value).ok()?, self.salt(&places, &claim.path)?))
             });
             let foreign = || {
                 let path = query::path_to_text(&claim.path);
@@ -55,7 +55,7 @@ impl SdJwt {
             };
             if !self.hides_commitments(&payload, claim) {
                 let path = query::path_to_text(&claim.path);
-                let detail = format!("{path} does not have {ENTRIES} hidden commitments");
+                let detail = format!("{path} does not have {COMMITMENT_ARRAY_LENGTH} hidden commitments");
                 return Err(Problem::new(Code::ThresholdUnproven, detail));
             }
             match (array, committed) {
@@ -74,8 +74,9 @@ impl SdJwt {
                     if elements.len() != array.len() {
                         return Err(foreign());
                     }
-                    let at = at_least::positions(claim.direction, salt, value, &elements).map_err(|_| foreign())?;
-                    found.push(Positions { claim: claim.clone(), at });
+                    let at =
+                        at_least::locate_commitments(claim.direction, salt, value, &elements).map_err(|_| foreign())?;
+                    found.push(CommitmentIndices { claim: claim.clone(), indices: at });
                 }
             }
         }
@@ -87,68 +88,74 @@ impl SdJwt {
     ///
     /// # Errors
     /// `threshold_unmet` if the value does not reach it; `query_unmet` if the claim is absent, not hidden or ordered in
-    /// the other direction; those of [`OrderedValue::of_claim`] and [`SdJwt::disclosed`].
-    pub fn prove(&self, positions: &Positions, threshold: &Threshold) -> Result<(ClaimPath, ThresholdProof), Problem> {
+    /// the other direction; those of [`OrderedValue::from_claim`] and [`SdJwt::resolve_disclosures`].
+    pub fn prove_threshold(
+        &self,
+        positions: &CommitmentIndices,
+        threshold: &Threshold,
+    ) -> Result<(ClaimPath, ThresholdProof), Problem> {
         let OrderedClaim { path, direction } = &positions.claim;
         let (payload, places) = self.resolve()?;
         let missing = || Problem::new(Code::QueryUnmet, format!("{} proves no threshold", query::path_to_text(path)));
         if *direction != threshold.direction() {
             return Err(missing());
         }
-        let value = one(&payload, path).ok_or_else(missing)?;
+        let value = first_value(&payload, path).ok_or_else(missing)?;
         let salt = self.salt(&places, path).ok_or_else(missing)?;
-        let number = OrderedValue::of_claim(*direction, value)?;
-        let number = match OrderedValue::of_claim_in_older_credentials(*direction, value) {
-            Some(before) if self.commits_to(&payload, positions, salt, before) => before,
+        let number = OrderedValue::from_claim(*direction, value)?;
+        let number = match OrderedValue::from_legacy_claim(*direction, value) {
+            Some(before) if self.has_commitments_to(&payload, positions, salt, before) => before,
             _ => number,
         };
-        let opening = at_least::prove_in_block(*direction, salt, number, threshold.number())?;
-        let at = positions.at.get(usize::from(opening.entry)).copied().flatten().ok_or_else(missing)?;
+        let opening = at_least::prove_threshold_in_block(*direction, salt, number, threshold.comparable_bound())?;
+        let at = positions.indices.get(usize::from(opening.entry_index)).copied().flatten().ok_or_else(missing)?;
         let mut element = commitments_path(path, *direction).ok_or_else(missing)?;
         element.push(Step::Index(at));
         let proof = ThresholdProof {
             path: path.clone(),
             direction: *direction,
-            threshold: threshold.number(),
+            threshold: threshold.comparable_bound(),
             witness: opening.witness,
         };
         Ok((element, proof))
     }
 
     /// Returns whether the copy has commitments to this number, which older copies computed differently from the value.
-    fn commits_to(
+    fn has_commitments_to(
         &self,
         payload: &Map<String, Value>,
-        positions: &Positions,
+        positions: &CommitmentIndices,
         salt: &str,
         number: OrderedValue,
     ) -> bool {
         let OrderedClaim { path, direction } = &positions.claim;
         let array = commitments_path(path, *direction);
-        let elements = array.as_deref().and_then(|path| one(payload, path)).and_then(Value::as_array);
-        let of = |entry: u8| elements?.get(positions.at.get(usize::from(entry)).copied().flatten()?)?.as_str();
+        let elements = array.as_deref().and_then(|path| first_value(payload, path)).and_then(Value::as_array);
+        let of = |entry: u8| elements?.get(positions.indices.get(usize::from(entry)).copied().flatten()?)?.as_str();
         let entries = at_least::commitments(*direction, salt, number);
-        entries.iter().all(|entry| of(entry.entry) == Some(entry.commitment.to_string().as_str()))
+        entries.iter().all(|entry| of(entry.entry_index) == Some(entry.commitment.to_string().as_str()))
     }
 
     /// Returns whether the signed payload has the array of commitments to a claim, with all its elements hidden. `true`
     /// also if the object that could contain the claim is absent.
     fn hides_commitments(&self, payload: &Map<String, Value>, claim: &OrderedClaim) -> bool {
         let around = claim.path.split_last().map(|(_, around)| around).unwrap_or_default();
-        if !around.is_empty() && one(payload, around).is_none() {
+        if !around.is_empty() && first_value(payload, around).is_none() {
             return true;
         }
         let beside = commitments_path(&claim.path, claim.direction);
-        let signed = beside.as_deref().and_then(|path| one(self.jws().payload(), path)).and_then(Value::as_array);
+        let signed =
+            beside.as_deref().and_then(|path| first_value(self.jws().payload(), path)).and_then(Value::as_array);
         signed.is_some_and(|elements| {
-            elements.len() == ENTRIES && elements.iter().all(|element| element.get(ELEMENT).is_some())
+            elements.len() == COMMITMENT_ARRAY_LENGTH
+                && elements.iter().all(|element| element.get(ELEMENT_DIGEST).is_some())
         })
     }
 
     /// Returns the salt of the disclosure at a path; `None` if nothing is disclosed there.
     fn salt(&self, places: &[Vec<PathStep<'_>>], path: &[Step]) -> Option<&str> {
         let at = places.iter().position(|place| {
-            place.len() == path.len() && place.iter().zip(path).all(|(place, step)| place.is_at(step))
+            place.len() == path.len() && place.iter().zip(path).all(|(place, step)| place.matches_step(step))
         })?;
         self.disclosures.get(at).map(|disclosure| disclosure.salt.as_str())
     }
@@ -160,26 +167,29 @@ impl SdJwt {
 /// # Errors
 /// `threshold_unproven` if a proof does not match the disclosed commitment, or not exactly one commitment to its claim
 /// is disclosed; those of [`ThresholdProof::parse_all`].
-pub(crate) fn proved(binding: &Map<String, Value>, payload: &Map<String, Value>) -> Result<Vec<Proved>, Problem> {
-    let Some(proofs) = binding.get(MEMBER) else { return Ok(Vec::new()) };
+pub(crate) fn verify_threshold_proofs(
+    binding: &Map<String, Value>,
+    payload: &Map<String, Value>,
+) -> Result<Vec<VerifiedThreshold>, Problem> {
+    let Some(proofs) = binding.get(WITNESSES_MEMBER) else { return Ok(Vec::new()) };
     let proofs = ThresholdProof::parse_all(proofs)?;
     proofs
         .into_iter()
         .map(|proof| {
             let beside = commitments_path(&proof.path, proof.direction);
-            let elements = beside.as_deref().and_then(|path| one(payload, path)).and_then(Value::as_array);
+            let elements = beside.as_deref().and_then(|path| first_value(payload, path)).and_then(Value::as_array);
             let [element] = elements.map(Vec::as_slice).unwrap_or_default() else {
                 let path = query::path_to_text(&proof.path);
                 let detail = format!("a witness for {path} lacks the commitment that it opens");
                 return Err(Problem::new(Code::ThresholdUnproven, detail));
             };
             let commitment: Commitment = element.as_str().unwrap_or_default().parse()?;
-            at_least::verify(proof.direction, proof.threshold, &commitment, &proof.witness)?;
-            Ok(Proved { path: proof.path, direction: proof.direction, bound: proof.threshold })
+            at_least::verify_threshold(proof.direction, proof.threshold, &commitment, &proof.witness)?;
+            Ok(VerifiedThreshold { path: proof.path, direction: proof.direction, bound: proof.threshold })
         })
         .collect()
 }
 
-fn one<'a>(payload: &'a Map<String, Value>, path: &[Step]) -> Option<&'a Value> {
+fn first_value<'a>(payload: &'a Map<String, Value>, path: &[Step]) -> Option<&'a Value> {
     query::values_at(payload, path).into_iter().map(|(_, value)| value).next()
 }

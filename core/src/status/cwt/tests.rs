@@ -11,10 +11,10 @@ use std::io::Write as _;
 
 use super::*;
 use crate::{
-    did::{Did, DidUrl, SelfContained},
+    did::{Did, DidUrl, SelfContainedResolver},
     keys::SecretKey,
-    secure::data_integrity::Suites,
-    status::{BitOrder, MAX_BYTES, MIN_ENTRIES, VerifiedStatusList, token::TokenStatusReference},
+    secure::data_integrity::Cryptosuites,
+    status::{BitOrder, MAX_LIST_BYTES, MIN_ENTRIES, VerifiedStatusList, token::TokenStatusReference},
 };
 
 const URI: &str = "https://university.example/status/token/7";
@@ -24,16 +24,16 @@ fn now() -> Timestamp {
 }
 
 fn key() -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[7; 32]).unwrap()
 }
 
 fn kid(key: &SecretKey) -> String {
-    format!("{}#0", Did::jwk(&key.public_key()))
+    format!("{}#0", Did::did_jwk(&key.public_key()))
 }
 
 fn published(key: &SecretKey) -> TokenListParameters {
-    let freshness = ListValidity { issued: now(), until: Some(now().plus(86_400)), ttl: Some(300) };
-    TokenListParameters { kid: kid(key), uri: URI.to_owned(), freshness }
+    let freshness = ListValidity { issued_at: now(), expires_at: Some(now().plus(86_400)), ttl: Some(300) };
+    TokenListParameters { kid: kid(key), uri: URI.to_owned(), validity: freshness }
 }
 
 #[track_caller]
@@ -51,7 +51,7 @@ struct Parts {
 
 fn parts() -> Parts {
     let list = StatusList::new(MIN_ENTRIES, 2, BitOrder::LeastSignificantFirst).unwrap();
-    let lst = list.pack(Packing::Zlib).unwrap();
+    let lst = list.compress(CompressionFormat::Zlib).unwrap();
     Parts {
         protected: vec![
             (ALG.into(), (-8).into()),
@@ -111,22 +111,32 @@ fn verify(bytes: &[u8]) -> Result<(StatusList, ListValidity), Problem> {
 
 #[test]
 fn a_list_of_each_size_is_written_and_read() {
-    for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
+    for algorithm in [SignatureAlgorithm::EdDsa, SignatureAlgorithm::Es256] {
         let key = SecretKey::generate(algorithm, &mut OsRng);
         for bits in [1, 2, 4, 8] {
             let mut list = StatusList::new(MIN_ENTRIES, bits, BitOrder::LeastSignificantFirst).unwrap();
-            list.set(94_567, 1).unwrap();
-            let bytes = issue(&list, &published(&key), &key).unwrap();
+            list.set_value(94_567, 1).unwrap();
+            let bytes = issue_cwt(&list, &published(&key), &key).unwrap();
             let issuer = DidUrl::parse(&kid(&key)).unwrap().did().clone();
-            let listed =
-                VerifiedStatusList::verify(&bytes, URI, &issuer, (now(), 60), (&SelfContained, &Suites::none()))
-                    .unwrap();
-            assert_eq!((listed.list(), listed.freshness()), (&list, published(&key).freshness));
-            let value = |index| listed.value(&TokenStatusReference { uri: URI.to_owned(), index }).unwrap();
+            let listed = VerifiedStatusList::verify(
+                &bytes,
+                URI,
+                &issuer,
+                (now(), 60),
+                (&SelfContainedResolver, &Cryptosuites::empty()),
+            )
+            .unwrap();
+            assert_eq!((listed.entries(), listed.validity()), (&list, published(&key).validity));
+            let value = |index| listed.token_value(&TokenStatusReference { uri: URI.to_owned(), index }).unwrap();
             assert_eq!((value(94_567), value(94_566)), (1, 0));
-            let other = Did::jwk(&SecretKey::generate(algorithm, &mut OsRng).public_key());
-            let by_other =
-                VerifiedStatusList::verify(&bytes, URI, &other, (now(), 60), (&SelfContained, &Suites::none()));
+            let other = Did::did_jwk(&SecretKey::generate(algorithm, &mut OsRng).public_key());
+            let by_other = VerifiedStatusList::verify(
+                &bytes,
+                URI,
+                &other,
+                (now(), 60),
+                (&SelfContainedResolver, &Cryptosuites::empty()),
+            );
             refused(by_other, Code::StatusListIssuer);
         }
     }
@@ -135,21 +145,24 @@ fn a_list_of_each_size_is_written_and_read() {
 #[test]
 fn what_is_written_is_what_is_signed_by_hand() {
     let list = StatusList::new(MIN_ENTRIES, 2, BitOrder::LeastSignificantFirst).unwrap();
-    let written = issue(&list, &published(&key()), &key()).unwrap();
-    assert_eq!(written, [vec![TAG], parts().signed()].concat());
+    let written = issue_cwt(&list, &published(&key()), &key()).unwrap();
+    assert_eq!(written, [vec![COSE_SIGN1_TAG_BYTE], parts().signed()].concat());
     assert_eq!(verify(&written).unwrap(), verify(&parts().signed()).unwrap());
     let mut untimed = published(&key());
-    untimed.freshness = ListValidity { until: None, ..untimed.freshness };
-    assert_eq!(issue(&list, &untimed, &key()).unwrap(), [vec![TAG], Parts::claim(EXP, None)].concat());
+    untimed.validity = ListValidity { expires_at: None, ..untimed.validity };
+    assert_eq!(
+        issue_cwt(&list, &untimed, &key()).unwrap(),
+        [vec![COSE_SIGN1_TAG_BYTE], Parts::claim(EXP, None)].concat()
+    );
 }
 
 #[test]
 fn row_58_bad_signature_on_a_list_in_cbor() {
     let good = parts().signed();
     assert!(verify(&good).is_ok());
-    let other = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key();
+    let other = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng).public_key();
     refused(CwtStatusList::parse(&good).unwrap().verify(&other, URI, now(), 60), Code::SignatureInvalid);
-    let p256 = SecretKey::generate(Algorithm::Es256, &mut OsRng).public_key();
+    let p256 = SecretKey::generate(SignatureAlgorithm::Es256, &mut OsRng).public_key();
     refused(CwtStatusList::parse(&good).unwrap().verify(&p256, URI, now(), 60), Code::AlgorithmMismatch);
     let mut changed = good.clone();
     *changed.last_mut().unwrap() ^= 1;
@@ -255,16 +268,18 @@ fn the_claims_are_held_to_their_rules() {
     }
     refused(verify(&Parts::claim(STATUS_LIST, Value::Null)), Code::StatusListInvalid);
     // Row 65: no more than the limit is unpacked.
-    assert!(list(8.into(), zlib(&vec![0; MAX_BYTES])).is_ok());
-    refused(list(8.into(), zlib(&vec![0; MAX_BYTES + 1])), Code::StatusListInvalid);
+    assert!(list(8.into(), zlib(&vec![0; MAX_LIST_BYTES])).is_ok());
+    refused(list(8.into(), zlib(&vec![0; MAX_LIST_BYTES + 1])), Code::StatusListInvalid);
 }
 
 #[test]
 fn another_form_of_the_same_token_is_refused() {
     let good = parts().signed();
     assert!(verify(&good).is_ok());
-    assert!(verify(&[&[TAG], &good[..]].concat()).is_ok());
-    for prefix in [&[TAG, TAG][..], &[0xd8, 0x3d], &[0xd8, 0x3d, TAG], &[0xd1]] {
+    assert!(verify(&[&[COSE_SIGN1_TAG_BYTE], &good[..]].concat()).is_ok());
+    for prefix in
+        [&[COSE_SIGN1_TAG_BYTE, COSE_SIGN1_TAG_BYTE][..], &[0xd8, 0x3d], &[0xd8, 0x3d, COSE_SIGN1_TAG_BYTE], &[0xd1]]
+    {
         refused(verify(&[prefix, &good].concat()), Code::TokenMalformed);
     }
     refused(verify(&[&good[..], &[0]].concat()), Code::TokenMalformed);
@@ -276,9 +291,9 @@ fn another_form_of_the_same_token_is_refused() {
     refused(verify(&Parts { unprotected: twice(kid), ..parts() }.signed()), Code::DuplicateKey);
     let deep = [vec![0x81; 60_000], vec![0]].concat();
     refused(verify(&parts().signed_over(deep.clone())), Code::TooDeep);
-    refused(verify(&[&[TAG, 0x84], &deep[..]].concat()), Code::TooDeep);
+    refused(verify(&[&[COSE_SIGN1_TAG_BYTE, 0x84], &deep[..]].concat()), Code::TooDeep);
     refused(verify(&parts().signed_over(vec![0x80])), Code::TokenMalformed);
-    refused(verify(&vec![0; Limits::LIST.max_bytes + 2]), Code::TooLarge);
+    refused(verify(&vec![0; Limits::STATUS_LIST.max_bytes + 2]), Code::TooLarge);
     let long = Parts::header(77, Value::Bytes(vec![0; Limits::SMALL.max_bytes]));
     refused(verify(&long), Code::TooLarge);
 }
@@ -342,15 +357,15 @@ fn example(name: &str) -> Vec<u8> {
 #[test]
 #[cfg_attr(not(carnet_vectors), ignore = "CARNET_VECTORS is not set")]
 fn official_lists_in_cbor() {
-    let list = |name: &str| parse_list(&cbor::parse(&example(name), Limits::LIST).unwrap()).unwrap();
-    let values = |list: StatusList| (0..list.entries()).map(|index| list.value(index).unwrap()).collect::<Vec<_>>();
+    let list = |name: &str| parse_list(&cbor::parse(&example(name), Limits::STATUS_LIST).unwrap()).unwrap();
+    let values = |list: StatusList| (0..list.entry_count()).map(|index| list.value(index).unwrap()).collect::<Vec<_>>();
     assert_eq!(values(list("status_list_encoding_cbor")), [1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 1]);
     assert_eq!(values(list("status_list_encoding2_cbor")), [1, 2, 0, 3, 0, 1, 0, 1, 1, 2, 3, 3]);
     // The long ones say the same in CBOR as in JSON.
     for (name, bits) in [("1_long", 1), ("2_long", 2), ("4", 4), ("8", 8)] {
         let in_json = crate::status::tests::example(&format!("status_list_encoding{name}_json"));
         let in_cbor = list(&format!("status_list_encoding{name}_cbor"));
-        assert_eq!(in_cbor.bits(), bits);
+        assert_eq!(in_cbor.entry_bits(), bits);
         assert_eq!(in_cbor, token::parse_list(&in_json).unwrap());
     }
 }
@@ -370,7 +385,8 @@ fn official_token_in_cbor() {
     let (uri, at) = ("https://example.com/statuslists/1", Timestamp::from_unix(1_686_920_170));
     let (list, freshness) = token.verify(&key, uri, at, 0).unwrap();
     assert_eq!(list.as_bytes(), [0xb9, 0xa3]);
-    let expected = ListValidity { issued: at, until: Some(Timestamp::from_unix(2_291_720_170)), ttl: Some(43_200) };
+    let expected =
+        ListValidity { issued_at: at, expires_at: Some(Timestamp::from_unix(2_291_720_170)), ttl: Some(43_200) };
     assert_eq!(freshness, expected);
     // Without its tag it is the same.
     assert_eq!(CwtStatusList::parse(&bytes[1..]).unwrap().verify(&key, uri, at, 0).unwrap(), (list, freshness));

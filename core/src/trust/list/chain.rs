@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EarlierList, Handover, Operators, TrustListContents, contents::check_digest};
+use super::{CurrentOperators, EarlierList, PinnedOperators, TrustListContents, contents::check_digest};
 use crate::{Code, Problem, trust::statement::StatementKind};
 
 /// Maximum number of earlier lists in the history of a list.
@@ -23,21 +23,28 @@ pub struct AcceptedList {
     pub digest: String,
     /// `true` if the list has a history. If so, the history of each later list must include this list.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub chained: bool,
+    #[serde(rename = "chained")]
+    pub has_history: bool,
     /// `true` if a timestamp of this or an earlier list was accepted. If so, each later list with timestamp signers
     /// must have a timestamp.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timestamped: bool,
     /// Operators that this or an earlier list has named in place of the pinned ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operators: Option<Handover>,
+    pub operators: Option<CurrentOperators>,
 }
 
 impl AcceptedList {
     /// Returns the identity of a list, without timestamp and operators.
-    pub(super) fn of(contents: &TrustListContents, digest: &str) -> Self {
+    pub(super) fn from_contents(contents: &TrustListContents, digest: &str) -> Self {
         let chained = !contents.history.is_empty();
-        Self { sequence: contents.sequence, digest: digest.to_owned(), chained, timestamped: false, operators: None }
+        Self {
+            sequence: contents.sequence,
+            digest: digest.to_owned(),
+            has_history: chained,
+            timestamped: false,
+            operators: None,
+        }
     }
 
     /// Checks that a list (with this digest) is this list or descends from it: its history includes this list, or it has
@@ -46,7 +53,7 @@ impl AcceptedList {
     /// # Errors
     /// `trust_list_rollback` for an older list; `trust_list_conflict` for another list with the same number or one that
     /// does not descend from it; `trust_list_jump` for a number more than 1,000 greater.
-    pub fn admit(&self, contents: &TrustListContents, digest: &str) -> Result<(), Problem> {
+    pub fn check_successor(&self, contents: &TrustListContents, digest: &str) -> Result<(), Problem> {
         let (number, newest) = (contents.sequence, self.sequence);
         if number < newest {
             let detail = format!("its number is {number}, and number {newest} was seen before");
@@ -59,7 +66,7 @@ impl AcceptedList {
         }
         check_step(newest, number)?;
         let Some(earlier) = contents.history.iter().find(|earlier| earlier.sequence <= newest) else {
-            return self.admit_unlinked(contents);
+            return self.check_unlinked_successor(contents);
         };
         if earlier.sequence == newest && earlier.digest == self.digest {
             return Ok(());
@@ -69,10 +76,10 @@ impl AcceptedList {
 
     /// Checks a newer list whose history does not reach back to this list. It is accepted only if neither has a history,
     /// and it has the next number and names this list as its previous one.
-    fn admit_unlinked(&self, contents: &TrustListContents) -> Result<(), Problem> {
+    fn check_unlinked_successor(&self, contents: &TrustListContents) -> Result<(), Problem> {
         let newest = self.sequence;
         let conflict = |what: String| Err(Problem::new(Code::TrustListConflict, what));
-        if self.chained {
+        if self.has_history {
             let named = contents.history.len();
             return conflict(format!(
                 "list {newest}, which was seen before, is not among the {named} lists that it names"
@@ -96,16 +103,16 @@ fn check_step(from: u64, to: u64) -> Result<(), Problem> {
     Err(Problem::new(Code::TrustListJump, detail))
 }
 
-impl Operators {
+impl PinnedOperators {
     /// Checks the first list that a program accepts: its number is not below the pinned minimum, nor too far above it.
-    pub(super) fn admit_first(&self, contents: &TrustListContents) -> Result<(), Problem> {
-        self.admit_least(contents)?;
-        self.least.map_or(Ok(()), |least| check_step(least, contents.sequence))
+    pub(super) fn check_first_sequence(&self, contents: &TrustListContents) -> Result<(), Problem> {
+        self.check_min_sequence(contents)?;
+        self.min_sequence.map_or(Ok(()), |least| check_step(least, contents.sequence))
     }
 
     /// Checks that the number of a list is not below the pinned minimum.
-    pub(super) fn admit_least(&self, contents: &TrustListContents) -> Result<(), Problem> {
-        let Some(least) = self.least.filter(|least| contents.sequence < *least) else { return Ok(()) };
+    pub(super) fn check_min_sequence(&self, contents: &TrustListContents) -> Result<(), Problem> {
+        let Some(least) = self.min_sequence.filter(|least| contents.sequence < *least) else { return Ok(()) };
         let detail = format!("its number is {}, below the pinned minimum {least}", contents.sequence);
         Err(Problem::new(Code::TrustListRollback, detail))
     }
@@ -114,7 +121,7 @@ impl Operators {
 impl TrustListContents {
     /// Returns this content with the next number, as that of the list after the one with this digest. The list is added
     /// to the history.
-    pub(super) fn followed_by(&self, digest: &str) -> Self {
+    pub(super) fn next_after(&self, digest: &str) -> Self {
         let this = EarlierList { sequence: self.sequence, digest: digest.to_owned() };
         Self {
             sequence: self.sequence.saturating_add(1),
@@ -127,7 +134,7 @@ impl TrustListContents {
     /// Checks the limits and the order of the history.
     pub(super) fn check_history(&self, kind: &StatementKind) -> Result<(), Problem> {
         let Some(newest) = self.history.first() else { return Ok(()) };
-        kind.count(self.history.len(), 1..=MAX_HISTORY, "history")?;
+        kind.check_count(self.history.len(), 1..=MAX_HISTORY, "history")?;
         let named = self.previous.as_ref() == Some(&newest.digest);
         kind.require(named, "history", "does not begin with the previous list")?;
         let falling = self.history.is_sorted_by(|one, next| one.sequence > next.sequence);

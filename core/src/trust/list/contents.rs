@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{NamedOperators, timestamp::check_signers};
+use super::{NamedOperators, timestamp::check_timestamp_signers};
 use crate::{
     Problem,
     epoch::Epoch,
@@ -32,7 +32,7 @@ pub struct TrustListContents {
     /// Sequence number, from 1; greater than that of every earlier list.
     pub sequence: u64,
     /// [Digest](super::TrustList::digest) of the previous list; `None` only in the first list.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "deserialize_non_null", skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
     /// Earlier lists, newest first, at most 64; empty in lists of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -41,7 +41,7 @@ pub struct TrustListContents {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timestamp_signers: Vec<String>,
     /// Operators who sign later lists in place of the pinned ones, and this one too; `None`: the pinned ones.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "deserialize_non_null", skip_serializing_if = "Option::is_none")]
     pub operators: Option<NamedOperators>,
     /// Current and former issuers, by DID in ascending byte order.
     pub issuers: Vec<TrustListEntry>,
@@ -80,23 +80,23 @@ pub struct Accreditation {
     pub types: Vec<String>,
     /// Countries (ISO 3166-1 alpha-2) under whose law the party may issue, or whose relying parties it may register;
     /// `None`: all.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "deserialize_non_null", skip_serializing_if = "Option::is_none")]
     pub jurisdictions: Option<Vec<String>>,
     /// Highest level of the European Qualifications Framework that an issuer may certify, 1 to 8; `None`: no limit.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "deserialize_non_null", skip_serializing_if = "Option::is_none")]
     pub max_level: Option<u8>,
     /// Start of the accreditation.
     #[serde(with = "instant")]
     pub from: Timestamp,
     /// Epoch (such as a month) to whose start the issuer rounds down the validity dates of its copies; `None`: a month.
     /// Copies from the epoch that contains `from` count as issued under the accreditation.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "deserialize_non_null", skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
     /// End of the accreditation, inclusive; credentials issued by then stay valid. `None`: no end.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_instant")]
     pub until: Option<Timestamp>,
     /// Withdrawal of the accreditation; `None` if it was not withdrawn.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "deserialize_non_null", skip_serializing_if = "Option::is_none")]
     pub withdrawal: Option<Withdrawal>,
 }
 
@@ -110,7 +110,7 @@ pub struct Withdrawal {
     /// Treatment of credentials issued before the withdrawal.
     pub earlier_credentials: EarlierCredentials,
     /// Reason, in English; `None` if not stated.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "deserialize_non_null", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
@@ -119,15 +119,17 @@ pub struct Withdrawal {
 #[serde(rename_all = "lowercase")]
 pub enum EarlierCredentials {
     /// They stay valid. Suitable only for a party whose dates can be trusted, since it could backdate new credentials.
-    Stand,
+    #[serde(rename = "stand")]
+    StayValid,
     /// They are invalid from the withdrawal on.
-    Fall,
+    #[serde(rename = "fall")]
+    BecomeInvalid,
 }
 
 impl TrustListContents {
     /// Returns the content of a first list.
     #[must_use]
-    pub fn first(issuers: Vec<TrustListEntry>, registrars: Vec<TrustListEntry>) -> Self {
+    pub fn first_list(issuers: Vec<TrustListEntry>, registrars: Vec<TrustListEntry>) -> Self {
         Self {
             sequence: 1,
             previous: None,
@@ -149,17 +151,17 @@ impl TrustListContents {
     /// Returns the entry of an issuer, by its DID; `None` if it is not listed.
     #[must_use]
     pub fn issuer(&self, id: &str) -> Option<&TrustListEntry> {
-        find(&self.issuers, id)
+        find_entry(&self.issuers, id)
     }
 
     /// Returns the entry of a registrar, by its DID; `None` if it is not listed.
     #[must_use]
     pub fn registrar(&self, id: &str) -> Option<&TrustListEntry> {
-        find(&self.registrars, id)
+        find_entry(&self.registrars, id)
     }
 
     /// Checks all limits of the content, and the order of the entries.
-    pub(super) fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
+    pub(super) fn check_limits(&self, kind: &StatementKind) -> Result<(), Problem> {
         kind.require((1..=MAX_SEQUENCE).contains(&self.sequence), "sequence", "is not 1 to 2^53 - 1")?;
         let first = self.sequence == 1;
         kind.require(first == self.previous.is_none(), "previous", "is required in every list except the first")?;
@@ -167,15 +169,15 @@ impl TrustListContents {
             check_digest(kind, previous, "previous")?;
         }
         self.check_history(kind)?;
-        check_signers(kind, &self.timestamp_signers)?;
-        self.operators.as_ref().map_or(Ok(()), |named| named.check(kind, self.sequence))?;
+        check_timestamp_signers(kind, &self.timestamp_signers)?;
+        self.operators.as_ref().map_or(Ok(()), |named| named.check_limits(kind, self.sequence))?;
         for (entries, what) in [(&self.issuers, "issuers"), (&self.registrars, "registrars")] {
-            kind.count(entries.len(), 0..=MAX_ENTRIES, what)?;
+            kind.check_count(entries.len(), 0..=MAX_ENTRIES, what)?;
             let ordered = entries.is_sorted_by(|one, next| one.id < next.id);
             kind.require(ordered, what, "are not in ascending order of their DIDs without duplicates")?;
         }
-        self.issuers.iter().try_for_each(|entry| entry.check(kind, true))?;
-        self.registrars.iter().try_for_each(|entry| entry.check(kind, false))
+        self.issuers.iter().try_for_each(|entry| entry.check_limits(kind, true))?;
+        self.registrars.iter().try_for_each(|entry| entry.check_limits(kind, false))
     }
 
     /// Names new operators, who sign later lists and must also sign this one.
@@ -186,7 +188,7 @@ impl TrustListContents {
     /// Returns the URL or path of the list with this number: `history/NNN.json` relative to `list`, that of the newest
     /// list.
     #[must_use]
-    pub fn beside(list: &str, number: u64) -> String {
+    pub fn history_url(list: &str, number: u64) -> String {
         let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());
         let (place, query) = list.split_at(query);
         let folder = place.rfind('/').map_or("", |at| place.get(..=at).unwrap_or_default());
@@ -201,32 +203,32 @@ pub(super) fn check_digest(kind: &StatementKind, digest: &str, what: &str) -> Re
     kind.require(holds, what, "is not a SHA-256 digest in base64url")
 }
 
-fn find<'a>(entries: &'a [TrustListEntry], id: &str) -> Option<&'a TrustListEntry> {
+fn find_entry<'a>(entries: &'a [TrustListEntry], id: &str) -> Option<&'a TrustListEntry> {
     entries.binary_search_by(|entry| entry.id.as_str().cmp(id)).ok().and_then(|at| entries.get(at))
 }
 
 impl TrustListEntry {
     /// Checks the entry. Errors name the entry: there may be thousands.
-    fn check(&self, kind: &StatementKind, issuer: bool) -> Result<(), Problem> {
+    fn check_limits(&self, kind: &StatementKind, issuer: bool) -> Result<(), Problem> {
         let id: String = self.id.chars().take(MAX_NAME).collect();
         self.check_members(kind, issuer)
             .map_err(|problem| kind.problem(format!("the entry {id:?}: {}", problem.detail)))
     }
 
     fn check_members(&self, kind: &StatementKind, issuer: bool) -> Result<(), Problem> {
-        kind.did(&self.id, "id")?;
-        kind.text(&self.name, "name", MAX_NAME)?;
-        kind.count(self.accreditations.len(), 1..=MAX_ACCREDITATIONS, "accreditations")?;
-        self.accreditations.iter().try_for_each(|accreditation| accreditation.check(kind, issuer))
+        kind.check_did(&self.id, "id")?;
+        kind.check_text(&self.name, "name", MAX_NAME)?;
+        kind.check_count(self.accreditations.len(), 1..=MAX_ACCREDITATIONS, "accreditations")?;
+        self.accreditations.iter().try_for_each(|accreditation| accreditation.check_limits(kind, issuer))
     }
 }
 
 impl Accreditation {
-    fn check(&self, kind: &StatementKind, issuer: bool) -> Result<(), Problem> {
-        kind.count(self.types.len(), if issuer { 1..=MAX_TYPES } else { 0..=0 }, "types")?;
-        self.types.iter().try_for_each(|name| kind.text(name, "types", MAX_NAME))?;
+    fn check_limits(&self, kind: &StatementKind, issuer: bool) -> Result<(), Problem> {
+        kind.check_count(self.types.len(), if issuer { 1..=MAX_TYPES } else { 0..=0 }, "types")?;
+        self.types.iter().try_for_each(|name| kind.check_text(name, "types", MAX_NAME))?;
         if let Some(countries) = &self.jurisdictions {
-            kind.count(countries.len(), 1..=MAX_TYPES, "jurisdictions")?;
+            kind.check_count(countries.len(), 1..=MAX_TYPES, "jurisdictions")?;
             let country = |text: &String| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
             kind.require(
                 countries.iter().all(country),
@@ -240,12 +242,14 @@ impl Accreditation {
         kind.require(self.until.is_none_or(|until| self.from <= until), "until", "is before from")?;
         let Some(withdrawal) = &self.withdrawal else { return Ok(()) };
         kind.require(self.from <= withdrawal.withdrawn_from, "withdrawn_from", "is before from")?;
-        withdrawal.reason.as_ref().map_or(Ok(()), |reason| kind.text(reason, "reason", MAX_REASON))
+        withdrawal.reason.as_ref().map_or(Ok(()), |reason| kind.check_text(reason, "reason", MAX_REASON))
     }
 }
 
 /// Deserialises a member that must not be `null`, which could be read as no limit or as nothing allowed.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn deserialize_non_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

@@ -8,7 +8,7 @@ use super::{TrustListContents, TrustListEntry};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrustListDifference<'a> {
     /// `true` if the party is listed as a registrar, otherwise as an issuer. A DID that is both has two differences.
-    pub registrar: bool,
+    pub is_registrar: bool,
     /// Change of the party's entry.
     pub change: EntryChange<'a>,
 }
@@ -32,7 +32,7 @@ pub enum EntryChange<'a> {
 impl TrustListDifference<'_> {
     /// Returns the party's DID.
     #[must_use]
-    pub fn id(&self) -> &str {
+    pub fn party_id(&self) -> &str {
         match &self.change {
             EntryChange::Added(entry) | EntryChange::Removed(entry) | EntryChange::Changed { after: entry, .. } => {
                 &entry.id
@@ -66,7 +66,7 @@ impl fmt::Display for TrustListDifference<'_> {
             EntryChange::Removed(entry) => ("removed", entry),
             EntryChange::Changed { after, .. } => ("changed", after),
         };
-        let role = if self.registrar { "registrar" } else { "issuer" };
+        let role = if self.is_registrar { "registrar" } else { "issuer" };
         write!(f, "{what}: {role} {} ({})", entry.id, entry.name)?;
         if self.rewrites_history() { f.write_str("; its history has changed") } else { Ok(()) }
     }
@@ -75,7 +75,7 @@ impl fmt::Display for TrustListDifference<'_> {
 impl TrustListContents {
     /// Returns the differences of `later` from this list: first the issuers, then the registrars, each by DID.
     #[must_use]
-    pub fn diff<'a>(&'a self, later: &'a Self) -> Vec<TrustListDifference<'a>> {
+    pub fn differences_to<'a>(&'a self, later: &'a Self) -> Vec<TrustListDifference<'a>> {
         diff(self, later)
     }
 }
@@ -85,7 +85,9 @@ fn diff<'a>(before: &'a TrustListContents, after: &'a TrustListContents) -> Vec<
     for (registrar, before, after) in
         [(false, &before.issuers, &after.issuers), (true, &before.registrars, &after.registrars)]
     {
-        found.extend(changes(before, after).into_iter().map(|change| TrustListDifference { registrar, change }));
+        found.extend(
+            changes(before, after).into_iter().map(|change| TrustListDifference { is_registrar: registrar, change }),
+        );
     }
     found
 }

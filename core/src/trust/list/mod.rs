@@ -3,9 +3,9 @@
 //!
 //! Operators [draft](TrustList::draft) a list, [preview](TrustList::preview) it and [sign](TrustList::sign) it, one
 //! after the other. A relying program pins the operators and [verifies](TrustList::verify) the list against the
-//! [`AcceptedList`] that it accepted last, to prevent rollback. [`TrustList::why`] then decides about one party, and
-//! states the accreditation and the rule that decided; [`AccreditationQuestion::about`] creates the question for a
-//! credential; [`TrustListContents::diff`] compares two lists.
+//! [`AcceptedList`] that it accepted last, to prevent rollback. [`TrustList::decide`] then decides about one party, and
+//! states the accreditation and the rule that decided; [`AccreditationQuestion::for_credential`] creates the question for a
+//! credential; [`TrustListContents::differences_to`] compares two lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,28 +22,28 @@ use crate::{
     trust::statement::{IssuerAndValidity, StatementKind, VerificationTime},
 };
 
-use self::proofs::Signatures;
+use self::proofs::ProofResults;
 
 mod chain;
 mod contents;
+mod decision;
 mod diff;
+mod limits;
 mod operators;
 mod proofs;
-mod relied;
 #[cfg(test)]
 mod tests;
 mod timestamp;
-mod why;
 
 pub use chain::AcceptedList;
 pub use contents::{Accreditation, EarlierCredentials, EarlierList, TrustListContents, TrustListEntry, Withdrawal};
+pub use decision::{AccreditationDecision, AccreditationQuestion, AccreditationRule, AccreditedAct};
 pub use diff::{EntryChange, TrustListDifference};
-pub use operators::{Handover, NamedOperators, Operators};
-pub use relied::LimitingClaims;
+pub use limits::LimitingClaims;
+pub use operators::{CurrentOperators, NamedOperators, PinnedOperators};
 pub use timestamp::ListTimestamp;
-pub use why::{AccreditationDecision, AccreditationQuestion, AccreditationRule, AccreditedAct};
 
-const LIST: StatementKind = StatementKind { type_name: "TrustList", invalid: Code::TrustListInvalid };
+const LIST: StatementKind = StatementKind { type_name: "TrustList", invalid_code: Code::TrustListInvalid };
 /// Maximum validity period of a list, in seconds. Without a limit, its end would protect nobody.
 const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 
@@ -51,12 +51,12 @@ const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 #[derive(Debug, Clone, Copy)]
 pub struct TrustListAnchors<'a> {
     /// Pinned operators of the list.
-    pub operators: &'a Operators,
+    pub operators: &'a PinnedOperators,
     /// Newest list that was accepted before; `None` only if there was none.
-    pub seen: Option<&'a AcceptedList>,
+    pub newest_accepted: Option<&'a AcceptedList>,
     /// Digest of a list that is accepted although it does not descend from the newest accepted one: a decision of the
     /// user, to recover from a wrong list. `None`: no exception.
-    pub accept: Option<&'a str>,
+    pub accepted_digest: Option<&'a str>,
     /// Time of verification.
     pub now: Timestamp,
     /// Tolerated clock skew, in seconds.
@@ -68,28 +68,28 @@ pub struct TrustListAnchors<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrustList {
     contents: TrustListContents,
-    list: String,
+    list_id: String,
     valid_from: Timestamp,
     valid_until: Timestamp,
     skew: i64,
     digest: String,
     signed_by: BTreeSet<String>,
-    failed: BTreeMap<String, Problem>,
+    failed_proofs: BTreeMap<String, Problem>,
     /// Operators that this or an earlier list has named in place of the pinned ones.
-    handover: Option<Handover>,
+    handover: Option<CurrentOperators>,
     /// `true` if a timestamp of this or an earlier list was accepted.
-    stamped: bool,
+    timestamped: bool,
     fresh_until: Option<Timestamp>,
 }
 
 /// Content of a well-formed trust list with unverified signatures, for operators who sign or inspect it. Never base a
 /// decision on it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Preview {
+pub struct UnverifiedTrustList {
     /// Content of the list.
     pub contents: TrustListContents,
     /// DID that identifies the list (its `issuer`).
-    pub list: String,
+    pub list_id: String,
     /// Start of the validity period.
     pub valid_from: Timestamp,
     /// End of the validity period, inclusive.
@@ -97,27 +97,27 @@ pub struct Preview {
     /// Its [digest](TrustList::digest).
     pub digest: String,
     /// DIDs that its proofs name as signers, unverified.
-    pub proofs_by: Vec<String>,
+    pub claimed_signers: Vec<String>,
 }
 
-impl Preview {
+impl UnverifiedTrustList {
     /// Returns the identity of the list, to be stored after acceptance. It contains no timestamp and no operators.
     #[must_use]
-    pub fn seen(&self) -> AcceptedList {
-        AcceptedList::of(&self.contents, &self.digest)
+    pub fn identity(&self) -> AcceptedList {
+        AcceptedList::from_contents(&self.contents, &self.digest)
     }
 
     /// Returns the content from which the next list starts: this content with the next number and this list's digest.
     #[must_use]
-    pub fn successor(&self) -> TrustListContents {
-        self.contents.followed_by(&self.digest)
+    pub fn next_contents(&self) -> TrustListContents {
+        self.contents.next_after(&self.digest)
     }
 }
 
 /// Well-formed list whose signatures are not verified.
-struct Draft {
+struct ParsedTrustList {
     contents: TrustListContents,
-    list: String,
+    list_id: String,
     from: Timestamp,
     until: Timestamp,
     unsecured: Map<String, Value>,
@@ -139,8 +139,8 @@ impl TrustList {
         let mut contents = contents.clone();
         contents.sort();
         let subject = serde_json::to_value(contents).map_err(|_| LIST.problem("its content cannot be written"))?;
-        let document = LIST.unsigned(list, (from, Some(until)), subject)?;
-        read(&document)?;
+        let document = LIST.unsigned_document(list, (from, Some(until)), subject)?;
+        parse_list(&document)?;
         Ok(document)
     }
 
@@ -156,36 +156,43 @@ impl TrustList {
         signer: &dyn Signer,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Problem> {
-        let draft = read(document)?;
-        proofs::sign(&draft.unsecured, &draft.proofs, kid, signer, now)
+        let draft = parse_list(document)?;
+        proofs::add_operator_proof(&draft.unsecured, &draft.proofs, kid, signer, now)
     }
 
     /// Parses a list, and checks its structure and limits. Signatures and the current time are not checked.
     ///
     /// # Errors
     /// `trust_list_invalid`, and those of [`crate::credential::Credential::parse`].
-    pub fn preview(document: &Map<String, Value>) -> Result<Preview, Problem> {
-        let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
-        let signer = |proof| proofs::named_method(proof).ok().map(|method| method.did().to_string());
+    pub fn preview(document: &Map<String, Value>) -> Result<UnverifiedTrustList, Problem> {
+        let ParsedTrustList { contents, list_id: list, from, until, unsecured, proofs } = parse_list(document)?;
+        let signer = |proof| proofs::claimed_method(proof).ok().map(|method| method.did().to_string());
         let proofs_by = proofs.iter().filter_map(signer).collect();
         let (valid_from, valid_until) = (from, until);
-        Ok(Preview { contents, list, valid_from, valid_until, digest: digest(&unsecured)?, proofs_by })
+        Ok(UnverifiedTrustList {
+            contents,
+            list_id: list,
+            valid_from,
+            valid_until,
+            digest: digest(&unsecured)?,
+            claimed_signers: proofs_by,
+        })
     }
 
     /// Verifies a list: signed by a quorum of the operators, within its validity period, and a successor of the newest
-    /// accepted list. Its text should be parsed with [`Limits::LIST`](json::Limits::LIST).
+    /// accepted list. Its text should be parsed with [`Limits::STATUS_LIST`](json::Limits::STATUS_LIST).
     ///
     /// # Errors
     /// `trust_list_invalid`; `proof_missing`; `trust_list_quorum` (valid proofs of too few operators), or
     /// `did_unresolved` or `not_yet_valid` if further proofs could become valid later; `proof_malformed` (too many
-    /// proofs); `expired`, `not_yet_valid`; those of [`AcceptedList::admit`] and
+    /// proofs); `expired`, `not_yet_valid`; those of [`AcceptedList::check_successor`] and
     /// [`crate::credential::Credential::parse`].
     pub fn verify(
         document: &Map<String, Value>,
         pinned: &TrustListAnchors<'_>,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
-        let list = Self::admit(document, pinned, resolver)?;
+        let list = Self::verify_signed(document, pinned, resolver)?;
         list.clock(pinned.now).require_not_expired(list.valid_until, "the trust list's validUntil")?;
         Ok(list)
     }
@@ -195,63 +202,64 @@ impl TrustList {
     ///
     /// # Errors
     /// Those of [`Self::verify`]; `trust_list_invalid` if it does not name operators.
-    pub fn pass(
+    pub fn verify_handover(
         document: &Map<String, Value>,
         pinned: &TrustListAnchors<'_>,
         resolver: &dyn Resolve,
     ) -> Result<AcceptedList, Problem> {
-        let list = Self::admit(document, pinned, resolver)?;
+        let list = Self::verify_signed(document, pinned, resolver)?;
         LIST.require(list.contents.operators.is_some(), "operators", "are not in the list that should name them")?;
-        Ok(list.seen())
+        Ok(list.identity())
     }
 
     /// Verifies a list as [`Self::verify`] does, except for the end of its validity period.
-    fn admit(
+    fn verify_signed(
         document: &Map<String, Value>,
         pinned: &TrustListAnchors<'_>,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
-        let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
-        if list != pinned.operators.list {
+        let ParsedTrustList { contents, list_id: list, from, until, unsecured, proofs } = parse_list(document)?;
+        if list != pinned.operators.list_id {
             return Err(LIST.problem("it is not the pinned list"));
         }
         let clock = VerificationTime { now: pinned.now, skew: pinned.skew };
         let digest = digest(&unsecured)?;
         // A list that is accepted by its digest is verified with the pinned operators only.
-        let accepted = pinned.accept == Some(digest.as_str());
-        let seen = pinned.seen.filter(|_| !accepted);
+        let accepted = pinned.accepted_digest == Some(digest.as_str());
+        let seen = pinned.newest_accepted.filter(|_| !accepted);
         let deciding = pinned.operators.deciding(seen.and_then(|seen| seen.operators.as_ref()));
-        let Signatures { by: signed_by, failed } = proofs::verify(&unsecured, &proofs, &deciding, clock, resolver)?;
-        if let Some(named) = contents.operators.as_ref().filter(|named| !deciding.are(named)) {
+        let ProofResults { signed: signed_by, failed } =
+            proofs::verify_proofs(&unsecured, &proofs, &deciding, clock, resolver)?;
+        if let Some(named) = contents.operators.as_ref().filter(|named| !deciding.match_named(named)) {
             // New operators must sign too, so that none is named without knowing it or without having the key.
-            let named = Operators::named(&list, named)?;
-            proofs::verify(&unsecured, &proofs, &named, clock, resolver).map_err(|problem| {
+            let named = PinnedOperators::from_named(&list, named)?;
+            proofs::verify_proofs(&unsecured, &proofs, &named, clock, resolver).map_err(|problem| {
                 Problem::new(problem.code, format!("of the operators that it names: {}", problem.detail))
             })?;
         }
         clock.require_past(from, "the trust list's validFrom")?;
-        pinned.operators.admit_least(&contents)?;
+        pinned.operators.check_min_sequence(&contents)?;
         match seen {
             _ if accepted => {}
-            Some(seen) => seen.admit(&contents, &digest)?,
-            None => pinned.operators.admit_first(&contents)?,
+            Some(seen) => seen.check_successor(&contents, &digest)?,
+            None => pinned.operators.check_first_sequence(&contents)?,
         }
         let (valid_from, valid_until) = (from, until);
         let handover =
             pinned.operators.handover(contents.operators.as_ref(), seen.and_then(|seen| seen.operators.as_ref()));
-        let stamped = pinned.seen.is_some_and(|seen| seen.timestamped);
+        let stamped = pinned.newest_accepted.is_some_and(|seen| seen.timestamped);
         let (skew, fresh_until) = (pinned.skew, None);
         Ok(Self {
             contents,
-            list,
+            list_id: list,
             valid_from,
             valid_until,
             skew,
             digest,
             signed_by,
-            failed,
+            failed_proofs: failed,
             handover,
-            stamped,
+            timestamped: stamped,
             fresh_until,
         })
     }
@@ -264,8 +272,8 @@ impl TrustList {
 
     /// Returns the DID that identifies the list.
     #[must_use]
-    pub fn list(&self) -> &str {
-        &self.list
+    pub fn list_id(&self) -> &str {
+        &self.list_id
     }
 
     /// Returns the start of the validity period.
@@ -288,7 +296,7 @@ impl TrustList {
     /// Returns the operators without a valid proof but with invalid ones, and the first error of each. These proofs
     /// were not counted for the quorum.
     pub fn failed_proofs(&self) -> impl Iterator<Item = (&str, &Problem)> {
-        self.failed.iter().map(|(operator, problem)| (operator.as_str(), problem))
+        self.failed_proofs.iter().map(|(operator, problem)| (operator.as_str(), problem))
     }
 
     /// Returns the base64url SHA-256 of the list's RFC 8785 text without proofs: a further signature does not change
@@ -300,18 +308,18 @@ impl TrustList {
 
     /// Returns the identity of the list. It must be stored durably before any decision depends on the list.
     #[must_use]
-    pub fn seen(&self) -> AcceptedList {
+    pub fn identity(&self) -> AcceptedList {
         AcceptedList {
-            timestamped: self.stamped,
+            timestamped: self.timestamped,
             operators: self.handover.clone(),
-            ..AcceptedList::of(&self.contents, &self.digest)
+            ..AcceptedList::from_contents(&self.contents, &self.digest)
         }
     }
 
     /// Returns the content from which the next list starts: this content with the next number and this list's digest.
     #[must_use]
-    pub fn successor(&self) -> TrustListContents {
-        self.contents.followed_by(&self.digest)
+    pub fn next_contents(&self) -> TrustListContents {
+        self.contents.next_after(&self.digest)
     }
 
     fn clock(&self, now: Timestamp) -> VerificationTime {
@@ -320,9 +328,10 @@ impl TrustList {
 }
 
 /// Parses a list, and checks its structure and limits.
-fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
-    let IssuerAndValidity { issuer: list, from, until } = LIST.form(document)?;
-    LIST.did(&list, "its issuer")?;
+fn parse_list(document: &Map<String, Value>) -> Result<ParsedTrustList, Problem> {
+    let IssuerAndValidity { issuer: list, valid_from: from, valid_until: until } =
+        LIST.check_common_members(document)?;
+    LIST.check_did(&list, "its issuer")?;
     let until = until.ok_or_else(|| LIST.problem("it has no validUntil"))?;
     LIST.require(until <= from.plus(MAX_VALIDITY), "its validity", "is longer than 366 days")?;
     let mut unsecured = document.clone();
@@ -331,9 +340,10 @@ fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
         Some(Value::Array(many)) => many,
         Some(one) => vec![one],
     };
-    let contents: TrustListContents = LIST.subject(unsecured.get("credentialSubject").cloned().unwrap_or_default())?;
-    contents.check(&LIST)?;
-    Ok(Draft { contents, list, from, until, unsecured, proofs })
+    let contents: TrustListContents =
+        LIST.parse_subject(unsecured.get("credentialSubject").cloned().unwrap_or_default())?;
+    contents.check_limits(&LIST)?;
+    Ok(ParsedTrustList { contents, list_id: list, from, until, unsecured, proofs })
 }
 
 fn digest(unsecured: &Map<String, Value>) -> Result<String, Problem> {

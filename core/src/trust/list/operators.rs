@@ -29,10 +29,11 @@ pub struct NamedOperators {
 /// Current operators of a list, for a program that has pinned earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Handover {
-    /// [Fingerprint](Operators::fingerprint) of the pinned operators from which the chain starts. With other pins, the
+pub struct CurrentOperators {
+    /// [Fingerprint](PinnedOperators::fingerprint) of the pinned operators from which the chain starts. With other pins, the
     /// handover is void.
-    pub pinned: String,
+    #[serde(rename = "pinned")]
+    pub pins_fingerprint: String,
     /// DIDs of the current operators.
     pub ids: Vec<String>,
     /// Number of operators who must sign.
@@ -57,16 +58,16 @@ impl NamedOperators {
     }
 
     /// Checks the limits and the order of the members, in a list with this sequence number.
-    pub(super) fn check(&self, kind: &StatementKind, sequence: u64) -> Result<(), Problem> {
-        kind.count(self.ids.len(), 1..=MAX_OPERATORS, "operators")?;
-        self.ids.iter().try_for_each(|id| kind.did(id, "operators"))?;
+    pub(super) fn check_limits(&self, kind: &StatementKind, sequence: u64) -> Result<(), Problem> {
+        kind.check_count(self.ids.len(), 1..=MAX_OPERATORS, "operators")?;
+        self.ids.iter().try_for_each(|id| kind.check_did(id, "operators"))?;
         kind.require(
             self.ids.is_sorted_by(|one, next| one < next),
             "operators",
             "are not in ascending order without duplicates",
         )?;
         kind.require((1..=self.ids.len()).contains(&self.quorum), "quorum", "is not 1 to the number of operators")?;
-        kind.count(self.named_in.len(), 1..=MAX_CHANGES, "named_in")?;
+        kind.check_count(self.named_in.len(), 1..=MAX_CHANGES, "named_in")?;
         let rising = self.named_in.is_sorted_by(|one, next| one < next);
         let there = self.named_in.iter().all(|number| (1..=sequence).contains(number));
         kind.require(rising && there, "named_in", "are not ascending numbers up to the list's own")
@@ -75,14 +76,14 @@ impl NamedOperators {
 
 /// Pinned operators of a trust list, with the quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Operators {
-    pub(super) list: String,
+pub struct PinnedOperators {
+    pub(super) list_id: String,
     pub(super) operators: BTreeSet<String>,
     pub(super) quorum: usize,
-    pub(super) least: Option<u64>,
+    pub(super) min_sequence: Option<u64>,
 }
 
-impl Operators {
+impl PinnedOperators {
     /// Pins operators (distinct DIDs, at most 16) and a quorum for the list whose `issuer` is the DID `list`. A quorum
     /// of more than half prevents two groups of operators from signing different lists with one number.
     ///
@@ -103,23 +104,23 @@ impl Operators {
         if !(1..=pinned.len()).contains(&quorum) {
             return Err(Problem::new(Code::MalformedValue, "the quorum is not 1 to the number of operators"));
         }
-        Ok(Self { list, operators: pinned, quorum, least: None })
+        Ok(Self { list_id: list, operators: pinned, quorum, min_sequence: None })
     }
 
     /// Sets the minimum sequence number, for a program that has not accepted a list yet, so that it does not accept an
     /// older one. `None`: no minimum.
     #[must_use]
-    pub fn at_least(self, least: Option<u64>) -> Self {
-        Self { least, ..self }
+    pub fn with_min_sequence(self, least: Option<u64>) -> Self {
+        Self { min_sequence: least, ..self }
     }
 
     /// Returns the operators that a list names.
-    pub(super) fn named(list: &str, named: &NamedOperators) -> Result<Self, Problem> {
+    pub(super) fn from_named(list: &str, named: &NamedOperators) -> Result<Self, Problem> {
         Self::pin(list, named.ids.iter().map(String::as_str), named.quorum)
     }
 
     /// Returns whether the operators and the quorum are those that a list names.
-    pub(super) fn are(&self, named: &NamedOperators) -> bool {
+    pub(super) fn match_named(&self, named: &NamedOperators) -> bool {
         self.quorum == named.quorum && self.operators.iter().eq(&named.ids)
     }
 
@@ -127,14 +128,14 @@ impl Operators {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let ids: Vec<&str> = self.operators.iter().map(String::as_str).collect();
-        let text = format!("{}\n{}\n{}", self.list, self.quorum, ids.join("\n"));
+        let text = format!("{}\n{}\n{}", self.list_id, self.quorum, ids.join("\n"));
         URL_SAFE_NO_PAD.encode(Sha256::digest(text))
     }
 
     /// Returns the operators whose quorum decides: those that a list has named in place of these pinned ones, or else
     /// these. A handover from other pins is ignored.
-    pub(super) fn deciding(&self, seen: Option<&Handover>) -> Self {
-        match seen.filter(|now| now.pinned == self.fingerprint()) {
+    pub(super) fn deciding(&self, seen: Option<&CurrentOperators>) -> Self {
+        match seen.filter(|now| now.pins_fingerprint == self.fingerprint()) {
             None => self.clone(),
             Some(now) => Self { operators: now.ids.iter().cloned().collect(), quorum: now.quorum, ..self.clone() },
         }
@@ -142,11 +143,15 @@ impl Operators {
 
     /// Returns the operators who sign after an accepted list, if they are not the pinned ones: those that it names, or
     /// those of an earlier handover from these pins.
-    pub(super) fn handover(&self, named: Option<&NamedOperators>, seen: Option<&Handover>) -> Option<Handover> {
+    pub(super) fn handover(
+        &self,
+        named: Option<&NamedOperators>,
+        seen: Option<&CurrentOperators>,
+    ) -> Option<CurrentOperators> {
         let pinned = self.fingerprint();
         let Some(NamedOperators { ids, quorum, .. }) = named else {
-            return seen.filter(|now| now.pinned == pinned).cloned();
+            return seen.filter(|now| now.pins_fingerprint == pinned).cloned();
         };
-        Some(Handover { pinned, ids: ids.clone(), quorum: *quorum })
+        Some(CurrentOperators { pins_fingerprint: pinned, ids: ids.clone(), quorum: *quorum })
     }
 }

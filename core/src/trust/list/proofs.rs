@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::Operators;
+use super::PinnedOperators;
 use crate::{
     Code, Problem,
     did::{self, DidUrl, Resolve, VerificationRelationship},
     keys::Signer,
     secure::data_integrity::{
-        self, Cryptosuite as _, ProofOptions, ProofRequirements, Suites, eddsa_jcs::EddsaJcs2022,
+        self, Cryptosuite as _, Cryptosuites, ProofOptions, ProofRequirements, eddsa_jcs::EddsaJcs2022,
     },
     time::Timestamp,
     trust::statement::VerificationTime,
@@ -22,46 +22,46 @@ const MAX_PROOFS: usize = 64;
 
 /// Operators with a valid proof of a list, and operators with invalid proofs only.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Signatures {
-    pub(super) by: BTreeSet<String>,
+pub(super) struct ProofResults {
+    pub(super) signed: BTreeSet<String>,
     /// Operators without a valid proof, with the first error of their proofs.
     pub(super) failed: BTreeMap<String, Problem>,
 }
 
 /// Returns the verification method that a proof names, unverified.
-pub(super) fn named_method(proof: &Value) -> Result<DidUrl, Problem> {
+pub(super) fn claimed_method(proof: &Value) -> Result<DidUrl, Problem> {
     let method = proof.get("verificationMethod").and_then(Value::as_str);
     DidUrl::parse(method.ok_or_else(|| Problem::new(Code::ProofMalformed, "a proof has no verificationMethod"))?)
 }
 
 /// Verifies the proofs of these operators, and requires a quorum of valid ones. Each proof counts by itself: the server
 /// of the list could as well omit an invalid one. No other DID is resolved.
-pub(super) fn verify(
+pub(super) fn verify_proofs(
     unsecured: &Map<String, Value>,
     proofs: &[Value],
-    operators: &Operators,
+    operators: &PinnedOperators,
     clock: VerificationTime,
     resolver: &dyn Resolve,
-) -> Result<Signatures, Problem> {
+) -> Result<ProofResults, Problem> {
     if proofs.is_empty() {
         return Err(Code::ProofMissing.into());
     }
     if proofs.len() > MAX_PROOFS {
         return Err(Problem::new(Code::ProofMalformed, format!("there are more than {MAX_PROOFS} proofs")));
     }
-    let mut found = Signatures { by: BTreeSet::new(), failed: BTreeMap::new() };
+    let mut found = ProofResults { signed: BTreeSet::new(), failed: BTreeMap::new() };
     // Two DIDs may have the same key; then they count once.
     let mut keys = BTreeSet::new();
     let mut document = unsecured.clone();
     for proof in proofs {
-        let Ok(method) = named_method(proof) else { continue };
+        let Ok(method) = claimed_method(proof) else { continue };
         let operator = method.did().as_str();
-        if !operators.operators.contains(operator) || found.by.contains(operator) {
+        if !operators.operators.contains(operator) || found.signed.contains(operator) {
             continue;
         }
         document.insert("proof".to_owned(), proof.clone());
-        match thumbprint(&document, &method, clock, resolver) {
-            Ok(key) if keys.insert(key.clone()) => drop(found.by.insert(operator.to_owned())),
+        match verified_thumbprint(&document, &method, clock, resolver) {
+            Ok(key) if keys.insert(key.clone()) => drop(found.signed.insert(operator.to_owned())),
             Ok(_) => {
                 let problem = Problem::new(Code::TrustListOperator, "another operator signed with this key");
                 found.failed.entry(operator.to_owned()).or_insert(problem);
@@ -70,12 +70,12 @@ pub(super) fn verify(
         }
     }
     // A valid proof of an operator outweighs an invalid one.
-    found.failed.retain(|operator, _| !found.by.contains(operator));
-    if found.by.len() < operators.quorum { Err(too_few(&found, operators.quorum)) } else { Ok(found) }
+    found.failed.retain(|operator, _| !found.signed.contains(operator));
+    if found.signed.len() < operators.quorum { Err(quorum_problem(&found, operators.quorum)) } else { Ok(found) }
 }
 
 /// Verifies the one proof of a document, and returns the thumbprint of its key.
-fn thumbprint(
+fn verified_thumbprint(
     document: &Map<String, Value>,
     method: &DidUrl,
     VerificationTime { now, skew }: VerificationTime,
@@ -83,20 +83,20 @@ fn thumbprint(
 ) -> Result<String, Problem> {
     let purpose = VerificationRelationship::AssertionMethod;
     let expected = ProofRequirements { purpose, controller: method.did().as_str(), binding: None, now, skew };
-    data_integrity::verify(document, &Suites::only(EddsaJcs2022), resolver, &expected)?;
-    let (_, key) = did::key_for(resolver, &method.to_string(), purpose)?;
+    data_integrity::verify(document, &Cryptosuites::only(EddsaJcs2022), resolver, &expected)?;
+    let (_, key) = did::resolve_key(resolver, &method.to_string(), purpose)?;
     Ok(key.thumbprint())
 }
 
 /// Returns the error for a list without a quorum. If proofs that are invalid only for now (an unavailable DID document,
 /// a time in the future) could complete the quorum, its code is that of the first such proof: the caller then keeps its
 /// current list.
-fn too_few(found: &Signatures, needed: usize) -> Problem {
+fn quorum_problem(found: &ProofResults, needed: usize) -> Problem {
     let may_hold = |code: &Code| matches!(code, Code::DidUnresolved | Code::NotYetValid);
     let pending: Vec<Code> = found.failed.values().map(|problem| problem.code).filter(may_hold).collect();
-    let could = found.by.len().saturating_add(pending.len()) >= needed;
+    let could = found.signed.len().saturating_add(pending.len()) >= needed;
     let code = pending.first().copied().filter(|_| could).unwrap_or(Code::TrustListQuorum);
-    let signed = found.by.len();
+    let signed = found.signed.len();
     let failed: Vec<String> =
         found.failed.iter().map(|(operator, problem)| format!("{operator} ({problem})")).collect();
     let mut detail = format!("{signed} of the {needed} required operators have signed");
@@ -109,7 +109,7 @@ fn too_few(found: &Signatures, needed: usize) -> Problem {
 
 /// Adds the proof of one key to a list. An invalid proof that names the same key is removed, since otherwise anybody
 /// could keep an operator from signing.
-pub(super) fn sign(
+pub(super) fn add_operator_proof(
     unsecured: &Map<String, Value>,
     proofs: &[Value],
     kid: &DidUrl,
@@ -120,9 +120,9 @@ pub(super) fn sign(
     let key = signer.public_key();
     let mut kept = Vec::new();
     for proof in proofs {
-        if !named_method(proof).is_ok_and(|named| named.to_string() == method) {
+        if !claimed_method(proof).is_ok_and(|named| named.to_string() == method) {
             kept.push(proof.clone());
-        } else if proof.as_object().is_some_and(|proof| EddsaJcs2022.verify(unsecured, proof, &key).is_ok()) {
+        } else if proof.as_object().is_some_and(|proof| EddsaJcs2022.verify_proof(unsecured, proof, &key).is_ok()) {
             return Err(Problem::new(Code::TrustListOperator, "this operator has already signed the list"));
         }
     }

@@ -4,16 +4,17 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Preview, TrustList};
+use super::{TrustList, UnverifiedTrustList};
 use crate::{
     Code, Problem,
-    did::{Did, DidUrl, SelfContained},
+    did::{Did, DidUrl, SelfContainedResolver},
     keys::Signer,
     time::Timestamp,
     trust::statement::{StatementKind, VerificationTime, VerifiedStatement},
 };
 
-const TIMESTAMP: StatementKind = StatementKind { type_name: "TrustListTimestamp", invalid: Code::TrustListTimestamp };
+const TIMESTAMP: StatementKind =
+    StatementKind { type_name: "TrustListTimestamp", invalid_code: Code::TrustListTimestamp };
 /// Maximum validity period of a timestamp, in seconds: seven days.
 const MAX_VALIDITY: i64 = 7 * crate::day::SECONDS;
 /// Maximum number of timestamp signers of a list.
@@ -21,7 +22,7 @@ const MAX_SIGNERS: usize = 16;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Subject {
+struct TimestampSubject {
     /// DID that identifies the list.
     list: String,
     sequence: u64,
@@ -43,7 +44,7 @@ impl ListTimestamp {
     /// `trust_list_timestamp` if the list does not name the key's DID as a timestamp signer, or the period exceeds
     /// seven days; those of signing.
     pub fn sign(
-        list: &Preview,
+        list: &UnverifiedTrustList,
         (from, until): (Timestamp, Timestamp),
         kid: &DidUrl,
         signer: &dyn Signer,
@@ -51,7 +52,7 @@ impl ListTimestamp {
         require_signer(&list.contents.timestamp_signers, kid.did().as_str())?;
         check_validity(from, until)?;
         let (sequence, digest) = (list.contents.sequence, list.digest.clone());
-        let subject = Subject { list: list.list.clone(), sequence, digest };
+        let subject = TimestampSubject { list: list.list_id.clone(), sequence, digest };
         TIMESTAMP.sign(&subject, (from, Some(until)), kid, signer)
     }
 
@@ -64,12 +65,12 @@ impl ListTimestamp {
     pub fn verify(document: &Map<String, Value>, list: &TrustList, now: Timestamp) -> Result<Self, Problem> {
         let named = |issuer: &str| require_signer(&list.contents.timestamp_signers, issuer);
         let clock = VerificationTime { now, skew: list.skew };
-        let VerifiedStatement { issuer, subject, from, until } =
-            TIMESTAMP.verify::<Subject>(document, named, clock, &SelfContained)?;
+        let VerifiedStatement { issuer, subject, valid_from: from, valid_until: until } =
+            TIMESTAMP.verify::<TimestampSubject>(document, named, clock, &SelfContainedResolver)?;
         let valid_until = until.ok_or_else(|| TIMESTAMP.problem("it has no validUntil"))?;
         check_validity(from, valid_until)?;
-        let Subject { list: name, sequence, digest } = subject;
-        if name != list.list || sequence != list.contents.sequence || digest != list.digest {
+        let TimestampSubject { list: name, sequence, digest } = subject;
+        if name != list.list_id || sequence != list.contents.sequence || digest != list.digest {
             return Err(TIMESTAMP.problem(format!("it is for list {sequence} ({digest}), not for this one")));
         }
         Ok(Self { digest, signer: issuer, valid_until })
@@ -77,7 +78,7 @@ impl ListTimestamp {
 
     /// Returns the URL or path of a list's timestamp: `trust-list.timestamp.json` for `trust-list.json`.
     #[must_use]
-    pub fn beside(list: &str) -> String {
+    pub fn timestamp_url(list: &str) -> String {
         let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());
         let (place, query) = list.split_at(query);
         format!("{}.timestamp.json{query}", place.strip_suffix(".json").unwrap_or(place))
@@ -105,11 +106,11 @@ fn check_validity(from: Timestamp, until: Timestamp) -> Result<(), Problem> {
 }
 
 /// Checks timestamp signers: did:key or did:jwk DIDs, which need no fetch, in ascending order without duplicates.
-pub(super) fn check_signers(kind: &StatementKind, signers: &[String]) -> Result<(), Problem> {
+pub(super) fn check_timestamp_signers(kind: &StatementKind, signers: &[String]) -> Result<(), Problem> {
     if signers.is_empty() {
         return Ok(());
     }
-    kind.count(signers.len(), 1..=MAX_SIGNERS, "timestamp_signers")?;
+    kind.check_count(signers.len(), 1..=MAX_SIGNERS, "timestamp_signers")?;
     let carries = |did: &String| Did::parse(did).is_ok_and(|did| did.is_self_contained());
     let ordered = signers.is_sorted_by(|one, next| one < next);
     kind.require(
@@ -122,22 +123,22 @@ pub(super) fn check_signers(kind: &StatementKind, signers: &[String]) -> Result<
 impl TrustList {
     /// Returns whether the list names timestamp signers.
     #[must_use]
-    pub fn has_timestamps(&self) -> bool {
+    pub fn names_timestamp_signers(&self) -> bool {
         !self.contents.timestamp_signers.is_empty()
     }
 
     /// Records a timestamp of this list; one of another list is ignored. Once any timestamp was accepted, a list with
     /// timestamp signers is usable only while it has a valid timestamp.
-    pub fn stamp(&mut self, timestamp: &ListTimestamp) {
+    pub fn add_timestamp(&mut self, timestamp: &ListTimestamp) {
         if timestamp.digest == self.digest {
-            self.stamped = true;
+            self.timestamped = true;
             self.fresh_until = self.fresh_until.max(Some(timestamp.valid_until));
         }
     }
 
     /// Returns the end of validity of the newest timestamp, inclusive; `None` without a timestamp.
     #[must_use]
-    pub fn fresh_until(&self) -> Option<Timestamp> {
+    pub fn timestamp_valid_until(&self) -> Option<Timestamp> {
         self.fresh_until
     }
 
@@ -145,8 +146,8 @@ impl TrustList {
     ///
     /// # Errors
     /// `trust_list_stale` if it has none.
-    pub fn check_fresh(&self, now: Timestamp) -> Result<(), Problem> {
-        if !self.stamped || !self.has_timestamps() {
+    pub fn require_timestamp(&self, now: Timestamp) -> Result<(), Problem> {
+        if !self.timestamped || !self.names_timestamp_signers() {
             return Ok(());
         }
         let clock = self.clock(now);

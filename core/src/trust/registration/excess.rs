@@ -22,7 +22,7 @@ pub struct RegistrationExcess {
     /// Direction of the requested threshold; `None` if the value is requested.
     pub threshold: Option<Direction>,
     /// Limit that the request exceeds.
-    pub beyond: ExceededLimit,
+    pub exceeded_limit: ExceededLimit,
 }
 
 /// Limit of a registration that a request exceeds.
@@ -60,16 +60,16 @@ impl ExceededLimit {
 /// Returns the excess for a verifier without a registration: everything that it requests.
 #[must_use]
 pub fn excess_of_unregistered(query: &Query) -> Vec<RegistrationExcess> {
-    everything(query, ExceededLimit::Registration)
+    excess_of_everything(query, ExceededLimit::Registration)
 }
 
-pub(super) fn everything(query: &Query, beyond: ExceededLimit) -> Vec<RegistrationExcess> {
+pub(super) fn excess_of_everything(query: &Query, beyond: ExceededLimit) -> Vec<RegistrationExcess> {
     query.credentials.iter().flat_map(|credential| all_of(credential, beyond)).collect()
 }
 
 /// Returns an excess for the credential itself, and one for each of its claims.
 fn all_of(query: &CredentialQuery, beyond: ExceededLimit) -> Vec<RegistrationExcess> {
-    let itself = RegistrationExcess { query_id: query.id.clone(), path: None, threshold: None, beyond };
+    let itself = RegistrationExcess { query_id: query.id.clone(), path: None, threshold: None, exceeded_limit: beyond };
     std::iter::once(itself).chain(query.claims.iter().map(|claim| excess_claim(query, claim, beyond))).collect()
 }
 
@@ -78,7 +78,7 @@ fn excess_claim(query: &CredentialQuery, claim: &ClaimQuery, beyond: ExceededLim
         query_id: query.id.clone(),
         path: Some(claim.path.clone()),
         threshold: claim.threshold.as_ref().map(|threshold| threshold.direction()),
-        beyond,
+        exceeded_limit: beyond,
     }
 }
 
@@ -88,7 +88,9 @@ impl IntendedUse {
     }
 
     fn excess_of(&self, query: &CredentialQuery, now: Timestamp) -> Vec<RegistrationExcess> {
-        let Some(alternatives) = self.registered_for(query) else { return all_of(query, ExceededLimit::Credential) };
+        let Some(alternatives) = self.registered_credentials_for(query) else {
+            return all_of(query, ExceededLimit::Credential);
+        };
         let beyond = |claim: &ClaimQuery| {
             let asked = claim.threshold.as_ref().map(|threshold| (threshold, now));
             alternatives.iter().find_map(|registered| beyond(registered, &claim.path, asked))
@@ -97,13 +99,13 @@ impl IntendedUse {
     }
 
     pub(super) fn permits_value(&self, query: &CredentialQuery, path: &[Step]) -> bool {
-        self.registered_for(query)
+        self.registered_credentials_for(query)
             .is_some_and(|alternatives| alternatives.iter().all(|registered| beyond(registered, path, None).is_none()))
     }
 
     /// Returns the registered credentials for each accepted type of a credential query; `None` if a type has none. A
     /// query for two types requests its claims from both, so the claims must be registered for both.
-    fn registered_for(&self, query: &CredentialQuery) -> Option<Vec<Vec<&RegisteredCredential>>> {
+    fn registered_credentials_for(&self, query: &CredentialQuery) -> Option<Vec<Vec<&RegisteredCredential>>> {
         let fits = |is_meant: &dyn Fn(&RegisteredCredential) -> bool| {
             let fitting: Vec<_> = self
                 .credentials
@@ -146,7 +148,7 @@ fn beyond(
     asked: Option<(&Threshold, Timestamp)>,
 ) -> Option<ExceededLimit> {
     let claims = registered.iter().flat_map(|credential| &credential.claims);
-    let covering: Vec<&RegisteredClaim> = claims.filter(|claim| leads_to(&claim.path, path)).collect();
+    let covering: Vec<&RegisteredClaim> = claims.filter(|claim| is_prefix(&claim.path, path)).collect();
     if covering.is_empty() {
         return Some(ExceededLimit::Claim);
     }
@@ -159,11 +161,11 @@ fn beyond(
 
 impl RegisteredClaim {
     fn beyond(&self, asked: Option<(&Threshold, Timestamp)>) -> Option<ExceededLimit> {
-        if !Direction::ALL.into_iter().any(|direction| self.registers(direction)) {
+        if !Direction::ALL.into_iter().any(|direction| self.permits_threshold(direction)) {
             return None;
         }
         match asked {
-            Some((threshold, now)) if self.registers(threshold.direction()) => {
+            Some((threshold, now)) if self.permits_threshold(threshold.direction()) => {
                 (!self.allows(threshold, now)).then_some(ExceededLimit::Bound)
             }
             _ => Some(ExceededLimit::ThresholdOnly),
@@ -185,7 +187,7 @@ impl RegisteredClaim {
 }
 
 /// Returns whether a registered path is the requested one or a prefix of it. `All` includes each element.
-fn leads_to(registered: &[Step], asked: &[Step]) -> bool {
+fn is_prefix(registered: &[Step], asked: &[Step]) -> bool {
     registered.len() <= asked.len()
         && registered.iter().zip(asked).all(|(registered, asked)| match (registered, asked) {
             (Step::All, Step::Index(_)) => true,

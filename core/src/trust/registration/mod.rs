@@ -25,7 +25,7 @@ mod relying_party;
 mod tests;
 
 pub use excess::{ExceededLimit, RegistrationExcess, excess_of_unregistered};
-pub use receipt_key::{KeyStanding, ReceiptKey};
+pub use receipt_key::{ReceiptKey, ReceiptKeyState};
 pub use relying_party::{
     CredentialTypeMeta, IntendedUse, RegisteredClaim, RegisteredCredential, RelyingParty, SupervisoryAuthority,
 };
@@ -35,15 +35,15 @@ pub use relying_party::{
 const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 
 const REQUEST: StatementKind =
-    StatementKind { type_name: "RelyingPartyRegistrationRequest", invalid: Code::RegistrationInvalid };
+    StatementKind { type_name: "RelyingPartyRegistrationRequest", invalid_code: Code::RegistrationInvalid };
 const REGISTRATION: StatementKind =
-    StatementKind { type_name: "RelyingPartyRegistration", invalid: Code::RegistrationInvalid };
+    StatementKind { type_name: "RelyingPartyRegistration", invalid_code: Code::RegistrationInvalid };
 
 /// Verified request of a relying party for registration, signed with a key of its DID.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegistrationRequest {
     relying_party: RelyingParty,
-    made: Timestamp,
+    requested_at: Timestamp,
 }
 
 impl RegistrationRequest {
@@ -53,14 +53,14 @@ impl RegistrationRequest {
     /// # Errors
     /// `registration_invalid` for content that exceeds a limit; `registration_mismatch` if `kid` belongs to another
     /// DID; `algorithm_mismatch`, `proof_generation`.
-    pub fn make(
+    pub fn sign(
         relying_party: &RelyingParty,
         kid: &DidUrl,
         signer: &dyn Signer,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Problem> {
-        relying_party.check(&REQUEST)?;
-        same_asker(&relying_party.id, kid.did().as_str())?;
+        relying_party.check_limits(&REQUEST)?;
+        require_same_party(&relying_party.id, kid.did().as_str())?;
         REQUEST.sign(relying_party, (now, None), kid, signer)
     }
 
@@ -79,10 +79,10 @@ impl RegistrationRequest {
     ) -> Result<Self, Problem> {
         let statement =
             REQUEST.verify::<RelyingParty>(document, |_| Ok(()), VerificationTime { now, skew }, resolver)?;
-        statement.subject.check(&REQUEST)?;
-        same_asker(&statement.subject.id, &statement.issuer)?;
+        statement.subject.check_limits(&REQUEST)?;
+        require_same_party(&statement.subject.id, &statement.issuer)?;
         statement.subject.receipt_keys.iter().try_for_each(|key| key.require_published(resolver))?;
-        Ok(Self { relying_party: statement.subject, made: statement.from })
+        Ok(Self { relying_party: statement.subject, requested_at: statement.valid_from })
     }
 
     /// Returns the relying party to register.
@@ -93,8 +93,8 @@ impl RegistrationRequest {
 
     /// Returns the time at which the request was signed.
     #[must_use]
-    pub fn made(&self) -> Timestamp {
-        self.made
+    pub fn requested_at(&self) -> Timestamp {
+        self.requested_at
     }
 }
 
@@ -119,9 +119,9 @@ pub fn registrations_in_request(payload: &Map<String, Value>) -> Vec<Value> {
 #[derive(Clone, Copy)]
 pub struct ExpectedRegistration<'a> {
     /// DID of the verifier that sent the request.
-    pub asker: &'a str,
+    pub verifier: &'a str,
     /// Predicate that is `true` for the DIDs of the registrars that the caller trusts. Other DIDs are never resolved.
-    pub registrars: &'a dyn Fn(&str) -> bool,
+    pub is_trusted_registrar: &'a dyn Fn(&str) -> bool,
     /// Time for which the registration is verified.
     pub now: Timestamp,
     /// Tolerated clock skew, in seconds.
@@ -156,8 +156,9 @@ impl Registration {
         REGISTRATION.sign(&request.relying_party, (from, Some(until)), kid, signer)
     }
 
-    /// Verifies a registration: signed by a pinned registrar, for the verifier that sent the request, and within its
-    /// validity period.
+    /// Verifies a registration: signed by a registrar that the caller trusts
+    /// ([`ExpectedRegistration::is_pinned_registrar`]), for the verifier that sent the request, and within its validity
+    /// period.
     ///
     /// # Errors
     /// `registrar_untrusted`, `registration_mismatch` (another verifier's), `registration_invalid`, `expired`,
@@ -168,20 +169,20 @@ impl Registration {
         expected: &ExpectedRegistration<'_>,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
-        let pinned = |issuer: &str| match (expected.registrars)(issuer) {
+        let pinned = |issuer: &str| match (expected.is_trusted_registrar)(issuer) {
             true => Ok(()),
             false => Err(Problem::from(Code::RegistrarUntrusted)),
         };
         let clock = VerificationTime { now: expected.now, skew: expected.skew };
         let statement = REGISTRATION.verify::<RelyingParty>(document, pinned, clock, resolver)?;
-        statement.subject.check(&REGISTRATION)?;
-        same_asker(&statement.subject.id, expected.asker)?;
-        let valid_until = statement.until.ok_or_else(|| REGISTRATION.problem("it has no validUntil"))?;
-        check_validity(statement.from, valid_until)?;
+        statement.subject.check_limits(&REGISTRATION)?;
+        require_same_party(&statement.subject.id, expected.verifier)?;
+        let valid_until = statement.valid_until.ok_or_else(|| REGISTRATION.problem("it has no validUntil"))?;
+        check_validity(statement.valid_from, valid_until)?;
         Ok(Self {
             relying_party: statement.subject,
             registrar: statement.issuer,
-            valid_from: statement.from,
+            valid_from: statement.valid_from,
             valid_until,
             verified_at: expected.now,
         })
@@ -217,7 +218,7 @@ impl Registration {
     pub fn excess(&self, intended_use: &str, query: &Query) -> Vec<RegistrationExcess> {
         match self.relying_party.intended_use(intended_use) {
             Some(intended) => intended.excess(query, self.verified_at),
-            None => excess::everything(query, ExceededLimit::IntendedUse),
+            None => excess::excess_of_everything(query, ExceededLimit::IntendedUse),
         }
     }
 
@@ -229,7 +230,7 @@ impl Registration {
     }
 }
 
-fn same_asker(registered: &str, asker: &str) -> Result<(), Problem> {
+fn require_same_party(registered: &str, asker: &str) -> Result<(), Problem> {
     if registered == asker { Ok(()) } else { Err(Code::RegistrationMismatch.into()) }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Code, Problem,
     did::{DidUrl, Resolve, VerificationRelationship},
-    keys::{Algorithm, PublicKey},
+    keys::{PublicKey, SignatureAlgorithm},
     trust::statement::StatementKind,
 };
 
@@ -29,23 +29,24 @@ pub struct ReceiptKey {
 /// State of a receipt's signing key in the registration of the verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KeyStanding {
+pub enum ReceiptKeyState {
     /// The registration lists the key.
     Registered,
     /// The registration lists other keys, and not this one.
     NotRegistered,
     /// The registration lists no receipt keys, like older registrations.
-    NoneNamed,
+    #[serde(rename = "none_named")]
+    NoKeysRegistered,
 }
 
-impl KeyStanding {
+impl ReceiptKeyState {
     /// Returns the stable name, in `snake_case`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Registered => "registered",
             Self::NotRegistered => "not_registered",
-            Self::NoneNamed => "none_named",
+            Self::NoKeysRegistered => "none_named",
         }
     }
 }
@@ -76,12 +77,13 @@ impl ReceiptKey {
 }
 
 /// Checks the receipt keys of the verifier with the DID `id`: Ed25519, with DID URLs of that DID, each listed once.
-pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &StatementKind) -> Result<(), Problem> {
-    kind.count(keys.len(), 0..=MAX_KEYS, "receipt_keys")?;
+pub(super) fn check_receipt_keys(keys: &[ReceiptKey], id: &str, kind: &StatementKind) -> Result<(), Problem> {
+    kind.check_count(keys.len(), 0..=MAX_KEYS, "receipt_keys")?;
     let mut ids = BTreeSet::new();
     keys.iter().try_for_each(|key| {
-        let holds =
-            key.open().is_ok_and(|(method, key)| method.did().as_str() == id && key.algorithm() == Algorithm::EdDsa);
+        let holds = key
+            .open()
+            .is_ok_and(|(method, key)| method.did().as_str() == id && key.algorithm() == SignatureAlgorithm::EdDsa);
         kind.require(holds, "receipt_keys", "has an entry that is not an Ed25519 key of the verifier")?;
         kind.require(ids.insert(key.id.as_str()), "receipt_keys", "has an id twice")
     })

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     Problem,
     at_least::{Direction, OrderedValue, RelativeDay},
-    did::{Did, DidUrl, PinnedKeys},
+    did::{Did, DidUrl, PinnedKeyResolver},
     format::{CredentialFormat, RequestedFormat},
     keys::PublicKey,
     query::{CredentialQuery, Query},
@@ -16,7 +16,7 @@ use crate::{
     trust::statement::{StatementKind, path},
 };
 
-use super::receipt_key::{self, KeyStanding, ReceiptKey};
+use super::receipt_key::{self, ReceiptKey, ReceiptKeyState};
 
 /// Maximum number of intended uses.
 const MAX_USES: usize = 32;
@@ -144,64 +144,64 @@ impl RelyingParty {
     }
 
     /// Checks all limits, and that the ids of the intended uses are unique.
-    pub(super) fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
-        kind.did(&self.id, "id")?;
-        kind.text(&self.name, "name", MAX_NAME)?;
+    pub(super) fn check_limits(&self, kind: &StatementKind) -> Result<(), Problem> {
+        kind.check_did(&self.id, "id")?;
+        kind.check_text(&self.name, "name", MAX_NAME)?;
         if let Some(identifier) = &self.legal_identifier {
-            kind.text(identifier, "sub", MAX_NAME)?;
+            kind.check_text(identifier, "sub", MAX_NAME)?;
         }
         let country = self.country.len() == 2 && self.country.bytes().all(|byte| byte.is_ascii_uppercase());
         kind.require(country, "country", "is not two capital letters (ISO 3166-1)")?;
         if let Some(uri) = &self.registry_uri {
-            kind.https(uri, "registry_uri")?;
+            kind.check_https_url(uri, "registry_uri")?;
         }
-        kind.https(&self.privacy_policy, "privacy_policy")?;
+        kind.check_https_url(&self.privacy_policy, "privacy_policy")?;
         match self.support_uri.strip_prefix("mailto:") {
-            Some(address) => kind.email(address, "support_uri")?,
-            None => kind.https(&self.support_uri, "support_uri")?,
+            Some(address) => kind.check_email(address, "support_uri")?,
+            None => kind.check_https_url(&self.support_uri, "support_uri")?,
         }
-        self.supervisory_authority.check(kind)?;
-        kind.count(self.intended_uses.len(), 1..=MAX_USES, "intended_uses")?;
+        self.supervisory_authority.check_limits(kind)?;
+        kind.check_count(self.intended_uses.len(), 1..=MAX_USES, "intended_uses")?;
         let mut ids = BTreeSet::new();
         let unique = self.intended_uses.iter().all(|intended| ids.insert(intended.id.as_str()));
         kind.require(unique, "intended_uses", "has an id twice")?;
-        self.intended_uses.iter().try_for_each(|intended| intended.check(kind))?;
-        receipt_key::check(&self.receipt_keys, &self.id, kind)
+        self.intended_uses.iter().try_for_each(|intended| intended.check_limits(kind))?;
+        receipt_key::check_receipt_keys(&self.receipt_keys, &self.id, kind)
     }
 }
 
 impl RelyingParty {
     /// Returns the state of a receipt's signing key in this registration. `method` is its DID URL in the proof.
     #[must_use]
-    pub fn receipt_key(&self, method: &DidUrl, key: &PublicKey) -> KeyStanding {
+    pub fn receipt_key_state(&self, method: &DidUrl, key: &PublicKey) -> ReceiptKeyState {
         if self.receipt_keys.is_empty() {
-            return KeyStanding::NoneNamed;
+            return ReceiptKeyState::NoKeysRegistered;
         }
         if self.receipt_keys.contains(&ReceiptKey::new(method, key)) {
-            KeyStanding::Registered
+            ReceiptKeyState::Registered
         } else {
-            KeyStanding::NotRegistered
+            ReceiptKeyState::NotRegistered
         }
     }
 
     /// Returns a resolver for the verifier's DID that knows only the registered receipt keys.
     ///
     /// # Errors
-    /// Those of [`Did::parse`] and [`PinnedKeys::new`].
-    pub fn receipt_resolver(&self) -> Result<PinnedKeys, Problem> {
+    /// Those of [`Did::parse`] and [`PinnedKeyResolver::new`].
+    pub fn receipt_resolver(&self) -> Result<PinnedKeyResolver, Problem> {
         let keys = self.receipt_keys.iter().map(|key| key.open().map(|(id, key)| (id.fragment().to_owned(), key)));
-        PinnedKeys::new(&Did::parse(&self.id)?, &keys.collect::<Result<Vec<_>, _>>()?)
+        PinnedKeyResolver::new(&Did::parse(&self.id)?, &keys.collect::<Result<Vec<_>, _>>()?)
     }
 }
 
 impl SupervisoryAuthority {
-    fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
-        kind.text(&self.name, "supervisory_authority.name", MAX_NAME)?;
+    fn check_limits(&self, kind: &StatementKind) -> Result<(), Problem> {
+        kind.check_text(&self.name, "supervisory_authority.name", MAX_NAME)?;
         if let Some(email) = &self.email {
-            kind.email(email, "supervisory_authority.email")?;
+            kind.check_email(email, "supervisory_authority.email")?;
         }
         if let Some(uri) = &self.uri {
-            kind.https(uri, "supervisory_authority.uri")?;
+            kind.check_https_url(uri, "supervisory_authority.uri")?;
         }
         let reachable = self.email.is_some() || self.uri.is_some();
         kind.require(reachable, "supervisory_authority", "has neither email nor uri")
@@ -209,13 +209,13 @@ impl SupervisoryAuthority {
 }
 
 impl IntendedUse {
-    pub(super) fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
-        kind.identifier(&self.id, "an intended use's id")?;
-        kind.texts(&self.purpose, "purpose")?;
-        kind.texts(&self.legal_basis, "legal_basis")?;
+    pub(super) fn check_limits(&self, kind: &StatementKind) -> Result<(), Problem> {
+        kind.check_identifier(&self.id, "an intended use's id")?;
+        kind.check_texts(&self.purpose, "purpose")?;
+        kind.check_texts(&self.legal_basis, "legal_basis")?;
         kind.require(self.retention_days <= MAX_RETENTION_DAYS, "retention_days", "is more than a hundred years")?;
-        kind.count(self.credentials.len(), 1..=MAX_ENTRIES, "credentials")?;
-        self.credentials.iter().try_for_each(|credential| credential.check(kind))
+        kind.check_count(self.credentials.len(), 1..=MAX_ENTRIES, "credentials")?;
+        self.credentials.iter().try_for_each(|credential| credential.check_limits(kind))
     }
 }
 
@@ -223,11 +223,11 @@ impl RegisteredCredential {
     /// Returns the entries of a registration that permit the credentials and claims of this query. Accepted values are
     /// not included, and threshold proofs are permitted with any bound.
     #[must_use]
-    pub fn of_query(query: &Query) -> Vec<Self> {
-        query.credentials.iter().map(Self::of_credential).collect()
+    pub fn from_query(query: &Query) -> Vec<Self> {
+        query.credentials.iter().map(Self::from_credential_query).collect()
     }
 
-    fn of_credential(query: &CredentialQuery) -> Self {
+    fn from_credential_query(query: &CredentialQuery) -> Self {
         let by_vct = query.format == CredentialFormat::DcSdJwt;
         let claims = query.claims.iter().map(|claim| {
             let direction = claim.threshold.as_ref().map(|threshold| threshold.direction());
@@ -249,9 +249,9 @@ impl RegisteredCredential {
         }
     }
 
-    fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
+    fn check_limits(&self, kind: &StatementKind) -> Result<(), Problem> {
         if let Some(format) = &self.format {
-            kind.text(format.as_str(), "format", MAX_NAME)?;
+            kind.check_text(format.as_str(), "format", MAX_NAME)?;
         }
         let CredentialTypeMeta { type_values, vct_values } = &self.meta;
         kind.require(
@@ -259,16 +259,16 @@ impl RegisteredCredential {
             "meta",
             "must have exactly one of type_values and vct_values",
         )?;
-        kind.count(type_values.len().max(vct_values.len()), 1..=MAX_ENTRIES, "meta")?;
+        kind.check_count(type_values.len().max(vct_values.len()), 1..=MAX_ENTRIES, "meta")?;
         for types in type_values {
-            kind.count(types.len(), 1..=MAX_ENTRIES, "type_values")?;
+            kind.check_count(types.len(), 1..=MAX_ENTRIES, "type_values")?;
             // Every credential has this type, so that it alone would register all of them.
             let names_one = types.iter().any(|name| name != "VerifiableCredential");
             kind.require(names_one, "type_values", "names only the type VerifiableCredential")?;
         }
-        type_values.iter().flatten().chain(vct_values).try_for_each(|name| kind.text(name, "meta", MAX_NAME))?;
-        kind.count(self.claims.len(), 0..=MAX_ENTRIES, "claims")?;
-        self.claims.iter().try_for_each(|claim| claim.check(kind))
+        type_values.iter().flatten().chain(vct_values).try_for_each(|name| kind.check_text(name, "meta", MAX_NAME))?;
+        kind.check_count(self.claims.len(), 0..=MAX_ENTRIES, "claims")?;
+        self.claims.iter().try_for_each(|claim| claim.check_limits(kind))
     }
 }
 
@@ -284,7 +284,7 @@ impl RegisteredClaim {
 
     /// Returns whether threshold proofs in a direction are registered, with any bound or only with some.
     #[must_use]
-    pub fn registers(&self, direction: Direction) -> bool {
+    pub fn permits_threshold(&self, direction: Direction) -> bool {
         let any = match direction {
             Direction::AtLeast => self.at_least,
             Direction::AtMost => self.at_most,
@@ -292,14 +292,14 @@ impl RegisteredClaim {
         any || !self.bounds(direction).is_empty()
     }
 
-    fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
+    fn check_limits(&self, kind: &StatementKind) -> Result<(), Problem> {
         for direction in Direction::ALL {
             let bounds = self.bounds(direction);
-            kind.count(bounds.len(), 0..=MAX_BOUNDS, direction.as_str())?;
+            kind.check_count(bounds.len(), 0..=MAX_BOUNDS, direction.as_str())?;
             let is_bound = |bound: &Value| match bound.as_str().map(RelativeDay::parse) {
                 Some(Err(_)) => false,
                 Some(Ok(Some(_))) => true,
-                Some(Ok(None)) | None => OrderedValue::of_threshold(bound).is_ok(),
+                Some(Ok(None)) | None => OrderedValue::from_threshold(bound).is_ok(),
             };
             kind.require(bounds.iter().all(is_bound), direction.as_str(), "has an invalid bound")?;
         }

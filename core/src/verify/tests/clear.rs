@@ -22,7 +22,8 @@ fn with(place: &str, value: Value) -> (VerificationReport, Option<Verified<Verif
 
 /// Claims that a report names as readable.
 fn readable(report: &VerificationReport) -> Vec<String> {
-    let mut readable: Vec<String> = report.seen()[0].disclosed.iter().map(|path| path_to_text(path)).collect();
+    let mut readable: Vec<String> =
+        report.presented_credentials()[0].disclosed_paths.iter().map(|path| path_to_text(path)).collect();
     readable.sort_unstable();
     readable
 }
@@ -75,7 +76,7 @@ fn row_93_what_was_asked_for_may_stand_in_the_clear() {
 #[test]
 fn row_93_what_the_type_names_as_always_disclosed_may_stand_in_the_clear() {
     let held = accepted(with("country", json!("PT")));
-    let disclosed = &held["permit"][0].disclosed;
+    let disclosed = &held["permit"][0].disclosed_paths;
     assert!(disclosed.contains(&path(&["credentialSubject", "country"])), "it counts as shown: {disclosed:?}");
     unrequested(with("county", json!("PT")), &["credentialSubject.county"]);
 }
@@ -111,7 +112,7 @@ fn row_93_what_lies_in_the_clear_within_a_disclosure() {
     };
     // Asked for as a whole, all of it is.
     let (report, value) = verified(&world, &[RIGHT_TO_WORK]);
-    assert_eq!(report.failure(), None);
+    assert_eq!(report.first_failure(), None);
     assert!(value.is_some());
     let anywhere: &[&str] = &["credentialSubject", "rightToWork", "anywhere"];
     world.query["credentials"][0]["claims"][0]["path"] = json!(anywhere);
@@ -130,10 +131,10 @@ fn row_93_a_name_can_be_read_although_all_below_it_is_hidden() {
             typ: "vc+sd-jwt",
             kid: &format!("{}#0", world.did()),
             disclosable: &disclosable,
-            ordered: &[],
-            holder: Some(&world.holder.public_key()),
+            ordered_claims: &[],
+            holder_key: Some(&world.holder.public_key()),
             decoys_to_multiple_of: 4,
-            padded: &[],
+            padded_arrays: &[],
         };
         let credential = issue(&document, &options, &world.issuer, &mut OsRng).unwrap();
         world.verify(&show(&world, &credential, &[RIGHT_TO_WORK]))
@@ -150,7 +151,7 @@ fn claims_in_the_clear_are_bounded() {
         document["credentialSubject"]["room"] = json!(vec![1; count]);
         world.verify_alone(issued(&world, "vc+sd-jwt", &document).as_bytes())
     };
-    assert_eq!(accepted(with(256)).disclosed.len(), 256 + 2);
+    assert_eq!(accepted(with(256)).disclosed_paths.len(), 256 + 2);
     refused(with(257), Code::TooLarge);
 }
 
@@ -170,7 +171,7 @@ fn a_credential_that_is_shown_whole_lists_whatever_is_in_it() {
     };
     let secured = crate::secure::data_integrity::add_proof(&document, &EddsaJcs2022, &options, &world.issuer).unwrap();
     let held = accepted(world.verify_alone(Value::Object(secured).to_string().as_bytes()));
-    let mut listed: Vec<String> = held.disclosed.iter().map(|path| path_to_text(path)).collect();
+    let mut listed: Vec<String> = held.disclosed_paths.iter().map(|path| path_to_text(path)).collect();
     listed.sort_unstable();
     let subject = ["permitType", "rightToWork", "room"].map(|name| format!("credentialSubject.{name}"));
     assert_eq!(listed, [subject.to_vec(), ["evidence.text", "evidence.type"].map(str::to_owned).to_vec()].concat());

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     did::VerificationRelationship,
     format::CredentialFormat,
-    presentation::create_presentation,
+    presentation::create_data_integrity_presentation,
     secure::data_integrity::{Cryptosuite as _, ProofOptions, add_proof},
 };
 
@@ -32,7 +32,7 @@ fn world() -> World {
 
 fn show(world: &World, credential: &Value, nonce: &str, audience: &str) -> String {
     let holder = world.holder_did();
-    create_presentation(
+    create_data_integrity_presentation(
         std::slice::from_ref(credential),
         &holder,
         &method(&holder),
@@ -63,7 +63,7 @@ fn changed(
             "verificationMethod": holder, "proofPurpose": "authentication", "created": world.now.to_string()}));
         options.extend(challenge.map(|challenge| ("challenge".to_owned(), challenge.into())));
         options.extend(domain.map(|domain| ("domain".to_owned(), domain)));
-        let proof = EddsaJcs2022.create(&document, options, &world.holder).unwrap();
+        let proof = EddsaJcs2022.create_proof(&document, options, &world.holder).unwrap();
         document.insert("proof".into(), proof.into());
     } else {
         change(&mut document);

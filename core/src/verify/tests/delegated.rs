@@ -3,17 +3,17 @@
 use super::{status::*, *};
 use crate::{
     did::{DidDocument, DidUrl},
-    secure::data_integrity::Suites,
+    secure::data_integrity::Cryptosuites,
     status::{
         MIN_ENTRIES, StatusState,
-        publication::{ListFormat, Publication, PublicationTerms},
+        publication::{ListFormat, PublicationParameters, PublishedStatusList},
     },
 };
 
 /// `world`'s document as published, with a second signer of its lists.
 fn naming(world: &World, other: Option<&str>) -> Arc<DidDocument> {
     let did = Did::parse(&world.did()).unwrap();
-    let rendered = DidDocument::render(&did, &[("0".to_owned(), world.issuer.public_key())]);
+    let rendered = DidDocument::json_for_keys(&did, &[("0".to_owned(), world.issuer.public_key())]);
     let mut rendered = DidDocument::with_status_lists(&did, rendered, "https://issuer.example/status/lists");
     if let Some(other) = other {
         rendered["service"][0]["statusListIssuer"] = other.into();
@@ -26,10 +26,10 @@ fn every_form(by: &World, state: StatusState) -> Vec<(String, Vec<u8>)> {
     let terms = (by.now, DAY, 300);
     let mut every: Vec<_> =
         ListFormat::ALL.map(|form| (url(form), signed(by, form, MIN_ENTRIES, state, terms).into_bytes())).into();
-    let mut publication = Publication::new(MIN_ENTRIES).unwrap();
-    publication.set(MINE, state).unwrap();
+    let mut publication = PublishedStatusList::new(MIN_ENTRIES).unwrap();
+    publication.set_state(MINE, state).unwrap();
     let (kid, url) = (DidUrl::parse(&format!("{}#0", by.did())).unwrap(), url(ListFormat::Token));
-    let terms = PublicationTerms { kid: &kid, url: &url, now: by.now, validity: DAY, ttl: 300 };
+    let terms = PublicationParameters { kid: &kid, url: &url, now: by.now, lifetime_seconds: DAY, ttl: 300 };
     let cwt = publication.sign_cwt(&terms, &by.issuer).unwrap();
     every.push((url, cwt));
     every
@@ -38,7 +38,7 @@ fn every_form(by: &World, state: StatusState) -> Vec<(String, Vec<u8>)> {
 /// Reads a list as one about the credentials of `world`, by the documents that `world` knows.
 fn read_for(world: &World, (url, bytes): &(String, Vec<u8>)) -> Result<VerifiedStatusList, Problem> {
     let did = Did::parse(&world.did()).unwrap();
-    VerifiedStatusList::verify(bytes, url, &did, (world.now, 60), (world, &Suites::jcs()))
+    VerifiedStatusList::verify(bytes, url, &did, (world.now, 60), (world, &Cryptosuites::jcs()))
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn row_59_a_list_by_whom_the_issuer_names_and_by_nobody_else() {
     for by in [&world, &service] {
         for list in every_form(by, StatusState::Valid) {
             let listed = read_for(&world, &list).unwrap();
-            assert_eq!((listed.issuer().as_str(), listed.on_behalf_of().as_str()), (&*by.did(), &*world.did()));
+            assert_eq!((listed.signer().as_str(), listed.credential_issuer().as_str()), (&*by.did(), &*world.did()));
         }
     }
     for list in every_form(&stranger, StatusState::Valid) {
@@ -70,8 +70,12 @@ fn row_59_a_list_by_whom_the_issuer_names_and_by_nobody_else() {
     // In the issuer's name it signs nothing: whose name is in the list has signed it.
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
     let forged = |form| {
-        let terms = PublicationTerms { kid: &kid, url: &url(form), now: world.now, validity: DAY, ttl: 300 };
-        let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &Suites::jcs(), &service.issuer).unwrap();
+        let terms =
+            PublicationParameters { kid: &kid, url: &url(form), now: world.now, lifetime_seconds: DAY, ttl: 300 };
+        let text = PublishedStatusList::new(MIN_ENTRIES)
+            .unwrap()
+            .sign(form, &terms, &Cryptosuites::jcs(), &service.issuer)
+            .unwrap();
         (url(form), text.into_bytes())
     };
     for form in ListFormat::ALL {
@@ -126,7 +130,7 @@ fn an_authorisation_ends_with_the_document_that_gave_it_or_with_the_key() {
     // The same by the documents of two that publish theirs, one of which has lost its key.
     let issuer = naming(&world, Some(&service.did()));
     let mut lost =
-        DidDocument::render(&Did::parse(&service.did()).unwrap(), &[("0".into(), service.issuer.public_key())]);
+        DidDocument::json_for_keys(&Did::parse(&service.did()).unwrap(), &[("0".into(), service.issuer.public_key())]);
     for (revoked, expected) in [(false, Ok(())), (true, Err(Code::KeyInvalid))] {
         if revoked {
             lost["verificationMethod"][0]["revoked"] = json!("2026-11-01T00:00:00Z");

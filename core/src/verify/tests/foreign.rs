@@ -11,12 +11,12 @@ struct Foreign {
     profile: VerificationProfile,
 }
 
-impl TypeRules for Foreign {
+impl TypeCatalogue for Foreign {
     fn type_name(&self, _: &[&str], vct: Option<&str>) -> Result<String, Problem> {
         // Every type is known here, so that what refuses is the profile.
         Ok(vct.unwrap_or_default().to_owned())
     }
-    fn check(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
+    fn check_schema(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
         Ok(())
     }
     fn profile(&self, vct: &str, issuer: &str) -> &VerificationProfile {
@@ -25,7 +25,7 @@ impl TypeRules for Foreign {
 }
 
 impl IssuerPolicy for Foreign {
-    fn accepts(&self, _: &VerifiedCredential) -> Result<(), Problem> {
+    fn check_issuer(&self, _: &VerifiedCredential) -> Result<(), Problem> {
         Ok(())
     }
 }
@@ -62,7 +62,7 @@ impl Trial {
         let presentation = show(&self.world, &token, &[]);
         let answer = BTreeMap::from([("permit".to_owned(), vec![presentation])]);
         self.world.with_environment(|env| {
-            let env = VerificationEnvironment { types: &self.rules, issuers: &self.rules, ..*env };
+            let env = VerificationEnvironment { types: &self.rules, issuer_policy: &self.rules, ..*env };
             verify_presentation(&answer, &asked, &env)
         })
     }
@@ -107,7 +107,7 @@ fn a_kid_may_be_a_fragment_of_the_issuers_did() {
     relative(&mut trial.rules.profile);
     trial.kid = "#0".to_owned();
     accepted(trial.verify());
-    trial.world.issuer = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    trial.world.issuer = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     refused(trial.verify(), Code::SignatureInvalid);
 }
 
@@ -148,7 +148,7 @@ fn named_members_may_be_in_the_clear() {
     let mut trial = Trial::new();
     members(&mut trial.rules.profile);
     with_kid(&mut trial);
-    assert!(accepted(trial.verify())["permit"][0].disclosed.contains(&path(&["cnf", "jwk", "kid"])));
+    assert!(accepted(trial.verify())["permit"][0].disclosed_paths.contains(&path(&["cnf", "jwk", "kid"])));
     trial.jwk["ext"] = json!(true);
     refused(trial.verify(), Code::ClaimUnrequested);
 }

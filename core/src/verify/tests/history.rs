@@ -6,10 +6,10 @@ use super::*;
 use crate::{
     did::{
         DidDocument, VerificationRelationship,
-        webvh::{self, Inception, LogUpdate, UnwitnessedLog},
+        webvh::{self, LogUpdate, NewWebVhDid, UnwitnessedLog},
     },
     secure::{
-        data_integrity::Suites,
+        data_integrity::Cryptosuites,
         data_integrity::{ProofOptions, add_proof},
     },
 };
@@ -19,28 +19,35 @@ const ROTATED: &str = "2026-06-01T00:00:00Z";
 
 /// An issuer of `world`'s key, under `key-1`, which gave way to another on the first of June: its DID and its document.
 fn issuer(world: &World, revoked: bool) -> (Did, OneDocument) {
-    let update = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let update = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
-    let next = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key();
-    let inception = Inception { place: "university.example", at: start, update: &update, next: &[], ttl: None };
+    let next = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng).public_key();
+    let inception = NewWebVhDid {
+        location: "university.example",
+        version_time: start,
+        update_key: &update,
+        next_update_keys: &[],
+        ttl: None,
+    };
     let own = ("key-1".to_owned(), world.issuer.public_key());
     let first = |did: &Did| {
-        let mut state = DidDocument::render(did, std::slice::from_ref(&own));
+        let mut state = DidDocument::json_for_keys(did, std::slice::from_ref(&own));
         if revoked {
             state["verificationMethod"][0]["revoked"] = json!("2026-05-01T00:00:00Z");
         }
         state
     };
-    let (did, text) = webvh::create(&inception, &first).unwrap();
+    let (did, text) = webvh::create_did(&inception, &first).unwrap();
     let read = |text: &str| {
-        UnwitnessedLog::verify(&did, text.as_bytes(), world.now, 0)
+        UnwitnessedLog::verify_entries(&did, text.as_bytes(), world.now, 0)
             .unwrap()
             .verify_witnesses(None, world.now, 0)
             .unwrap()
     };
-    let state = DidDocument::render(&did, &[("key-2".to_owned(), next)]);
+    let state = DidDocument::json_for_keys(&did, &[("key-2".to_owned(), next)]);
     let at = Timestamp::parse(ROTATED).unwrap();
-    let change = LogUpdate { at, state: &state, update_keys: None, next: None, deactivate: false };
+    let change =
+        LogUpdate { version_time: at, state: &state, update_keys: None, next_update_keys: None, deactivate: false };
     let text = webvh::append(&read(&text), &text, &change, &update).unwrap();
     let document = OneDocument(read(&text).document().unwrap());
     (did, document)
@@ -67,11 +74,11 @@ fn verified(revoked: bool, made: Timestamp) -> [(VerificationReport, Option<Veri
     let options = IssueOptions {
         typ: "vc+sd-jwt",
         kid: &kid,
-        holder: None,
+        holder_key: None,
         disclosable: &[],
-        ordered: &[],
+        ordered_claims: &[],
         decoys_to_multiple_of: 1,
-        padded: &[],
+        padded_arrays: &[],
     };
     let token = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
     let issuers = Only(did.to_string());
@@ -79,10 +86,10 @@ fn verified(revoked: bool, made: Timestamp) -> [(VerificationReport, Option<Veri
         now: world.now,
         skew: 60,
         resolver: &resolver,
-        suites: &Suites::jcs(),
-        issuers: &issuers,
+        suites: &Cryptosuites::jcs(),
+        issuer_policy: &issuers,
         types: &OneType,
-        status: StatusPolicy::NotChecked("not looked at here"),
+        status_policy: StatusPolicy::NotChecked("not looked at here"),
     };
     [verify_credential(&embedded, &environment), verify_credential(token.as_bytes(), &environment)]
 }
@@ -116,7 +123,7 @@ fn row_103_a_key_that_a_published_document_does_not_have_is_not_known_yet() {
     let did = Did::parse("did:web:university.example").unwrap();
     let document = |names: &[&str]| {
         let keys: Vec<_> = names.iter().map(|name| ((*name).to_owned(), world.issuer.public_key())).collect();
-        Arc::new(DidDocument::parse(&did, &DidDocument::render(&did, &keys)).unwrap())
+        Arc::new(DidDocument::parse(&did, &DidDocument::json_for_keys(&did, &keys)).unwrap())
     };
     let (older, newer) = (document(&["1"]), document(&["1", "2"]));
     let mut payload = world.document();
@@ -125,11 +132,11 @@ fn row_103_a_key_that_a_published_document_does_not_have_is_not_known_yet() {
     let options = IssueOptions {
         typ: "vc+sd-jwt",
         kid: &kid,
-        holder: None,
+        holder_key: None,
         disclosable: &[],
-        ordered: &[],
+        ordered_claims: &[],
         decoys_to_multiple_of: 0,
-        padded: &[],
+        padded_arrays: &[],
     };
     let token = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap().into_bytes();
     let options = ProofOptions {
@@ -155,9 +162,9 @@ fn row_103_a_key_that_a_published_document_does_not_have_is_not_known_yet() {
     // Another failure beside it stays one, and so nothing is to be retried.
     let mut report = VerificationReport::default();
     assert!(!report.is_retryable());
-    report.note::<()>(CheckName::IssuerKey, "a", Err(Code::IssuerKeyUnknown.into()));
+    report.record::<()>(CheckName::IssuerKey, "a", Err(Code::IssuerKeyUnknown.into()));
     assert!(report.is_retryable());
-    report.note::<()>(CheckName::Validity, "b", Err(Code::Expired.into()));
+    report.record::<()>(CheckName::Validity, "b", Err(Code::Expired.into()));
     assert!(!report.is_retryable());
     // A DID that is its own document never has another key.
     let world = World::new();

@@ -2,28 +2,35 @@
 
 use super::{sd_jwt::issued, status::*, *};
 use crate::{
-    secure::data_integrity::Suites,
+    secure::data_integrity::Cryptosuites,
     status::{BitOrder, ListValidity, MIN_ENTRIES, StatusList, StatusState, cwt, publication::ListFormat, token},
 };
 
 /// A token of so many entries of two bits, as a JWT and as a CWT, as it is read.
 fn tokens(world: &World, entries: u64) -> [Result<VerifiedStatusList, Problem>; 2] {
     let list = StatusList::new(entries, 2, BitOrder::LeastSignificantFirst).unwrap();
-    let freshness = ListValidity { issued: world.now, until: Some(world.now.plus(DAY)), ttl: Some(300) };
+    let freshness = ListValidity { issued_at: world.now, expires_at: Some(world.now.plus(DAY)), ttl: Some(300) };
     let (kid, uri) = (format!("{}#0", world.did()), url(ListFormat::Token));
-    let published = token::TokenListParameters { kid, uri: uri.clone(), freshness };
-    let jwt = token::issue(&list, &published, &world.issuer).unwrap().into_bytes();
-    let cwt = cwt::issue(&list, &published, &world.issuer).unwrap();
+    let published = token::TokenListParameters { kid, uri: uri.clone(), validity: freshness };
+    let jwt = token::issue_token(&list, &published, &world.issuer).unwrap().into_bytes();
+    let cwt = cwt::issue_cwt(&list, &published, &world.issuer).unwrap();
     let issuer = Did::parse(&world.did()).unwrap();
-    [jwt, cwt]
-        .map(|text| VerifiedStatusList::verify(&text, &uri, &issuer, (world.now, 60), (&SelfContained, &Suites::jcs())))
+    [jwt, cwt].map(|text| {
+        VerifiedStatusList::verify(
+            &text,
+            &uri,
+            &issuer,
+            (world.now, 60),
+            (&SelfContainedResolver, &Cryptosuites::jcs()),
+        )
+    })
 }
 
 #[test]
 fn row_89_a_token_with_too_few_entries() {
     let world = World::new();
     for listed in tokens(&world, MIN_ENTRIES) {
-        assert_eq!(listed.unwrap().list().entries(), MIN_ENTRIES);
+        assert_eq!(listed.unwrap().entries().entry_count(), MIN_ENTRIES);
     }
     for entries in [0, 1, 8, 100_000, MIN_ENTRIES - 4] {
         for listed in tokens(&world, entries) {

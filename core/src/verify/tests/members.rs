@@ -1,7 +1,7 @@
 //! Members at the top that one format reads and another does not.
 
 use super::{data_integrity::issued as secured, sd_jwt::*, *};
-use crate::presentation::create_presentation;
+use crate::presentation::create_data_integrity_presentation;
 
 /// The members that VCDM 2.0 defines and that the world's credential does not have.
 fn more_of_vcdm(document: &mut Map<String, Value>) {
@@ -50,7 +50,7 @@ fn row_94_a_claim_of_a_token_in_a_data_integrity_credential() {
     let holder = world.holder_did();
     let shown = |world: &World, document: &Map<String, Value>| {
         let (credential, method) = (secured(world, document), format!("{holder}#0"));
-        let shown = create_presentation(
+        let shown = create_data_integrity_presentation(
             std::slice::from_ref(&credential),
             &holder,
             &method,

@@ -4,23 +4,23 @@ use super::{status::*, *};
 use crate::status::{
     MIN_ENTRIES,
     message::StatusMessages,
-    publication::{ListFormat, Publication, PublicationTerms},
+    publication::{ListFormat, PublicationParameters, PublishedStatusList},
 };
 use crate::{did::DidUrl, status::StatusState};
 
 /// The texts of the messages, as an issuer writes them.
 fn message_entry(index: u64) -> Value {
-    StatusMessages::new(&["the card was lost".to_owned()]).unwrap().entry(url(ListFormat::Message), index)
+    StatusMessages::new(&["the card was lost".to_owned()]).unwrap().status_entry(url(ListFormat::Message), index)
 }
 
 /// Puts a list of messages in memory, in which the credential's entry has this number.
 fn publish_message(world: &mut World, number: u8) {
-    let mut publication = Publication::with_messages(MIN_ENTRIES).unwrap();
+    let mut publication = PublishedStatusList::with_messages(MIN_ENTRIES).unwrap();
     publication.set_message(MINE, number).unwrap();
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
     let at = url(ListFormat::Message);
-    let terms = PublicationTerms { kid: &kid, url: &at, now: world.now, validity: DAY, ttl: 300 };
-    let text = publication.sign(ListFormat::Message, &terms, &Suites::jcs(), &world.issuer).unwrap();
+    let terms = PublicationParameters { kid: &kid, url: &at, now: world.now, lifetime_seconds: DAY, ttl: 300 };
+    let text = publication.sign(ListFormat::Message, &terms, &Cryptosuites::jcs(), &world.issuer).unwrap();
     let listed = read(&text, &at, &world.did(), world.now).unwrap();
     world.lists.insert(at, Arc::new(listed));
 }
@@ -59,7 +59,7 @@ fn a_message_is_heard_and_refuses_nothing() {
     let mut status = entries();
     status.as_array_mut().unwrap().push(message_entry(MINE));
     let (report, verified) = present(&world, &copy_with(&world, status));
-    assert_eq!((report.failure().unwrap().code, report.messages().len()), (Code::Revoked, 1));
+    assert_eq!((report.first_failure().unwrap().code, report.messages().len()), (Code::Revoked, 1));
     assert!(verified.is_none());
 }
 

@@ -14,11 +14,11 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::{
     credential::CONTEXT_V2,
-    did::{Did, DidDocument, Resolve, SelfContained},
+    did::{Did, DidDocument, Resolve, SelfContainedResolver},
     format::CredentialFormat,
-    keys::{Algorithm, SecretKey, Signer},
+    keys::{SecretKey, SignatureAlgorithm, Signer},
     secure::{
-        data_integrity::Suites,
+        data_integrity::Cryptosuites,
         data_integrity::eddsa_jcs::EddsaJcs2022,
         sd_jwt::{IssueOptions, SdJwt, Step, issue},
     },
@@ -45,7 +45,7 @@ const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
 /// Accepts one issuer for one type.
 struct Only(String);
 impl IssuerPolicy for Only {
-    fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem> {
+    fn check_issuer(&self, held: &VerifiedCredential) -> Result<(), Problem> {
         if held.credential.issuer() == self.0 && held.type_name == "Permit" {
             Ok(())
         } else {
@@ -65,7 +65,7 @@ impl Resolve for OneDocument {
 
 /// A catalogue of one type.
 struct OneType;
-impl TypeRules for OneType {
+impl TypeCatalogue for OneType {
     fn type_name(&self, types: &[&str], vct: Option<&str>) -> Result<String, Problem> {
         if types == ["Permit"] || vct == Some("urn:permit") {
             Ok("Permit".into())
@@ -73,7 +73,7 @@ impl TypeRules for OneType {
             Err(Code::TypeUnknown.into())
         }
     }
-    fn check(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
+    fn check_schema(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
         Ok(())
     }
     fn is_always_disclosed(&self, type_name: &str, _: CredentialFormat, path: &[Step]) -> bool {
@@ -125,8 +125,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let issuer = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        let trusted = Did::jwk(&issuer.public_key()).to_string();
+        let issuer = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
+        let trusted = Did::did_jwk(&issuer.public_key()).to_string();
         Self {
             issuer,
             trusted,
@@ -134,7 +134,7 @@ impl World {
             stale_by: 0,
             statement_age: 7 * 86_400,
             issuers_document: None,
-            holder: SecretKey::generate(Algorithm::EdDsa, &mut OsRng),
+            holder: SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng),
             now: Timestamp::parse("2026-11-22T12:00:00Z").unwrap(),
             query: json!({"credentials": [{"id": "permit", "format": "vc+sd-jwt",
                 "meta": {"type_values": [["Permit"]]},
@@ -143,11 +143,11 @@ impl World {
     }
 
     fn did(&self) -> String {
-        Did::jwk(&self.issuer.public_key()).to_string()
+        Did::did_jwk(&self.issuer.public_key()).to_string()
     }
 
     fn holder_did(&self) -> String {
-        Did::jwk(&self.holder.public_key()).to_string()
+        Did::did_jwk(&self.holder.public_key()).to_string()
     }
 
     fn document(&self) -> Map<String, Value> {
@@ -181,13 +181,13 @@ impl World {
             now: self.now,
             skew: 60,
             resolver: self,
-            suites: &Suites::jcs(),
-            issuers: &issuers,
+            suites: &Cryptosuites::jcs(),
+            issuer_policy: &issuers,
             types: &OneType,
-            status: StatusPolicy::Lists {
+            status_policy: StatusPolicy::Lists {
                 lists: &self.lists,
-                stale_by: self.stale_by,
-                statement_age: self.statement_age,
+                max_staleness: self.stale_by,
+                max_statement_age: self.statement_age,
             },
         })
     }
@@ -197,7 +197,7 @@ impl Resolve for World {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         match &self.issuers_document {
             Some(document) if document.did() == did => Ok(Arc::clone(document)),
-            _ => SelfContained.resolve(did),
+            _ => SelfContainedResolver.resolve(did),
         }
     }
 }
@@ -213,19 +213,19 @@ fn path(names: &[&str]) -> ClaimPath {
 /// Asserts that the report has a failure of this code, and that nothing was verified.
 #[track_caller]
 fn refused<T>((report, verified): (VerificationReport, Option<Verified<T>>), code: Code) {
-    assert_eq!(report.failure().map(|problem| problem.code), Some(code), "{report:#?}");
+    assert_eq!(report.first_failure().map(|problem| problem.code), Some(code), "{report:#?}");
     assert!(verified.is_none());
 }
 
 #[track_caller]
 fn accepted<T>((report, verified): (VerificationReport, Option<Verified<T>>)) -> T {
-    assert_eq!(report.failure(), None);
+    assert_eq!(report.first_failure(), None);
     verified.unwrap().into_inner()
 }
 
 #[test]
 fn an_empty_report_seals_nothing() {
-    assert!(VerificationReport::default().seal(Some(())).is_none());
+    assert!(VerificationReport::default().to_verified(Some(())).is_none());
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn every_check_has_its_own_name() {
         IssuerTrust,
         Query,
         Distinct,
-        Holder,
+        HolderRule,
     ];
     let names: std::collections::HashSet<_> = all.iter().map(|name| name.as_str()).collect();
     assert_eq!(names.len(), all.len());

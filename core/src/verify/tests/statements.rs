@@ -13,14 +13,14 @@ use crate::{
 };
 
 pub(super) fn present_stapled(world: &World, copy: &str, statement: &str) -> Result_ {
-    let selected = SdJwt::parse(copy).unwrap().select(&[path(RIGHT_TO_WORK)]).unwrap();
-    let stapled = KeyBindingMembers { freshness: Some(statement), ..KeyBindingMembers::default() };
-    world.verify(&selected.bind_with(&stapled, NONCE, AUDIENCE, world.now, &world.holder).unwrap())
+    let selected = SdJwt::parse(copy).unwrap().select_claims(&[path(RIGHT_TO_WORK)]).unwrap();
+    let stapled = KeyBindingMembers { freshness_statement: Some(statement), ..KeyBindingMembers::default() };
+    world.verify(&selected.bind_key_with_members(&stapled, NONCE, AUDIENCE, world.now, &world.holder).unwrap())
 }
 
 pub(super) fn statement(world: &World, copy: &str, at: Timestamp) -> String {
     let digest = freshness::copy_digest(&SdJwt::parse(copy).unwrap());
-    freshness::issue(&digest, &format!("{}#0", world.did()), at, 2 * DAY, &world.issuer).unwrap()
+    freshness::issue_statement(&digest, &format!("{}#0", world.did()), at, 2 * DAY, &world.issuer).unwrap()
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_stapled_statement_takes_the_place_of_a_list() {
     accepted(present_stapled(&world, &copy, &mine));
     let at = |world: &mut World, at: Timestamp| {
         world.now = at;
-        present_stapled(world, &copy, &mine).0.failure().map(|problem| problem.code)
+        present_stapled(world, &copy, &mine).0.first_failure().map(|problem| problem.code)
     };
     ends(made.plus(2 * DAY + 60), Code::StatusListStale, |now| at(&mut world, now));
     begins(made.plus(-60), Code::StatusListStale, |now| at(&mut world, now));
@@ -67,7 +67,7 @@ fn a_list_that_is_there_must_agree_with_a_stapled_statement() {
         publish_for(&mut world, state, (made.plus(at), DAY, DAY));
         for (now, expected) in [(made, counts), (stale, outdated)] {
             world.now = now;
-            let said = present_stapled(&world, &copy, &mine).0.failure().map(|problem| problem.code);
+            let said = present_stapled(&world, &copy, &mine).0.first_failure().map(|problem| problem.code);
             assert_eq!(said, expected, "{state:?} {at} {now}");
         }
         world.now = made;
@@ -82,13 +82,13 @@ fn a_statement_that_is_too_old_for_the_asker_is_passed_over() {
     let made = world.now;
     let copy = copy_with(&world, entries());
     let mine = statement(&world, &copy, made);
-    let said = |world: &World| present_stapled(world, &copy, &mine).0.failure().map(|problem| problem.code);
+    let said = |world: &World| present_stapled(world, &copy, &mine).0.first_failure().map(|problem| problem.code);
     for (seconds, refused) in [(0, None), (DAY, None), (DAY + 1, Some(Code::StatusListUnavailable))] {
         world.now = made.plus(seconds);
         assert_eq!(said(&world), refused, "{seconds}");
     }
     let (report, _) = present_stapled(&world, &copy, &mine);
-    assert!(report.failure().unwrap().detail.contains("older than the accepted 86400 seconds"), "{report:?}");
+    assert!(report.first_failure().unwrap().detail.contains("older than the accepted 86400 seconds"), "{report:?}");
     for (state, refused) in [
         (StatusState::Valid, None),
         (StatusState::Suspended, Some(Code::Suspended)),
@@ -117,7 +117,7 @@ fn a_statement_that_holds_for_another_time_than_all_others_is_passed_over() {
         (Some(0), Some(Code::StatusListUnavailable)),
     ] {
         world.lists.1 = stated;
-        let said = present_stapled(&world, &copy, &mine).0.failure().map(|problem| problem.code);
+        let said = present_stapled(&world, &copy, &mine).0.first_failure().map(|problem| problem.code);
         assert_eq!(said, refused, "{stated:?}");
     }
     publish(&mut world, StatusState::Valid);
@@ -128,13 +128,13 @@ fn a_statement_that_holds_for_another_time_than_all_others_is_passed_over() {
 fn what_a_leaked_key_signed_counts_for_vouched_copies_alone() {
     let mut world = World::new();
     let did = Did::parse("did:web:university.example").unwrap();
-    let next = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let next = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     let document = |revoked: bool, twice: bool| {
         let mut keys = vec![("1".to_owned(), world.issuer.public_key()), ("2".to_owned(), next.public_key())];
         if twice {
             keys.push(("3".to_owned(), world.issuer.public_key()));
         }
-        let mut rendered = DidDocument::render(&did, &keys);
+        let mut rendered = DidDocument::json_for_keys(&did, &keys);
         if revoked {
             rendered["verificationMethod"][0]["revoked"] = json!("2026-11-01T00:00:00Z");
         }
@@ -148,17 +148,17 @@ fn what_a_leaked_key_signed_counts_for_vouched_copies_alone() {
         typ: "vc+sd-jwt",
         kid: &kid,
         disclosable: &[path(RIGHT_TO_WORK)],
-        ordered: &[],
-        holder: Some(&holder),
+        ordered_claims: &[],
+        holder_key: Some(&holder),
         decoys_to_multiple_of: 0,
-        padded: &[],
+        padded_arrays: &[],
     };
     payload["credentialSubject"].as_object_mut().unwrap().remove("permitType");
     let copy = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
     let other = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
     let by = |copy: &str, fragment: &str, key: &SecretKey, at: Timestamp| {
         let digest = freshness::copy_digest(&SdJwt::parse(copy).unwrap());
-        freshness::issue(&digest, &format!("{did}#{fragment}"), at, DAY, key).unwrap()
+        freshness::issue_statement(&digest, &format!("{did}#{fragment}"), at, DAY, key).unwrap()
     };
     let now = world.now;
     let good = by(&copy, "2", &next, now);

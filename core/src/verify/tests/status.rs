@@ -8,12 +8,12 @@ use super::{
 use crate::{
     did::{DidDocument, DidUrl, VerificationRelationship},
     secure::{
-        data_integrity::Suites,
+        data_integrity::Cryptosuites,
         data_integrity::{ProofOptions, add_proof},
     },
     status::{
         MIN_ENTRIES, StatusState,
-        publication::{ListFormat, Publication, PublicationTerms},
+        publication::{ListFormat, PublicationParameters, PublishedStatusList},
     },
 };
 
@@ -32,16 +32,16 @@ pub(super) fn signed(
     state: StatusState,
     (at, validity, ttl): (Timestamp, i64, i64),
 ) -> String {
-    let mut publication = Publication::new(entries).unwrap();
-    publication.set(MINE.rem_euclid(entries), state).unwrap();
+    let mut publication = PublishedStatusList::new(entries).unwrap();
+    publication.set_state(MINE.rem_euclid(entries), state).unwrap();
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
-    let terms = PublicationTerms { kid: &kid, url: &url(form), now: at, validity, ttl };
-    publication.sign(form, &terms, &Suites::jcs(), &world.issuer).unwrap()
+    let terms = PublicationParameters { kid: &kid, url: &url(form), now: at, lifetime_seconds: validity, ttl };
+    publication.sign(form, &terms, &Cryptosuites::jcs(), &world.issuer).unwrap()
 }
 
 pub(super) fn read(text: &str, url: &str, issuer: &str, at: Timestamp) -> Result<VerifiedStatusList, Problem> {
     let issuer = Did::parse(issuer).unwrap();
-    VerifiedStatusList::verify(text.as_bytes(), url, &issuer, (at, 60), (&SelfContained, &Suites::jcs()))
+    VerifiedStatusList::verify(text.as_bytes(), url, &issuer, (at, 60), (&SelfContainedResolver, &Cryptosuites::jcs()))
 }
 
 /// Puts the three forms of a list in memory that says this of the credential.
@@ -115,7 +115,7 @@ fn embedded(world: &World) -> Vec<u8> {
 
 /// Verifies the credential in all formats and returns the outcomes.
 pub(super) fn all(world: &mut World) -> Vec<Option<Code>> {
-    let code = |report: &VerificationReport| report.failure().map(|problem| problem.code);
+    let code = |report: &VerificationReport| report.first_failure().map(|problem| problem.code);
     let (report, _) = present(world, &copy_with(world, entries()));
     let first = code(&report);
     let second = code(&world.verify_alone(&embedded(world)).0);
@@ -280,11 +280,11 @@ fn a_list_that_was_confirmed_lives_on_to_its_end_and_no_further() {
     let made = world.now;
     publish_for(&mut world, StatusState::Valid, (made, 5 * DAY, 2 * DAY));
     for listed in world.lists.values_mut() {
-        *listed = Arc::new(listed.confirmed(made.plus(DAY)));
+        *listed = Arc::new(listed.confirmed_at(made.plus(DAY)));
     }
     ends(made.plus(3 * DAY), Code::StatusListStale, |at| outcome(&mut world, at));
     for listed in world.lists.values_mut() {
-        *listed = Arc::new(listed.confirmed(made.plus(4 * DAY)));
+        *listed = Arc::new(listed.confirmed_at(made.plus(4 * DAY)));
     }
     ends(made.plus(5 * DAY + 60), Code::StatusListStale, |at| outcome(&mut world, at));
 }
@@ -320,7 +320,7 @@ fn a_credential_is_valid_to_the_second() {
     let alone = |world: &mut World, at: Timestamp| {
         world.now = at;
         publish_for(world, StatusState::Valid, (at, DAY, DAY));
-        world.verify_alone(&embedded(world)).0.failure().map(|problem| problem.code)
+        world.verify_alone(&embedded(world)).0.first_failure().map(|problem| problem.code)
     };
     let (from, until) = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
     begins(Timestamp::parse(from).unwrap().plus(-60), Code::NotYetValid, |at| alone(&mut world, at));
@@ -381,11 +381,11 @@ fn a_report_says_how_late_it_was_when_an_issuer_signed() {
     let copy = copy_with(&world, entries());
     let mine = statement(&world, &copy, world.now.plus(-6 * 3_600));
     let (report, _) = present_stapled(&world, &copy, &mine);
-    assert_eq!(report.issuer_time(), Some(world.now.plus(-6 * 3_600)));
+    assert_eq!(report.latest_issue_time(), Some(world.now.plus(-6 * 3_600)));
     // A refused credential never sets the time.
     world.trusted = "did:web:other.example".to_owned();
     let (report, _) = present_stapled(&world, &copy, &mine);
-    assert_eq!((report.failure().is_some(), report.issuer_time()), (true, None));
+    assert_eq!((report.first_failure().is_some(), report.latest_issue_time()), (true, None));
 }
 
 #[test]
@@ -393,9 +393,9 @@ fn a_list_stands_by_the_keys_that_sign_lists_now() {
     let world = World::new();
     let did = Did::parse("did:web:university.example").unwrap();
     let kid = DidUrl::parse(&format!("{did}#1")).unwrap();
-    let other = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let other = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     let document = |name: &str, key: &SecretKey, more: Option<(&str, &str)>| {
-        let mut rendered = DidDocument::render(&did, &[(name.to_owned(), key.public_key())]);
+        let mut rendered = DidDocument::json_for_keys(&did, &[(name.to_owned(), key.public_key())]);
         if let Some((member, time)) = more {
             rendered["verificationMethod"][0][member] = json!(time);
         }
@@ -403,12 +403,17 @@ fn a_list_stands_by_the_keys_that_sign_lists_now() {
     };
     let same = document("1", &world.issuer, None);
     for form in ListFormat::ALL {
-        let terms = PublicationTerms { kid: &kid, url: &url(form), now: world.now, validity: DAY, ttl: 300 };
-        let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &Suites::jcs(), &world.issuer).unwrap();
+        let terms =
+            PublicationParameters { kid: &kid, url: &url(form), now: world.now, lifetime_seconds: DAY, ttl: 300 };
+        let text = PublishedStatusList::new(MIN_ENTRIES)
+            .unwrap()
+            .sign(form, &terms, &Cryptosuites::jcs(), &world.issuer)
+            .unwrap();
         let published = OneDocument(Arc::new(same.clone()));
         let at = (world.now, 60);
         let listed =
-            VerifiedStatusList::verify(text.as_bytes(), &url(form), &did, at, (&published, &Suites::jcs())).unwrap();
+            VerifiedStatusList::verify(text.as_bytes(), &url(form), &did, at, (&published, &Cryptosuites::jcs()))
+                .unwrap();
         let stands = |document: DidDocument| listed.check_signer(&OneDocument(Arc::new(document)), at);
         assert!(stands(same.clone()).is_ok());
         let code = |document: DidDocument| stands(document).unwrap_err().code;

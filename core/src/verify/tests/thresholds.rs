@@ -37,22 +37,25 @@ fn issued(world: &World) -> SdJwt {
         typ: "vc+sd-jwt",
         kid: &format!("{}#0", world.did()),
         disclosable: &[path(UNTIL), path(BORN), path(RIGHT_TO_WORK), path(&["credentialSubject", "permitType"])],
-        ordered: &ordered(),
-        holder: Some(&world.holder.public_key()),
+        ordered_claims: &ordered(),
+        holder_key: Some(&world.holder.public_key()),
         decoys_to_multiple_of: 4,
-        padded: &[],
+        padded_arrays: &[],
     };
     SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap()
 }
 
 /// The element to show and the proof, for one claim of a copy.
 fn proof(copy: &SdJwt, claim: &[&str], threshold: &Threshold) -> Result<(ClaimPath, ThresholdProof), Problem> {
-    let positions = copy.commitments(&ordered()).unwrap();
-    copy.prove(positions.iter().find(|positions| positions.claim.path == path(claim)).unwrap(), threshold)
+    let positions = copy.verify_commitments(&ordered()).unwrap();
+    copy.prove_threshold(positions.iter().find(|positions| positions.claim.path == path(claim)).unwrap(), threshold)
 }
 
 fn shown(world: &World, copy: &SdJwt, element: ClaimPath, proofs: &[ThresholdProof]) -> String {
-    copy.select(&[element]).unwrap().bind_with_proofs(proofs, NONCE, AUDIENCE, world.now, &world.holder).unwrap()
+    copy.select_claims(&[element])
+        .unwrap()
+        .bind_key_with_proofs(proofs, NONCE, AUDIENCE, world.now, &world.holder)
+        .unwrap()
 }
 
 fn no_less(bound: &str) -> Threshold {
@@ -72,7 +75,7 @@ fn a_threshold_is_proved_and_the_value_stays_hidden() {
     assert_eq!(names, ["dateOfBirthAtMost", "id", "validUntilAtLeast"]);
     assert_eq!(subject["dateOfBirthAtMost"], json!([]));
     assert_eq!(subject["validUntilAtLeast"].as_array().unwrap().len(), 1);
-    assert_eq!(held.proved.len(), 1);
+    assert_eq!(held.proved_thresholds.len(), 1);
     // The one disclosure is the element, and nothing in it says when the permit ends.
     assert_eq!(SdJwt::parse(&presentation).unwrap().disclosure_count(), 1);
     assert!(!held.credential.document().values().any(|value| value.to_string().contains("2027-03")));
@@ -82,7 +85,11 @@ fn a_threshold_is_proved_and_the_value_stays_hidden() {
 fn a_wallet_that_knows_no_thresholds_shows_the_value() {
     let world = world("2026-11-22");
     let value = |world: &World| {
-        issued(world).select(&[path(UNTIL)]).unwrap().bind(NONCE, AUDIENCE, world.now, &world.holder).unwrap()
+        issued(world)
+            .select_claims(&[path(UNTIL)])
+            .unwrap()
+            .bind_key(NONCE, AUDIENCE, world.now, &world.holder)
+            .unwrap()
     };
     accepted(world.verify(&value(&world)));
     // A value that does not reach it is no answer.
@@ -100,7 +107,7 @@ fn row_84_a_threshold_above_the_value() {
     let day_more = no_less("2027-03-15");
     assert_eq!(proof(&copy, UNTIL, &day_more).unwrap_err().code, Code::ThresholdUnmet);
     let asks_more = World { query: world("2027-03-15").query, ..honest };
-    let lie = ThresholdProof { threshold: day_more.number(), ..truth };
+    let lie = ThresholdProof { threshold: day_more.comparable_bound(), ..truth };
     refused(asks_more.verify_lent(&copy, &element, &lie), Code::ThresholdUnproven);
 }
 
@@ -158,7 +165,7 @@ fn commitments_without_a_witness_answer_nothing() {
 fn a_wallet_finds_out_when_the_commitments_are_not_those_of_the_value() {
     let world = world("2026-11-22");
     let copy = issued(&world);
-    assert_eq!(copy.commitments(&ordered()).unwrap().len(), 2);
+    assert_eq!(copy.verify_commitments(&ordered()).unwrap().len(), 2);
     // Without one of the elements, as an issuer that keeps it to itself would hand the copy out. A value's
     // commitments are the only array elements here.
     let text = copy.to_string();
@@ -168,7 +175,7 @@ fn a_wallet_finds_out_when_the_commitments_are_not_those_of_the_value() {
     for (at, _) in elements {
         let kept: Vec<&str> = parts.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, p)| *p).collect();
         let lacking = SdJwt::parse(&kept.join("~")).unwrap();
-        assert_eq!(lacking.commitments(&ordered()).unwrap_err().code, Code::ThresholdUnproven);
+        assert_eq!(lacking.verify_commitments(&ordered()).unwrap_err().code, Code::ThresholdUnproven);
         dropped += 1;
     }
     assert!(dropped >= 2, "each of the two values has one commitment at least");
@@ -180,10 +187,10 @@ fn without_values(world: &World) -> SdJwt {
         typ: "vc+sd-jwt",
         kid: &format!("{}#0", world.did()),
         disclosable: &[path(UNTIL), path(BORN), path(RIGHT_TO_WORK), path(&["credentialSubject", "permitType"])],
-        ordered: &ordered(),
-        holder: Some(&world.holder.public_key()),
+        ordered_claims: &ordered(),
+        holder_key: Some(&world.holder.public_key()),
         decoys_to_multiple_of: 4,
-        padded: &[],
+        padded_arrays: &[],
     };
     SdJwt::parse(&issue(&world.document(), &options, &world.issuer, &mut OsRng).unwrap()).unwrap()
 }
@@ -217,12 +224,12 @@ fn an_array_that_is_missing_longer_shorter_or_in_the_clear_is_refused() {
     ];
     for name in ["validUntilAtLeast", "dateOfBirthAtMost"] {
         let twin = signed_anew(&world, &copy, &[], |_| {});
-        assert_eq!(twin.commitments(&ordered()).unwrap(), []);
+        assert_eq!(twin.verify_commitments(&ordered()).unwrap(), []);
         let missing = signed_anew(&world, &copy, &[], |subject| drop(subject.remove(name)));
-        assert_eq!(missing.commitments(&ordered()).unwrap_err().code, Code::ThresholdUnproven);
+        assert_eq!(missing.verify_commitments(&ordered()).unwrap_err().code, Code::ThresholdUnproven);
         for change in changes {
             let changed = signed_anew(&world, &copy, &[], |subject| change(subject[name].as_array_mut().unwrap()));
-            assert_eq!(changed.commitments(&ordered()).unwrap_err().code, Code::ThresholdUnproven);
+            assert_eq!(changed.verify_commitments(&ordered()).unwrap_err().code, Code::ThresholdUnproven);
         }
     }
 }
@@ -235,7 +242,7 @@ fn a_salt_that_can_be_guessed_is_refused() {
     let digest = |disclosure: &String| URL_SAFE_NO_PAD.encode(Sha256::digest(disclosure));
     let salted = |salt: &str| {
         let value = written(json!([salt, "validUntil", "2027-03-14"]));
-        let number = OrderedValue::of_claim(Direction::AtLeast, &"2027-03-14".into()).unwrap();
+        let number = OrderedValue::from_claim(Direction::AtLeast, &"2027-03-14".into()).unwrap();
         let entries = at_least::commitments(Direction::AtLeast, salt, number);
         let elements = entries.iter().zip('a'..);
         let elements = elements.map(|(entry, own)| written(json!([own, entry.commitment.to_string()])));
@@ -247,7 +254,7 @@ fn a_salt_that_can_be_guessed_is_refused() {
                 *element = json!({"...": digest(disclosure)});
             }
         });
-        changed.commitments(&self::ordered()).map(|found| found.len()).map_err(|problem| problem.code)
+        changed.verify_commitments(&self::ordered()).map(|found| found.len()).map_err(|problem| problem.code)
     };
     assert_eq!(salted(&"s".repeat(22)), Ok(1));
     assert_eq!(salted(&"s".repeat(21)), Err(Code::ThresholdUnproven));
@@ -268,7 +275,7 @@ fn the_arrays_look_the_same_whether_or_not_there_is_a_value() {
             assert!(elements.iter().all(|element| element["..."].as_str().is_some_and(|digest| digest.len() == 43)));
         }
     }
-    assert_eq!(without.commitments(&ordered()).unwrap(), []);
+    assert_eq!(without.verify_commitments(&ordered()).unwrap(), []);
 }
 
 #[test]
@@ -285,10 +292,10 @@ fn what_has_an_order_is_hidden_and_has_its_name_to_itself() {
             typ: "vc+sd-jwt",
             kid: &kid,
             disclosable,
-            ordered: &ordered,
-            holder: None,
+            ordered_claims: &ordered,
+            holder_key: None,
             decoys_to_multiple_of: 0,
-            padded: &[],
+            padded_arrays: &[],
         };
         issue(&document, &options, &world.issuer, &mut OsRng).map_err(|problem| problem.code)
     };

@@ -10,17 +10,17 @@ use carnet_proto::issuer::v1::{
     issuance_service_client::IssuanceServiceClient,
 };
 use carnet_wallet::{
-    ports::{CollectionResponse, CopyFreshness, IssuerClient, Notification, RedeemedOffer},
-    promise::{OfferedConfiguration, WalletIssuerMetadata},
-    store::standing::CopyState as State,
+    issuer_metadata::{OfferedConfiguration, WalletIssuerMetadata},
+    ports::{CopyFreshness, IssuanceNotification, IssuanceResponse, IssuerClient, RedeemedOffer},
+    store::cached_status::CopyState as State,
 };
 use sha2::{Digest as _, Sha256};
 use tonic::transport::Channel;
 
-use super::authorised;
+use super::with_token;
 use crate::{
-    failure::{Failure, FailureReason, Fault, Sentence, from_status},
-    ui::waiting::WaitNotice,
+    failure::{Failure, FailureReason, FaultParty, Sentence, from_grpc_status},
+    ui::wait_notice::WaitNotice,
     wallet::{OfferRedemption, contents::WalletSecret},
 };
 
@@ -41,16 +41,16 @@ impl IssuerClient for GrpcIssuer {
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
         answer
             .map(|answer| metadata_of(answer.into_inner()))
-            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-metadata")))
+            .map_err(|status| from_grpc_status(&status, FaultParty::Issuer, Sentence::new("error-service-metadata")))
     }
 
     async fn redeem(&mut self, redemption: &OfferRedemption, repeats: bool) -> Result<RedeemedOffer, Failure> {
         let _waiting = self.1.begin();
-        let verifier = URL_SAFE_NO_PAD.decode(redemption.verifier.expose()).map_err(|_| {
+        let verifier = URL_SAFE_NO_PAD.decode(redemption.code_verifier.expose()).map_err(|_| {
             Failure::new(
                 FailureReason::RecordDamaged,
-                Sentence::id("error-record-damaged"),
-                Sentence::id("hint-new-offer"),
+                Sentence::new("error-record-damaged"),
+                Sentence::new("hint-new-offer"),
             )
         })?;
         let request = RedeemOfferRequest {
@@ -61,7 +61,7 @@ impl IssuerClient for GrpcIssuer {
         };
         let answer = self.0.redeem_offer(request).await;
         let answer = answer
-            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-redeem")))?
+            .map_err(|status| from_grpc_status(&status, FaultParty::Issuer, Sentence::new("error-service-redeem")))?
             .into_inner();
         Ok(RedeemedOffer {
             access_token: WalletSecret::new(answer.access_token),
@@ -70,48 +70,48 @@ impl IssuerClient for GrpcIssuer {
         })
     }
 
-    async fn nonce(&mut self) -> Result<String, Failure> {
+    async fn request_nonce(&mut self) -> Result<String, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.issue_nonce(IssueNonceRequest {}).await;
         answer
             .map(|answer| answer.into_inner().c_nonce)
-            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-nonce")))
+            .map_err(|status| from_grpc_status(&status, FaultParty::Issuer, Sentence::new("error-service-nonce")))
     }
 
-    async fn collect(
+    async fn request_credential(
         &mut self,
         token: &WalletSecret,
         id: &str,
         proofs: Vec<String>,
-    ) -> Result<CollectionResponse, Failure> {
+    ) -> Result<IssuanceResponse, Failure> {
         let _waiting = self.1.begin();
         let request = CollectCredentialsRequest { credential_configuration_id: id.to_owned(), proofs };
-        let answer = self.0.collect_credentials(authorised(request, token.expose())?).await;
+        let answer = self.0.collect_credentials(with_token(request, token.expose())?).await;
         let answer = answer
-            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-collect")))?
+            .map_err(|status| from_grpc_status(&status, FaultParty::Issuer, Sentence::new("error-service-collect")))?
             .into_inner();
         Ok(if answer.transaction_id.is_empty() {
-            CollectionResponse::Ready(texts(answer.credentials), answer.notification_id)
+            IssuanceResponse::Issued(texts(answer.credentials), answer.notification_id)
         } else {
-            CollectionResponse::NotReady(Some(WalletSecret::new(answer.transaction_id)), answer.interval_seconds)
+            IssuanceResponse::Deferred(Some(WalletSecret::new(answer.transaction_id)), answer.interval_seconds)
         })
     }
 
-    async fn collect_deferred(
+    async fn request_deferred(
         &mut self,
         token: &WalletSecret,
         transaction: &WalletSecret,
-    ) -> Result<CollectionResponse, Failure> {
+    ) -> Result<IssuanceResponse, Failure> {
         let _waiting = self.1.begin();
         let request = CollectDeferredRequest { transaction_id: transaction.expose().to_owned() };
-        let answer = self.0.collect_deferred(authorised(request, token.expose())?).await;
+        let answer = self.0.collect_deferred(with_token(request, token.expose())?).await;
         let answer = answer
-            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-collect")))?
+            .map_err(|status| from_grpc_status(&status, FaultParty::Issuer, Sentence::new("error-service-collect")))?
             .into_inner();
         Ok(if answer.credentials.is_empty() {
-            CollectionResponse::NotReady(None, answer.interval_seconds)
+            IssuanceResponse::Deferred(None, answer.interval_seconds)
         } else {
-            CollectionResponse::Ready(texts(answer.credentials), answer.notification_id)
+            IssuanceResponse::Issued(texts(answer.credentials), answer.notification_id)
         })
     }
 
@@ -119,45 +119,52 @@ impl IssuerClient for GrpcIssuer {
         let _waiting = self.1.begin();
         let answer = self.0.refill_credentials(RefillCredentialsRequest { presentation, proofs }).await;
         let answer = answer
-            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-refill")))?
+            .map_err(|status| from_grpc_status(&status, FaultParty::Issuer, Sentence::new("error-service-refill")))?
             .into_inner();
         Ok((texts(answer.credentials), answer.notification_id))
     }
 
-    async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<CollectionResponse, Failure> {
+    async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<IssuanceResponse, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.renew_credentials(RenewCredentialsRequest { presentation, proofs }).await;
         let answer = answer
-            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-renew")))?
+            .map_err(|status| from_grpc_status(&status, FaultParty::Issuer, Sentence::new("error-service-renew")))?
             .into_inner();
         Ok(if answer.transaction_id.is_empty() {
-            CollectionResponse::Ready(texts(answer.credentials), answer.notification_id)
+            IssuanceResponse::Issued(texts(answer.credentials), answer.notification_id)
         } else {
-            CollectionResponse::NotReady(Some(WalletSecret::new(answer.transaction_id)), answer.interval_seconds)
+            IssuanceResponse::Deferred(Some(WalletSecret::new(answer.transaction_id)), answer.interval_seconds)
         })
     }
 
-    async fn freshness(&mut self, handles: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
+    async fn request_freshness(&mut self, handles: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.collect_freshness(CollectFreshnessRequest { handles, ..Default::default() }).await;
         answer
             .map(|answer| answer.into_inner().copies.into_iter().map(freshness_of).collect())
-            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-freshness")))
+            .map_err(|status| from_grpc_status(&status, FaultParty::Issuer, Sentence::new("error-service-freshness")))
     }
 
-    async fn notify(&mut self, token: Option<&WalletSecret>, id: &str, event: Notification) -> Result<(), Failure> {
+    async fn notify(
+        &mut self,
+        token: Option<&WalletSecret>,
+        id: &str,
+        event: IssuanceNotification,
+    ) -> Result<(), Failure> {
         let _waiting = self.1.begin();
         let event = match event {
-            Notification::Accepted => NotificationEvent::CredentialAccepted,
-            Notification::Failure => NotificationEvent::CredentialFailure,
+            IssuanceNotification::Accepted => NotificationEvent::CredentialAccepted,
+            IssuanceNotification::Failure => NotificationEvent::CredentialFailure,
         };
         let request = NotifyRequest { notification_id: id.to_owned(), event: event.into() };
         let request = match token {
-            Some(token) => authorised(request, token.expose())?,
+            Some(token) => with_token(request, token.expose())?,
             None => tonic::Request::new(request),
         };
         let answer = self.0.notify(request).await;
-        answer.map(|_| ()).map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-notify")))
+        answer
+            .map(|_| ())
+            .map_err(|status| from_grpc_status(&status, FaultParty::Issuer, Sentence::new("error-service-notify")))
     }
 }
 
@@ -170,7 +177,7 @@ fn freshness_of(said: proto::CopyFreshness) -> CopyFreshness {
         Ok(CopyState::Valid) => Some(State::Valid),
         Ok(CopyState::Suspended) => Some(State::Suspended),
         Ok(CopyState::Revoked) => Some(State::Revoked),
-        Ok(CopyState::Ended) => Some(State::Ended),
+        Ok(CopyState::Ended) => Some(State::Expired),
         Ok(CopyState::Unknown) => Some(State::Unknown),
         Ok(CopyState::Unspecified) | Err(_) => None,
     };
@@ -185,7 +192,7 @@ fn freshness_of(said: proto::CopyFreshness) -> CopyFreshness {
 
 fn metadata_of(said: ReadMetadataResponse) -> WalletIssuerMetadata {
     let configurations = said.configurations.into_iter().map(|configuration| OfferedConfiguration {
-        format: format_from_wire(configuration.format),
+        format: format_from_proto(configuration.format),
         epoch: epoch_of(configuration.validity_epoch),
         id: configuration.id,
         credential_type: configuration.credential_type,
@@ -198,7 +205,7 @@ fn metadata_of(said: ReadMetadataResponse) -> WalletIssuerMetadata {
         issuer: said.issuer,
         display_name: said.display_name.into_iter().collect(),
         max_batch_size: said.max_batch_size,
-        freshness_seconds: said.freshness_seconds,
+        freshness_lifetime_seconds: said.freshness_seconds,
         token_endpoint: None,
     }
 }
@@ -214,7 +221,7 @@ fn epoch_of(validity_epoch: i32) -> Option<Epoch> {
 }
 
 /// Converts the format in a message; `None` for an unspecified or unknown one.
-fn format_from_wire(format: i32) -> Option<CredentialFormat> {
+fn format_from_proto(format: i32) -> Option<CredentialFormat> {
     match proto::CredentialFormat::try_from(format).ok()? {
         proto::CredentialFormat::Unspecified => None,
         proto::CredentialFormat::VcSdJwt => Some(CredentialFormat::VcSdJwt),

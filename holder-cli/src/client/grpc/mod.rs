@@ -9,18 +9,18 @@ use tonic::{
 };
 
 use crate::{
-    failure::{Failure, FailureReason, Fault, Sentence},
+    failure::{Failure, FailureReason, FaultParty, Sentence},
     network::NetworkSettings,
-    ui::waiting::{ServiceWaits, WaitNotice},
+    ui::wait_notice::{ServiceNotices, WaitNotice},
 };
 
 pub(crate) mod issuance;
 pub(crate) mod presentation;
 
 /// Time limit of one call.
-const CALL: Duration = Duration::from_secs(30);
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time limit of a connection attempt.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects to the service at an origin. Returns the channel, and the notice for slow calls.
 ///
@@ -28,10 +28,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// `unavailable`, `ca_unreadable`
 pub(crate) async fn connect(
     network: &NetworkSettings,
-    waits: &ServiceWaits,
+    waits: &ServiceNotices,
     origin: &str,
 ) -> Result<(Channel, WaitNotice), Failure> {
-    let ca = network.ca()?;
+    let ca = network.read_ca()?;
     let host = origin.split_once("://").map_or(origin, |(_, host)| host);
     let wait = waits.notice(host);
     let guard = wait.begin();
@@ -42,13 +42,14 @@ pub(crate) async fn connect(
 
 async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
     let later = |detail: String| {
-        let message = Sentence::id("error-unreachable").with("origin", origin).details(detail);
-        Failure::later(FailureReason::Unavailable, message, Sentence::id("hint-connection")).by(Fault::Network)
+        let message = Sentence::new("error-unreachable").with("origin", origin).with_details(detail);
+        Failure::temporary(FailureReason::Unavailable, message, Sentence::new("hint-connection"))
+            .with_fault(FaultParty::Network)
     };
     let mut endpoint = Endpoint::from_shared(origin.to_owned())
         .map_err(|_| later(String::new()))?
-        .timeout(CALL)
-        .connect_timeout(CONNECT);
+        .timeout(CALL_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT);
     if origin.starts_with("https:") {
         let mut tls = ClientTlsConfig::new().with_enabled_roots();
         if let Some(pem) = ca {
@@ -57,8 +58,8 @@ async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
         endpoint = endpoint.tls_config(tls).map_err(|_| {
             Failure::usage(
                 FailureReason::Program("ca_unreadable"),
-                Sentence::id("error-ca-unusable"),
-                Sentence::id("hint-ca"),
+                Sentence::new("error-ca-unusable"),
+                Sentence::new("hint-ca"),
             )
         })?;
     }
@@ -69,13 +70,13 @@ async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
 }
 
 /// Builds a request with an access token. Without a token, as for a renewal, the message itself authorises the call.
-fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> {
+fn with_token<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> {
     if token.is_empty() {
         return Ok(tonic::Request::new(message));
     }
     let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| {
-        Failure::new(FailureReason::Protocol, Sentence::id("error-token"), Sentence::id("hint-tell-issuer"))
-            .by(Fault::Issuer)
+        Failure::new(FailureReason::Protocol, Sentence::new("error-token"), Sentence::new("hint-tell-issuer"))
+            .with_fault(FaultParty::Issuer)
     })?;
     value.set_sensitive(true);
     let mut request = tonic::Request::new(message);

@@ -7,13 +7,13 @@ use carnet_proto::verifier::v1::{
     self as proto, PresentationList, ReadRequestRequest, RequestErasureRequest, SubmitPresentationRequest,
     SubmitPresentationResponse, presentation_service_client::PresentationServiceClient,
 };
-use carnet_wallet::ports::{ReportedOutcome, SubmittedPresentation, VerdictCheck, VerifierClient};
+use carnet_wallet::ports::{ReportedOutcome, SubmissionResponse, VerdictCheck, VerifierClient};
 use tonic::transport::Channel;
 
 use crate::{
-    failure::{DataSafety, Failure, Fault, Sentence, from_status},
+    failure::{DataSafety, Failure, FaultParty, Sentence, from_grpc_status},
     request::{AuthorizationRequestLink, PresentationRequest},
-    ui::waiting::WaitNotice,
+    ui::wait_notice::WaitNotice,
 };
 
 /// Connection to a verifier over gRPC.
@@ -28,12 +28,12 @@ impl GrpcVerifier {
 
 #[async_trait(?Send)]
 impl VerifierClient for GrpcVerifier {
-    async fn read(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure> {
+    async fn fetch_request(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure> {
         let _waiting = self.1.begin();
-        let answer = self.0.read_request(ReadRequestRequest { id: pointer.id.clone() }).await;
+        let answer = self.0.read_request(ReadRequestRequest { id: pointer.request_id.clone() }).await;
         answer
             .map(|answer| answer.into_inner().request_object)
-            .map_err(|status| from_status(&status, Fault::Asker, Sentence::id("error-service-request")))
+            .map_err(|status| from_grpc_status(&status, FaultParty::Verifier, Sentence::new("error-service-request")))
     }
 
     async fn submit(
@@ -41,26 +41,28 @@ impl VerifierClient for GrpcVerifier {
         pointer: &AuthorizationRequestLink,
         _: &PresentationRequest,
         vp_token: BTreeMap<String, Vec<String>>,
-    ) -> Result<SubmittedPresentation, Failure> {
+    ) -> Result<SubmissionResponse, Failure> {
         let _waiting = self.1.begin();
         let list = |(query, presentations)| (query, PresentationList { presentations });
         let vp_token = vp_token.into_iter().map(list).collect();
-        let answer = self.0.submit_presentation(SubmitPresentationRequest { id: pointer.id.clone(), vp_token }).await;
+        let answer =
+            self.0.submit_presentation(SubmitPresentationRequest { id: pointer.request_id.clone(), vp_token }).await;
         answer.map(|answer| verdict_of(answer.into_inner())).map_err(|status| {
-            from_status(&status, Fault::Asker, Sentence::id("error-service-submit")).with_safety(DataSafety::Sent)
+            from_grpc_status(&status, FaultParty::Verifier, Sentence::new("error-service-submit"))
+                .with_safety(DataSafety::Sent)
         })
     }
 
-    async fn erase(&mut self, receipt: String, proof: String) -> Result<String, Failure> {
+    async fn request_erasure(&mut self, receipt: String, proof: String) -> Result<String, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.request_erasure(RequestErasureRequest { receipt, proof }).await;
         answer
             .map(|answer| answer.into_inner().confirmation)
-            .map_err(|status| from_status(&status, Fault::Asker, Sentence::id("error-service-erase")))
+            .map_err(|status| from_grpc_status(&status, FaultParty::Verifier, Sentence::new("error-service-erase")))
     }
 }
 
-fn verdict_of(answer: SubmitPresentationResponse) -> SubmittedPresentation {
+fn verdict_of(answer: SubmitPresentationResponse) -> SubmissionResponse {
     let outcome = |outcome| match proto::CheckOutcome::try_from(outcome) {
         Ok(proto::CheckOutcome::Passed) => ReportedOutcome::Passed,
         Ok(proto::CheckOutcome::Failed) => ReportedOutcome::Failed,
@@ -71,11 +73,11 @@ fn verdict_of(answer: SubmitPresentationResponse) -> SubmittedPresentation {
     let checks = answer.checks.into_iter().map(|check| VerdictCheck {
         outcome: outcome(check.outcome),
         name: check.name,
-        about: check.about,
+        query_id: check.about,
         code: check.code,
         detail: check.detail,
     });
-    SubmittedPresentation {
+    SubmissionResponse {
         checks: checks.collect(),
         accepted: answer.accepted,
         reason: answer.reason,

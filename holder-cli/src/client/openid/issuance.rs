@@ -2,20 +2,20 @@
 
 use async_trait::async_trait;
 use carnet_core::{epoch::Epoch, format::CredentialFormat, json::Limits};
-use carnet_fetch::service::{CallContent, ServiceAnswer, ServiceCall};
+use carnet_fetch::service::{CallContent, ServiceCall, ServiceResponse};
 use carnet_openid::vci::{
-    self, ISSUER_METADATA, JWT_VC_ISSUER, SERVER_METADATA,
+    self, AUTHORIZATION_SERVER_METADATA, ISSUER_METADATA, JWT_VC_ISSUER,
     credential::{
         CredentialRequest, CredentialResponse, NotificationEvent, NotificationRequest, RequestedCredential,
-        deferred_request, parse_nonce_response,
+        parse_nonce_response, write_deferred_request,
     },
     metadata::{self, parse_issuer_did, parse_token_endpoint},
     token::{TokenRequest, TokenResponse},
 };
 use carnet_spec::Catalogue;
 use carnet_wallet::{
-    ports::{Clock as _, CollectionResponse, CopyFreshness, IssuerClient, Notification, RedeemedOffer},
-    promise::{OfferedConfiguration, WalletIssuerMetadata},
+    issuer_metadata::{OfferedConfiguration, WalletIssuerMetadata},
+    ports::{Clock as _, CopyFreshness, IssuanceNotification, IssuanceResponse, IssuerClient, RedeemedOffer},
     store::{OfferRedemption, contents::WalletSecret},
 };
 use serde_json::Value;
@@ -52,14 +52,18 @@ impl OpenIdIssuer {
 
     async fn well_known(&self, of: &str, name: &str) -> Result<Vec<u8>, Failure> {
         let message = "error-service-metadata";
-        let url = vci::well_known(of, name).map_err(|problem| self.services.malformed(&problem, message))?;
-        self.services.document(&url, message).await
+        let url = vci::well_known_url(of, name).map_err(|problem| self.services.malformed(&problem, message))?;
+        self.services.fetch_document(&url, message).await
     }
 
     fn endpoints(&self) -> Result<&(metadata::IssuerMetadata, String), Failure> {
         let message = "error-service-metadata";
         self.endpoints.as_ref().ok_or_else(|| {
-            Failure::new(FailureReason::Program("metadata_missing"), Sentence::id(message), Sentence::id("hint-again"))
+            Failure::new(
+                FailureReason::Program("metadata_missing"),
+                Sentence::new(message),
+                Sentence::new("hint-again"),
+            )
         })
     }
 
@@ -69,13 +73,13 @@ impl OpenIdIssuer {
         content: CallContent<'_>,
         token: &str,
         message: &'static str,
-    ) -> Result<ServiceAnswer, Failure> {
-        let call = ServiceCall { url, content, accept: JSON, token, max_bytes: MOST_COPIES };
+    ) -> Result<ServiceResponse, Failure> {
+        let call = ServiceCall { url, content, accept: JSON, token, max_document_bytes: MOST_COPIES };
         let answer = self.services.call(call, message).await?;
         if (200..300).contains(&answer.status) { Ok(answer) } else { Err(self.services.refused(&answer, message)) }
     }
 
-    async fn credentials(&self, url: &str, body: &str, token: &WalletSecret) -> Result<CollectionResponse, Failure> {
+    async fn credentials(&self, url: &str, body: &str, token: &WalletSecret) -> Result<IssuanceResponse, Failure> {
         let message = "error-service-collect";
         let answer = self.post(url, CallContent::Json(body), token.expose(), message).await?;
         let limits = Limits { max_bytes: MOST_COPIES, max_depth: DEPTH };
@@ -84,11 +88,11 @@ impl OpenIdIssuer {
         Ok(match response {
             CredentialResponse::Issued { credentials, notification_id } => {
                 let notification = notification_id.map(|id| id.expose().to_owned()).unwrap_or_default();
-                CollectionResponse::Ready(credentials.into_iter().map(text_of).collect(), notification)
+                IssuanceResponse::Issued(credentials.into_iter().map(text_of).collect(), notification)
             }
             CredentialResponse::Deferred { transaction_id, interval } => {
                 let interval = u32::try_from(interval).unwrap_or(LONGEST_INTERVAL).min(LONGEST_INTERVAL);
-                CollectionResponse::NotReady(Some(WalletSecret::new(transaction_id.expose().to_owned())), interval)
+                IssuanceResponse::Deferred(Some(WalletSecret::new(transaction_id.expose().to_owned())), interval)
             }
         })
     }
@@ -101,7 +105,7 @@ impl IssuerClient for OpenIdIssuer {
         let body = self.well_known(&self.issuer, ISSUER_METADATA).await?;
         let said = metadata::IssuerMetadata::parse(&body, &self.issuer).map_err(unreadable)?;
         let server = said.authorization_server(authorization_server).map_err(unreadable)?.to_owned();
-        let body = self.well_known(&server, SERVER_METADATA).await?;
+        let body = self.well_known(&server, AUTHORIZATION_SERVER_METADATA).await?;
         let token_endpoint = parse_token_endpoint(&body, &server).map_err(unreadable)?;
         let did = match self.well_known(&self.issuer, JWT_VC_ISSUER).await {
             Ok(body) => parse_issuer_did(&body, &self.issuer).map_err(unreadable)?.to_string(),
@@ -133,7 +137,7 @@ impl IssuerClient for OpenIdIssuer {
         })
     }
 
-    async fn nonce(&mut self) -> Result<String, Failure> {
+    async fn request_nonce(&mut self) -> Result<String, Failure> {
         let message = "error-service-nonce";
         let (metadata, _) = self.endpoints()?;
         // An issuer without this endpoint wants no nonce (section 7).
@@ -142,12 +146,12 @@ impl IssuerClient for OpenIdIssuer {
         parse_nonce_response(&answer.body).map_err(|problem| self.services.malformed(&problem, message))
     }
 
-    async fn collect(
+    async fn request_credential(
         &mut self,
         token: &WalletSecret,
         id: &str,
         proofs: Vec<String>,
-    ) -> Result<CollectionResponse, Failure> {
+    ) -> Result<IssuanceResponse, Failure> {
         let (metadata, _) = self.endpoints()?;
         let request = CredentialRequest {
             requested: RequestedCredential::Configuration(id.to_owned()),
@@ -157,37 +161,42 @@ impl IssuerClient for OpenIdIssuer {
         self.credentials(&metadata.credential_endpoint, &request.to_json(), token).await
     }
 
-    async fn collect_deferred(
+    async fn request_deferred(
         &mut self,
         token: &WalletSecret,
         transaction: &WalletSecret,
-    ) -> Result<CollectionResponse, Failure> {
+    ) -> Result<IssuanceResponse, Failure> {
         let (metadata, _) = self.endpoints()?;
         let endpoint = metadata.deferred_credential_endpoint.as_deref().ok_or_else(unsupported)?;
-        self.credentials(endpoint, &deferred_request(&transaction.expose().into()), token).await
+        self.credentials(endpoint, &write_deferred_request(&transaction.expose().into()), token).await
     }
 
     async fn refill(&mut self, _: String, _: Vec<String>) -> Result<(Vec<String>, String), Failure> {
         Err(unsupported())
     }
 
-    async fn renew(&mut self, _: String, _: Vec<String>) -> Result<CollectionResponse, Failure> {
+    async fn renew(&mut self, _: String, _: Vec<String>) -> Result<IssuanceResponse, Failure> {
         Err(unsupported())
     }
 
-    async fn freshness(&mut self, _: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
+    async fn request_freshness(&mut self, _: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
         Err(unsupported())
     }
 
-    async fn notify(&mut self, token: Option<&WalletSecret>, id: &str, event: Notification) -> Result<(), Failure> {
+    async fn notify(
+        &mut self,
+        token: Option<&WalletSecret>,
+        id: &str,
+        event: IssuanceNotification,
+    ) -> Result<(), Failure> {
         let (metadata, _) = self.endpoints()?;
         // A notification is a courtesy: an issuer without the endpoint, or without an id, wants none.
         let Some(endpoint) = metadata.notification_endpoint.as_deref().filter(|_| !id.is_empty()) else {
             return Ok(());
         };
         let event = match event {
-            Notification::Accepted => NotificationEvent::Accepted,
-            Notification::Failure => NotificationEvent::Failure,
+            IssuanceNotification::Accepted => NotificationEvent::Accepted,
+            IssuanceNotification::Failure => NotificationEvent::Failure,
         };
         let request = NotificationRequest { notification_id: id.into(), event };
         let token = token.map(WalletSecret::expose).unwrap_or_default();
@@ -200,8 +209,8 @@ impl IssuerClient for OpenIdIssuer {
 fn unsupported() -> Failure {
     Failure::new(
         FailureReason::WireUnsupported,
-        Sentence::id("error-wire-unsupported"),
-        Sentence::id("hint-ask-issuer"),
+        Sentence::new("error-wire-unsupported"),
+        Sentence::new("hint-ask-issuer"),
     )
 }
 
@@ -243,7 +252,7 @@ fn metadata_of(
         display_name: names.collect(),
         configurations: configurations.collect(),
         max_batch_size: u32::try_from(batch).unwrap_or(u32::MAX),
-        freshness_seconds: 0,
+        freshness_lifetime_seconds: 0,
         token_endpoint: Some(token_endpoint.to_owned()),
     }
 }

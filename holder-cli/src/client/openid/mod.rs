@@ -4,22 +4,22 @@
 use std::time::Duration;
 
 use carnet_core::{Code, Problem};
-use carnet_fetch::service::{CallContent, ServiceAnswer, ServiceCall, ServiceClient};
-use carnet_openid::vp::error::ReceivedRefusal;
+use carnet_fetch::service::{CallContent, ServiceCall, ServiceClient, ServiceResponse};
+use carnet_openid::vp::error::ReceivedVerifierError;
 use carnet_wallet::sanitise::sanitise;
 use url::Url;
 
-use super::contacts::Contacts;
+use super::contacts::ContactAnnouncer;
 use crate::{
-    failure::{Failure, FailureReason, Fault, Sentence},
-    ui::waiting::WaitNotice,
+    failure::{Failure, FailureReason, FaultParty, Sentence},
+    ui::wait_notice::WaitNotice,
 };
 
 pub(crate) mod issuance;
 pub(crate) mod presentation;
 
 /// Time limit of one call.
-pub(super) const CALL: Duration = Duration::from_secs(30);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum size of metadata and offers, in bytes.
 const MOST_DOCUMENT: usize = 1_048_576;
 const JSON: &str = "application/json";
@@ -28,41 +28,48 @@ const JSON: &str = "application/json";
 #[derive(Clone)]
 pub(crate) struct HttpServices {
     client: ServiceClient,
-    contacts: Contacts,
+    contacts: ContactAnnouncer,
     wait: WaitNotice,
     /// Party that runs the services, for failures.
-    party: Fault,
+    party: FaultParty,
 }
 
 impl HttpServices {
     /// Creates the client. `party` is the party that runs the services, for failures.
-    pub(crate) const fn new(client: ServiceClient, contacts: Contacts, wait: WaitNotice, party: Fault) -> Self {
+    pub(crate) const fn new(
+        client: ServiceClient,
+        contacts: ContactAnnouncer,
+        wait: WaitNotice,
+        party: FaultParty,
+    ) -> Self {
         Self { client, contacts, wait, party }
     }
 
     /// Announces the host and makes a call. Returns the response whatever its status; `message` is the message id for
     /// failures.
-    async fn call(&self, call: ServiceCall<'_>, message: &'static str) -> Result<ServiceAnswer, Failure> {
+    async fn call(&self, call: ServiceCall<'_>, message: &'static str) -> Result<ServiceResponse, Failure> {
         self.contacts.announce(call.url);
         let _waiting = self.wait.begin();
-        self.client.call(call).await.map_err(|problem| unanswered(&problem, call.url, message).by(self.party))
+        self.client.call(call).await.map_err(|problem| unanswered(&problem, call.url, message).with_fault(self.party))
     }
 
     /// Fetches a JSON document; any status other than 200 is a failure.
-    pub(super) async fn document(&self, url: &str, message: &'static str) -> Result<Vec<u8>, Failure> {
-        let call = ServiceCall { url, content: CallContent::None, accept: JSON, token: "", max_bytes: MOST_DOCUMENT };
+    pub(super) async fn fetch_document(&self, url: &str, message: &'static str) -> Result<Vec<u8>, Failure> {
+        let call =
+            ServiceCall { url, content: CallContent::None, accept: JSON, token: "", max_document_bytes: MOST_DOCUMENT };
         let answer = self.call(call, message).await?;
         if answer.status == 200 { Ok(answer.body) } else { Err(self.refused(&answer, message)) }
     }
 
     /// Converts a response with an error status into a failure of the party.
-    fn refused(&self, answer: &ServiceAnswer, message: &'static str) -> Failure {
-        refused(answer, message).by(self.party)
+    fn refused(&self, answer: &ServiceResponse, message: &'static str) -> Failure {
+        refused(answer, message).with_fault(self.party)
     }
 
     /// Converts a problem with a response into a failure of the party.
     fn malformed(&self, problem: &Problem, message: &'static str) -> Failure {
-        Failure::from_problem(problem, Sentence::id(message), Sentence::id("hint-name-in-brackets")).by(self.party)
+        Failure::from_problem(problem, Sentence::new(message), Sentence::new("hint-name-in-brackets"))
+            .with_fault(self.party)
     }
 }
 
@@ -71,42 +78,43 @@ fn unanswered(problem: &Problem, url: &str, message: &'static str) -> Failure {
     let origin = Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     match problem.code {
         Code::DidUnresolved => {
-            let message = Sentence::id("error-unreachable").with("origin", origin).details(sanitise(&problem.detail));
-            Failure::later(FailureReason::Unavailable, message, Sentence::id("hint-connection"))
+            let message =
+                Sentence::new("error-unreachable").with("origin", origin).with_details(sanitise(&problem.detail));
+            Failure::temporary(FailureReason::Unavailable, message, Sentence::new("hint-connection"))
         }
         Code::AddressForbidden => {
-            let message = Sentence::id("error-private-address").with("origin", origin);
-            Failure::new(Code::AddressForbidden, message, Sentence::id("hint-private-host"))
+            let message = Sentence::new("error-private-address").with("origin", origin);
+            Failure::new(Code::AddressForbidden, message, Sentence::new("hint-private-host"))
         }
-        _ => Failure::from_problem(problem, Sentence::id(message), Sentence::id("hint-name-in-brackets")),
+        _ => Failure::from_problem(problem, Sentence::new(message), Sentence::new("hint-name-in-brackets")),
     }
 }
 
 /// Converts a response with an error status into a failure. Its reason is that of Carnet's services, otherwise the
 /// error code in the body, otherwise that of the status.
-fn refused(answer: &ServiceAnswer, message: &'static str) -> Failure {
-    let said = ReceivedRefusal::parse(&answer.body);
-    let named = Some(said.error.as_str()).filter(|code| is_code(code));
-    let reason = FailureReason::stated(answer.reason.as_deref().or(named).unwrap_or(match answer.status {
+fn refused(answer: &ServiceResponse, message: &'static str) -> Failure {
+    let said = ReceivedVerifierError::parse(&answer.body);
+    let named = Some(said.error.as_str()).filter(|code| is_error_code(code));
+    let reason = FailureReason::from_code(answer.reason.as_deref().or(named).unwrap_or(match answer.status {
         401 => "unauthenticated",
         403 => "permission_denied",
         404 | 410 => "not_found",
         408 | 429 | 502..=504 => "unavailable",
         _ => "service_error",
     }));
-    let message = Sentence::id(message).details(sanitise(&said.description));
+    let message = Sentence::new(message).with_details(sanitise(&said.description));
     let may_pass = matches!(answer.status, 408 | 429 | 502..=504) || answer.retry_after.is_some();
     match (answer.retry_after, may_pass) {
         (Some(seconds), _) => {
-            Failure::later(reason, message, Sentence::id("hint-wait").with("seconds", seconds.max(1)))
+            Failure::temporary(reason, message, Sentence::new("hint-wait").with("seconds", seconds.max(1)))
         }
-        (None, true) => Failure::later(reason, message, Sentence::id("hint-connection")),
+        (None, true) => Failure::temporary(reason, message, Sentence::new("hint-connection")),
         (None, false) => crate::failure::refused(reason, message),
     }
 }
 
 /// Returns whether a text is an error code: 1 to 64 lower-case letters, digits and underscores.
-fn is_code(text: &str) -> bool {
+fn is_error_code(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     (1..=64).contains(&text.len()) && text.bytes().all(fits)
 }
@@ -116,8 +124,8 @@ mod tests {
     use super::*;
     use crate::failure::FailureKind;
 
-    fn answer(status: u16, reason: Option<&str>, retry_after: Option<u64>, body: &str) -> ServiceAnswer {
-        ServiceAnswer {
+    fn answer(status: u16, reason: Option<&str>, retry_after: Option<u64>, body: &str) -> ServiceResponse {
+        ServiceResponse {
             status,
             media_type: JSON.to_owned(),
             reason: reason.map(str::to_owned),
@@ -128,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_refusal_has_the_reason_of_the_service() {
-        let read = |answer: &ServiceAnswer| {
+        let read = |answer: &ServiceResponse| {
             let failure = refused(answer, "error-service-redeem");
             (failure.reason.to_string(), failure.kind)
         };

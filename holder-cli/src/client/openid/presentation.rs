@@ -9,13 +9,13 @@ use carnet_openid::{
     form,
     vp::{
         REQUEST_MEDIA_TYPE,
-        error::ReceivedRefusal,
+        error::ReceivedVerifierError,
         link::{RequestSource, RequestUriMethod},
         response::{AcceptedResponse, AuthorizationResponse},
     },
 };
 use carnet_wallet::{
-    ports::{ReportedOutcome, SubmittedPresentation, VerdictCheck, VerifierClient},
+    ports::{ReportedOutcome, SubmissionResponse, VerdictCheck, VerifierClient},
     present::CLOSED,
     request::{AuthorizationRequestLink, PresentationRequest},
 };
@@ -41,7 +41,7 @@ impl OpenIdVerifier {
 
 #[async_trait(?Send)]
 impl VerifierClient for OpenIdVerifier {
-    async fn read(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure> {
+    async fn fetch_request(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure> {
         let message = "error-service-request";
         let Some(openid) = &pointer.openid else { return Err(unsupported()) };
         let (url, method) = match &openid.source {
@@ -50,19 +50,19 @@ impl VerifierClient for OpenIdVerifier {
             RequestSource::Reference(url, method) => (url, method),
         };
         let nonce = openid.wallet_nonce.as_deref().unwrap_or_default();
-        let posted = form::write(&[("wallet_nonce", nonce)]);
+        let posted = form::encode_form(&[("wallet_nonce", nonce)]);
         let content = match method {
             RequestUriMethod::Get => CallContent::None,
             RequestUriMethod::Post => CallContent::Form(&posted),
         };
         let accept = REQUEST_MEDIA_TYPE;
-        let call = ServiceCall { url: url.as_str(), content, accept, token: "", max_bytes: MOST_REQUEST };
+        let call = ServiceCall { url: url.as_str(), content, accept, token: "", max_document_bytes: MOST_REQUEST };
         let answer = self.0.call(call, message).await?;
         if answer.status != 200 {
             return Err(self.0.refused(&answer, message));
         }
         String::from_utf8(answer.body).map(|object| object.trim().to_owned()).map_err(|_| {
-            Failure::new(Code::TokenMalformed, Sentence::id(message), Sentence::id("hint-name-in-brackets"))
+            Failure::new(Code::TokenMalformed, Sentence::new(message), Sentence::new("hint-name-in-brackets"))
         })
     }
 
@@ -71,33 +71,29 @@ impl VerifierClient for OpenIdVerifier {
         pointer: &AuthorizationRequestLink,
         request: &PresentationRequest,
         vp_token: BTreeMap<String, Vec<String>>,
-    ) -> Result<SubmittedPresentation, Failure> {
+    ) -> Result<SubmissionResponse, Failure> {
         let message = "error-service-submit";
         let Some(parameters) = &request.openid else { return Err(unsupported()) };
         // Others would learn by it that this is Carnet's wallet.
-        let openid = pointer.openid.as_ref().filter(|_| request.is_of_carnet());
+        let openid = pointer.openid.as_ref().filter(|_| request.has_carnet_parameters());
         let wallet_nonce = openid.and_then(|openid| openid.wallet_nonce.clone());
         let state = parameters.state.clone();
-        let response = AuthorizationResponse { presentations: vp_token, state, wallet_nonce, ephemeral: None };
+        let response =
+            AuthorizationResponse { presentations: vp_token, state, wallet_nonce, ephemeral_thumbprint: None };
         let body = response.to_form(parameters, &mut OsRng).map_err(|problem| self.0.malformed(&problem, message))?;
         let call = ServiceCall {
             url: parameters.response_uri.as_str(),
             content: CallContent::Form(&body),
             accept: JSON,
             token: "",
-            max_bytes: MOST_ANSWER,
+            max_document_bytes: MOST_ANSWER,
         };
         let answer = self.0.call(call, message).await.map_err(|failure| failure.with_safety(DataSafety::Sent))?;
         if (200..300).contains(&answer.status) {
             // The answer counts whatever the verifier says beside it.
             let AcceptedResponse { redirect_uri, receipt } = AcceptedResponse::parse(&answer.body).unwrap_or_default();
             let receipt = receipt.unwrap_or_default();
-            return Ok(SubmittedPresentation {
-                accepted: true,
-                receipt,
-                return_url: redirect_uri,
-                ..Default::default()
-            });
+            return Ok(SubmissionResponse { accepted: true, receipt, return_url: redirect_uri, ..Default::default() });
         }
         let failure = self.0.refused(&answer, message).with_safety(DataSafety::Sent);
         let is_verdict = (400..500).contains(&answer.status) && failure.kind == FailureKind::Permanent;
@@ -105,15 +101,15 @@ impl VerifierClient for OpenIdVerifier {
         if !is_verdict || CLOSED.contains(&failure.reason) {
             return Err(failure);
         }
-        let ReceivedRefusal { description: detail, receipt, .. } = ReceivedRefusal::parse(&answer.body);
+        let ReceivedVerifierError { description: detail, receipt, .. } = ReceivedVerifierError::parse(&answer.body);
         let check = VerdictCheck {
             name: "response".to_owned(),
-            about: String::new(),
+            query_id: String::new(),
             outcome: ReportedOutcome::Failed,
             code: failure.reason.to_string(),
             detail,
         };
-        Ok(SubmittedPresentation {
+        Ok(SubmissionResponse {
             accepted: false,
             reason: failure.reason.to_string(),
             checks: vec![check],
@@ -122,7 +118,7 @@ impl VerifierClient for OpenIdVerifier {
         })
     }
 
-    async fn erase(&mut self, _: String, _: String) -> Result<String, Failure> {
+    async fn request_erasure(&mut self, _: String, _: String) -> Result<String, Failure> {
         Err(unsupported())
     }
 }
@@ -131,7 +127,7 @@ impl VerifierClient for OpenIdVerifier {
 fn unsupported() -> Failure {
     Failure::new(
         FailureReason::WireUnsupported,
-        Sentence::id("error-wire-unsupported"),
-        Sentence::id("hint-name-in-brackets"),
+        Sentence::new("error-wire-unsupported"),
+        Sentence::new("hint-name-in-brackets"),
     )
 }

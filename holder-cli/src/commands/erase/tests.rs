@@ -2,10 +2,10 @@ use super::*;
 use crate::{
     arguments::Delete,
     commands::delete,
-    failure::{FailureKind, FailureOutput as _, Translated as _},
-    receipt::check,
+    failure::{FailureKind, FailureOutput as _, Translate as _},
+    receipt::verify_log,
     verifier_desk::{Fault, VerifierScene},
-    wallet::EntryKind,
+    wallet::LogEntryKind,
 };
 
 /// Requests erasure, with the digest of the request.
@@ -37,8 +37,8 @@ async fn what_was_shown_is_erased_and_the_confirmation_kept() {
         };
         erase(&scene, &who).await.unwrap();
         let log = scene.contents().log;
-        assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::Erased], "{by}");
-        assert_eq!(check(&log).unwrap().confirmations, 1);
+        assert_eq!(scene.kinds()[4..], [LogEntryKind::ErasureRequested, LogEntryKind::ErasureConfirmed], "{by}");
+        assert_eq!(verify_log(&log).unwrap().confirmations, 1);
         assert_eq!(scene.desk.erased.lock().unwrap().len(), 1);
         // Erasure is not requested twice.
         assert_eq!(erase(&scene, &who).await.unwrap_err().reason, "already_erased");
@@ -74,11 +74,11 @@ async fn a_confirmation_that_does_not_hold_is_none() {
         *scene.desk.fault.lock().unwrap() = fault;
         let failed = erase(&scene, &scene.client_id).await.unwrap_err();
         assert_eq!((failed.reason.as_str(), failed.kind), (reason, FailureKind::Permanent), "{fault:?}");
-        assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::ErasureFailed]);
+        assert_eq!(scene.kinds()[4..], [LogEntryKind::ErasureRequested, LogEntryKind::ErasureFailed]);
         // The request can be repeated.
         *scene.desk.fault.lock().unwrap() = Fault::None;
         erase(&scene, &scene.client_id).await.unwrap();
-        assert_eq!(check(&scene.contents().log).unwrap().confirmations, 1);
+        assert_eq!(verify_log(&scene.contents().log).unwrap().confirmations, 1);
     }
 }
 
@@ -91,7 +91,7 @@ async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
         let mut log = crate::wallet::log::WalletLog::default();
         for entry in contents.log.entries() {
             let mut entry = entry.clone();
-            if let Some(asker) = &mut entry.asker {
+            if let Some(asker) = &mut entry.verifier {
                 asker.support = Some("mailto:privacy@agency.example".to_owned());
             }
             log.push(entry);
@@ -101,7 +101,7 @@ async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
     let failed = erase(&scene, &scene.client_id).await.unwrap_err();
     assert_eq!((failed.reason.as_str(), failed.kind), ("unavailable", FailureKind::Temporary));
     assert!(failed.hint.english().contains("mailto:privacy@agency.example"), "{:?}", failed.hint);
-    assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::ErasureFailed]);
+    assert_eq!(scene.kinds()[4..], [LogEntryKind::ErasureRequested, LogEntryKind::ErasureFailed]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,14 +109,14 @@ async fn the_key_of_a_deleted_document_still_erases_what_it_showed_and_is_then_g
     let scene = VerifierScene::shown(Fault::None).await;
     delete::run(&scene.context, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
     // Only the presenting key is kept.
-    assert_eq!(scene.contents().retired.len(), 1);
+    assert_eq!(scene.contents().erasure_keys.len(), 1);
     erase(&scene, &scene.client_id).await.unwrap();
-    assert!(scene.contents().retired.is_empty());
+    assert!(scene.contents().erasure_keys.is_empty());
     let without = VerifierScene::shown(Fault::None).await;
     delete::run(&without.context, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
-    without.change(|contents| contents.retired.clear());
+    without.change(|contents| contents.erasure_keys.clear());
     let failed = erase(&without, &without.client_id).await.unwrap_err();
-    assert_eq!(failed.beside.unwrap()["skipped"][0]["reason"], "key_gone");
+    assert_eq!(failed.extra_members.unwrap()["skipped"][0]["reason"], "key_gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use carnet_core::at_least::Direction;
 use super::*;
 use crate::{
     context::CommandContext,
-    failure::Translated as _,
+    failure::Translate as _,
     ui::{Ui, messages::Language, wrap::width},
     verifier_desk::{Fault, VerifierScene},
 };
@@ -13,7 +13,7 @@ use crate::{
 fn text(context: &CommandContext, log: &WalletLog) -> String {
     let mut text = String::new();
     let catalogue = context.catalogue().unwrap();
-    views(log).iter().for_each(|view| write(view, context, &catalogue, &mut text));
+    entry_views(log).iter().for_each(|view| write(view, context, &catalogue, &mut text));
     text
 }
 
@@ -30,18 +30,18 @@ async fn it_says_who_saw_what_why_and_until_when() {
         assert!(said.contains(part), "{part}\n{said}");
     }
     assert_eq!(said.lines().filter(|line| !line.starts_with("      ")).count(), 1, "{said}");
-    let known = whole(&scene.context, &log);
+    let known = log_json(&scene.context, &log);
     assert_eq!(known["presentations"][0]["already_due"], false);
     assert_eq!((&known["count"], known["entries"].as_array().unwrap().len()), (&json!(4), 4));
     let later = scene.context.now().plus(31 * 86_400);
     scene.time.set(later);
     assert!(text(&scene.context, &log).contains("Should have been deleted by: 2027-02-14T08:00:00Z"));
-    assert_eq!(whole(&scene.context, &log)["presentations"][0]["already_due"], true);
+    assert_eq!(log_json(&scene.context, &log)["presentations"][0]["already_due"], true);
     let catalogue = scene.context.catalogue().unwrap();
-    let part = &log.entries().iter().find(|entry| !entry.parts.is_empty()).unwrap().parts[0];
-    let labels = Labels::new(&catalogue, &part.type_name, &scene.context.ui.messages);
-    let title = labels.claim("title");
-    assert!(said.contains(&labels.document()) && said.contains(&title), "{said}");
+    let part = &log.entries().iter().find(|entry| !entry.credentials.is_empty()).unwrap().credentials[0];
+    let labels = TypeLabels::new(&catalogue, &part.type_name, &scene.context.ui.messages);
+    let title = labels.claim_label("title");
+    assert!(said.contains(&labels.type_label()) && said.contains(&title), "{said}");
     assert!(!said.contains("credentialSubject") && !said.contains(&part.type_name), "{said}");
     for columns in [40, 80] {
         let mut ui = Ui::new(false, true, Language::En);
@@ -71,7 +71,7 @@ async fn a_whole_log_is_verified_and_a_broken_one_names_its_first_bad_entry() {
     scene.change(|contents| contents.log = serde_json::from_value(altered).unwrap());
     let broken = run(&scene.context, &arguments(true, None)).unwrap_err();
     assert_eq!((broken.reason.as_str(), broken.kind), ("log_broken", crate::failure::FailureKind::Permanent));
-    assert_eq!(broken.beside.as_ref().unwrap()["first_bad"], 2);
+    assert_eq!(broken.extra_members.as_ref().unwrap()["first_bad"], 2);
     assert!(broken.message.english().contains("entry 2"), "{:?}", broken.message);
     scene.change(|contents| contents.log = serde_json::from_value(stored).unwrap());
     run(&scene.context, &arguments(true, None)).unwrap();
@@ -92,7 +92,7 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
     let digest = named.document["credentialSubject"]["request_digest"].as_str().unwrap();
     let object = requests[digest].as_str().unwrap();
     assert_eq!(carnet_core::receipt::request_digest(object), digest);
-    crate::receipt::check(&serde_json::from_value::<WalletLog>(again).unwrap()).unwrap();
+    crate::receipt::verify_log(&serde_json::from_value::<WalletLog>(again).unwrap()).unwrap();
     let page = std::fs::read_to_string(folder.join("log.html")).unwrap();
     assert!(
         page.contains("<html lang=\"en\" dir=\"ltr\">") && page.contains(log.head()) && page.contains("@media print")
@@ -103,10 +103,10 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
     }
     scene.context.ui = Rc::new(Ui::new(false, true, Language::Ar));
     assert!(
-        export::page(&scene.context, &scene.context.catalogue().unwrap(), &log)
+        export::render_page(&scene.context, &scene.context.catalogue().unwrap(), &log)
             .contains("<html lang=\"ar\" dir=\"rtl\">")
     );
-    assert_eq!(export::escape("<a href=\"x\" title='y'>&"), "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;");
+    assert_eq!(export::escape_html("<a href=\"x\" title='y'>&"), "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;");
 }
 
 /// Also where nothing was presented.
@@ -114,13 +114,13 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
 async fn what_was_asked_beyond_the_registration_is_said_in_the_words_of_the_screen() {
     let mut scene = VerifierScene::shown(Fault::None).await;
     let log = scene.contents().log;
-    let requested = log.entries().iter().find(|entry| entry.kind == EntryKind::Requested).unwrap();
-    assert_eq!(requested.beyond[0], "q: *");
+    let requested = log.entries().iter().find(|entry| entry.kind == LogEntryKind::Requested).unwrap();
+    assert_eq!(requested.excess[0], "q: *");
     assert_eq!(requested.beyond_types["q"], "QualificationCredential");
     let refused = WalletLogEntry {
-        beyond: vec!["q: *".to_owned(), "q: credentialSubject.eqfLevel".to_owned()],
+        excess: vec!["q: *".to_owned(), "q: credentialSubject.eqfLevel".to_owned()],
         beyond_types: requested.beyond_types.clone(),
-        ..WalletLogEntry::new(scene.context.now(), EntryKind::RefusedByOwner, "decentralized_identifier:did:x:y")
+        ..WalletLogEntry::new(scene.context.now(), LogEntryKind::DeclinedByHolder, "decentralized_identifier:did:x:y")
     };
     let catalogue = scene.context.catalogue().unwrap();
     let of = |entry: &WalletLogEntry| {
@@ -132,9 +132,9 @@ async fn what_was_asked_beyond_the_registration_is_said_in_the_words_of_the_scre
         scene.context.ui = Rc::new(Ui::new(false, true, language));
         let messages = LocalizedMessages::new(language);
         let said = text(&scene.context, &of(&refused));
-        let labels = Labels::new(&catalogue, "QualificationCredential", &messages);
-        for what in [messages.text("excess-document"), labels.claim("eqfLevel")] {
-            assert!(said.contains(&format!("{}, {what}", labels.document())), "{said}");
+        let labels = TypeLabels::new(&catalogue, "QualificationCredential", &messages);
+        for what in [messages.text("excess-document"), labels.claim_label("eqfLevel")] {
+            assert!(said.contains(&format!("{}, {what}", labels.type_label())), "{said}");
         }
         assert!(!said.contains("credentialSubject") && !said.contains("q: "), "{said}");
     }
@@ -142,7 +142,7 @@ async fn what_was_asked_beyond_the_registration_is_said_in_the_words_of_the_scre
     let former = WalletLogEntry { beyond_types: std::collections::BTreeMap::new(), ..refused };
     assert!(text(&scene.context, &of(&former)).contains("q: credentialSubject.eqfLevel"));
     let part = json!({"id": "a", "type_name": "QualificationCredential", "query_id": "q"});
-    let shown = WalletLogEntry { parts: vec![serde_json::from_value(part).unwrap()], ..former };
+    let shown = WalletLogEntry { credentials: vec![serde_json::from_value(part).unwrap()], ..former };
     assert!(!text(&scene.context, &of(&shown)).contains("credentialSubject"));
 }
 
@@ -150,7 +150,7 @@ async fn what_was_asked_beyond_the_registration_is_said_in_the_words_of_the_scre
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bounds_that_were_asked_for_are_named_in_every_language() {
     let mut scene = VerifierScene::shown(Fault::None).await;
-    let asked = |bound: u8| AskedBound {
+    let asked = |bound: u8| RequestedBound {
         types: vec!["QualificationCredential".to_owned()],
         claim: "eqfLevel".to_owned(),
         direction: Direction::AtLeast,
@@ -159,13 +159,13 @@ async fn the_bounds_that_were_asked_for_are_named_in_every_language() {
     let part = json!({"id": "a", "type_name": "QualificationCredential",
         "thresholds": [{"path": "credentialSubject.eqfLevel", "at_least": 5}]});
     let entry = |kind, bounds| WalletLogEntry {
-        bounds,
+        requested_bounds: bounds,
         ..WalletLogEntry::new(scene.context.now(), kind, "decentralized_identifier:did:x:y")
     };
     let mut log = WalletLog::default();
-    log.push(entry(EntryKind::RefusedByOwner, vec![asked(8), asked(6)]));
-    let sent = entry(EntryKind::Sending, vec![asked(5)]);
-    log.push(WalletLogEntry { parts: vec![serde_json::from_value(part).unwrap()], ..sent });
+    log.push(entry(LogEntryKind::DeclinedByHolder, vec![asked(8), asked(6)]));
+    let sent = entry(LogEntryKind::Sending, vec![asked(5)]);
+    log.push(WalletLogEntry { credentials: vec![serde_json::from_value(part).unwrap()], ..sent });
     assert!(text(&scene.context, &log).contains("(EQF): at least 8; "), "{}", text(&scene.context, &log));
     // The log does not know if the validity dates, or another bound, gave the value away.
     let proved = text(&scene.context, &log);
@@ -178,7 +178,7 @@ async fn the_bounds_that_were_asked_for_are_named_in_every_language() {
         let lines: Vec<&str> = said.lines().filter(|line| line.contains(&label)).collect();
         assert_eq!(lines.len(), 1, "{said}");
         for bound in ["8", "6"] {
-            assert!(lines[0].contains(&messages.with("bound-value-at-least", &[("bound", bound)])), "{said}");
+            assert!(lines[0].contains(&messages.format("bound-value-at-least", &[("bound", bound)])), "{said}");
         }
     }
 }
@@ -188,29 +188,29 @@ fn every_kind_has_its_words() {
     for language in Language::ALL {
         let messages = LocalizedMessages::new(language);
         for kind in [
-            EntryKind::Received,
-            EntryKind::ReceiveFailed,
-            EntryKind::Requested,
-            EntryKind::RequestFailed,
-            EntryKind::RefusedByOwner,
-            EntryKind::Sending,
-            EntryKind::Accepted,
-            EntryKind::RefusedByAsker,
-            EntryKind::Unanswered,
-            EntryKind::Receipt,
-            EntryKind::ReceiptMissing,
-            EntryKind::ReceiptFalse,
-            EntryKind::ErasureRequested,
-            EntryKind::Erased,
-            EntryKind::ErasureFailed,
-            EntryKind::Deleted,
-            EntryKind::RegistrarAdded,
-            EntryKind::RegistrarRemoved,
-            EntryKind::TrustListAdded,
-            EntryKind::TrustListRemoved,
-            EntryKind::Restored,
+            LogEntryKind::Received,
+            LogEntryKind::ReceiveFailed,
+            LogEntryKind::Requested,
+            LogEntryKind::RequestFailed,
+            LogEntryKind::DeclinedByHolder,
+            LogEntryKind::Sending,
+            LogEntryKind::Accepted,
+            LogEntryKind::RefusedByVerifier,
+            LogEntryKind::Unanswered,
+            LogEntryKind::Receipt,
+            LogEntryKind::ReceiptMissing,
+            LogEntryKind::ReceiptInvalid,
+            LogEntryKind::ErasureRequested,
+            LogEntryKind::ErasureConfirmed,
+            LogEntryKind::ErasureFailed,
+            LogEntryKind::Deleted,
+            LogEntryKind::RegistrarAdded,
+            LogEntryKind::RegistrarRemoved,
+            LogEntryKind::TrustListAdded,
+            LogEntryKind::TrustListRemoved,
+            LogEntryKind::Restored,
         ] {
-            let id = format!("log-kind-{}", kind.name().replace('_', "-"));
+            let id = format!("log-kind-{}", kind.as_str().replace('_', "-"));
             assert_ne!(messages.text(&id), id);
         }
     }
@@ -227,8 +227,8 @@ fn a_registered_name_stands_for_its_identifier_and_one_that_the_asker_chose_does
     };
     let entry = |registrar| WalletLogEntry {
         party_name: "City Job Centre".to_owned(),
-        asker: Some(asker(registrar)),
-        ..WalletLogEntry::new(crate::answer::tests::NOW, EntryKind::Sending, "did:web:jobs.example")
+        verifier: Some(asker(registrar)),
+        ..WalletLogEntry::new(crate::answer::tests::NOW, LogEntryKind::Sending, "did:web:jobs.example")
     };
     let (registered, own) = (entry(Some("did:web:registrar.example")), entry(None));
     assert_eq!(party_name(&ui, &registered), "City Job Centre");

@@ -1,8 +1,8 @@
-use carnet_core::trust::registration::KeyStanding;
+use carnet_core::trust::registration::ReceiptKeyState;
 
 use super::*;
 use crate::{
-    failure::Translated as _,
+    failure::Translate as _,
     ui::messages::Language,
     verifier_desk::{Fault, VerifierScene},
 };
@@ -20,7 +20,8 @@ fn verified(scene: &VerifierScene, file: &Path) -> Result<(), Failure> {
 fn evidence(file: &Path) -> ReceiptEvidence {
     let file = ExportedReceipt::parse(&std::fs::read(file).unwrap()).unwrap();
     let now = crate::request::tests::NOW;
-    let pinned = EvidenceAnchors { registrars: &|_| false, resolver: &SelfContained, now, skew: CLOCK_SKEW };
+    let pinned =
+        EvidenceAnchors { is_pinned_registrar: &|_| false, resolver: &SelfContainedResolver, now, skew: CLOCK_SKEW };
     ReceiptEvidence::verify(&file, &pinned).unwrap()
 }
 
@@ -33,15 +34,15 @@ async fn a_receipt_is_handed_over_with_its_request_and_holds_without_the_wallet(
     std::fs::remove_file(scene.folder.path().join("wallet.age")).unwrap();
     verified(&scene, &file).unwrap();
     let evidence = evidence(&file);
-    assert!(evidence.request_signed());
-    assert_eq!(evidence.receipt().content().presentation_digest.as_deref(), Some(sent.presentation.as_str()));
+    assert!(evidence.request_signature_verified());
+    assert_eq!(evidence.receipt().content().presentation_digest.as_deref(), Some(sent.presentation_digest.as_str()));
     for language in Language::ALL {
         let mut ui = Ui::new(false, true, language);
-        let digest = sent.presentation.as_str();
-        assert!(!text(&ui, &evidence).contains(digest));
+        let digest = sent.presentation_digest.as_str();
+        assert!(!evidence_text(&ui, &evidence).contains(digest));
         ui.details = true;
-        let said = text(&ui, &evidence);
-        for part in ["credentialSubject.title", "To find you work.", digest, sent.request.as_str(), sent.did()] {
+        let said = evidence_text(&ui, &evidence);
+        for part in ["credentialSubject.title", "To find you work.", digest, sent.request_digest.as_str(), sent.did()] {
             assert!(said.contains(part), "{part}\n{said}");
         }
     }
@@ -70,10 +71,12 @@ async fn without_a_receipt_or_with_several_nothing_is_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wallet_of_before_requests_were_kept_exports_the_receipt_alone() {
     let scene = VerifierScene::shown(Fault::None).await;
-    scene.change(|contents| contents.requests = crate::wallet::requests::KeptRequests::default());
+    scene.change(|contents| contents.requests = crate::wallet::requests::StoredRequestObjects::default());
     let evidence = evidence(&exported(&scene, "receipt.json").unwrap());
-    assert!(!evidence.request_signed());
-    assert!(text(&Ui::new(false, true, Language::En), &evidence).contains("its signature could not be verified"));
+    assert!(!evidence.request_signature_verified());
+    assert!(
+        evidence_text(&Ui::new(false, true, Language::En), &evidence).contains("its signature could not be verified")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,15 +99,16 @@ async fn a_key_that_the_registration_does_not_name_is_noted_and_refuses_nothing(
         let party = keys.map(registered);
         let text = Value::Object(document.clone()).to_string();
         let now = crate::request::tests::NOW;
-        let (_, kept) = crate::receipt::verify_receipt(&text, sent, true, now, &SelfContained, party.as_ref()).unwrap();
-        kept.registered
+        let (_, kept) =
+            crate::receipt::verify_receipt(&text, sent, true, now, &SelfContainedResolver, party.as_ref()).unwrap();
+        kept.key_standing
     };
     let key = |multikey: &str| json!([{"id": method, "publicKeyMultibase": multikey}]);
     let own = receipt.statement.as_ref().unwrap().key.clone();
-    let other = crate::wallet::HolderKey::draw().open().unwrap();
+    let other = crate::wallet::HolderKey::generate().decode().unwrap();
     let other = carnet_core::keys::Signer::public_key(&other).to_multikey();
     assert_eq!(standing(None), None);
-    assert_eq!(standing(Some(json!([]))), Some(KeyStanding::NoneNamed));
-    assert_eq!(standing(Some(key(&own))), Some(KeyStanding::Registered));
-    assert_eq!(standing(Some(key(&other))), Some(KeyStanding::NotRegistered));
+    assert_eq!(standing(Some(json!([]))), Some(ReceiptKeyState::NoKeysRegistered));
+    assert_eq!(standing(Some(key(&own))), Some(ReceiptKeyState::Registered));
+    assert_eq!(standing(Some(key(&other))), Some(ReceiptKeyState::NotRegistered));
 }

@@ -11,17 +11,17 @@ async fn it_names_law_facts_and_what_was_not_answered_and_no_value() {
     *scene.desk.fault.lock().unwrap() = Fault::ErasureRefused;
     erase(&scene, &scene.client_id).await.unwrap_err();
     let log = scene.contents().log;
-    let shown = shown_to(&log, &scene.client_id).unwrap();
+    let shown = presentations_to(&log, &scene.client_id).unwrap();
     for language in Language::ALL {
-        let said = text(&LocalizedMessages::new(language), &shown);
+        let said = complaint_text(&LocalizedMessages::new(language), &shown);
         for part in ["12", "17", "77", "credentialSubject.title", "To find you work.", "______", &scene.client_id] {
             assert!(said.contains(part), "{part}\n{said}");
         }
     }
-    let english = text(&LocalizedMessages::new(Language::En), &shown);
+    let english = complaint_text(&LocalizedMessages::new(Language::En), &shown);
     assert!(english.contains("Requested beyond the registration: q: *, q: credentialSubject.title"), "{english}");
     assert!(english.contains("Erasure was requested and not confirmed"), "{english}");
-    let object = object(&scene.context, &shown);
+    let object = complaint_json(&scene.context, &shown);
     assert_eq!(object["articles"], json!([12, 17, 77]));
     assert_eq!((&object["complainant"], &object["authority"]), (&json!(""), &Value::Null));
     assert_eq!(object["presentations"][0]["erasure_unanswered"], true);
@@ -37,7 +37,7 @@ async fn a_confirmed_erasure_is_no_complaint_of_its_own_and_a_file_is_not_replac
     let scene = VerifierScene::shown(Fault::None).await;
     erase(&scene, &scene.client_id).await.unwrap();
     let log = scene.contents().log;
-    let english = text(&LocalizedMessages::new(Language::En), &shown_to(&log, "2").unwrap());
+    let english = complaint_text(&LocalizedMessages::new(Language::En), &presentations_to(&log, "2").unwrap());
     assert!(!english.contains("not confirmed") && english.contains("Deleted, as they confirmed"), "{english}");
     let out = scene.folder.path().join("complaint.txt");
     let report = Report { who: "2".to_owned(), out: Some(out.clone()) };

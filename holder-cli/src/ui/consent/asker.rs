@@ -4,47 +4,50 @@
 use std::fmt::Write;
 
 use carnet_core::{Code, day, trust::registration::Registration};
-use carnet_fetch::local::is_local;
+use carnet_fetch::local::is_localhost_did;
 use serde_json::{Value, json};
 
-use super::Screen;
+use super::ConsentScreen;
 use crate::{
-    introduction::{RegistrarDecision, Unregistered},
     ui::{Ui, parties, sanitise::sanitise},
+    verifier_identity::{RegistrarDecision, UnregisteredReason},
 };
 
 /// Texts about the verifier: registered, or stated by itself.
-struct Words {
+struct VerifierTexts {
     name: Option<String>,
     purpose: Option<String>,
     legal_basis: Option<String>,
     retention: Option<String>,
 }
 
-impl Screen<'_> {
-    fn words(&self, ui: &Ui) -> Words {
+impl ConsentScreen<'_> {
+    fn verifier_texts(&self, ui: &Ui) -> VerifierTexts {
         let messages = &ui.messages;
-        let own = |name: &str| self.request.words(name, &messages.languages());
-        let name = match self.introduction.relying_party() {
+        let own = |name: &str| self.request.localized_text(name, &messages.languages());
+        let name = match self.verifier.relying_party() {
             Some(registered) => Some(sanitise(&registered.name)),
             None => own("verifier_name"),
         };
-        match self.introduction.intended_use() {
-            Some(intended) => Words {
+        match self.verifier.intended_use() {
+            Some(intended) => VerifierTexts {
                 name,
                 purpose: messages.languages().best_text(|language| intended.purpose.get(language).map(String::as_str)),
                 legal_basis: messages
                     .languages()
                     .best_text(|language| intended.legal_basis.get(language).map(String::as_str)),
-                retention: Some(messages.with("consent-days", &[("days", &intended.retention_days.to_string())])),
+                retention: Some(messages.format("consent-days", &[("days", &intended.retention_days.to_string())])),
             },
-            None => {
-                Words { name, purpose: own("purpose"), legal_basis: own("legal_basis"), retention: own("retention") }
-            }
+            None => VerifierTexts {
+                name,
+                purpose: own("purpose"),
+                legal_basis: own("legal_basis"),
+                retention: own("retention"),
+            },
         }
     }
 
-    pub(super) fn asker_text(&self, ui: &Ui, screen: &mut String) {
+    pub(super) fn write_verifier(&self, ui: &Ui, screen: &mut String) {
         let say = |id: &str| ui.messages.text(id);
         let mut row = |id: &str, values: &[String]| {
             let _ = writeln!(screen, "{}:", ui.heading(&say(id)));
@@ -52,9 +55,9 @@ impl Screen<'_> {
                 let _ = writeln!(screen, "  {value}");
             }
         };
-        let Words { name, purpose, legal_basis, retention } = self.words(ui);
+        let VerifierTexts { name, purpose, legal_basis, retention } = self.verifier_texts(ui);
         let stated = |words: Option<String>| words.unwrap_or_else(|| say("consent-not-stated"));
-        let registered = self.introduction.relying_party();
+        let registered = self.verifier.relying_party();
         let mut names = match (registered, name) {
             (Some(registered), name) => vec![
                 stated(name),
@@ -63,12 +66,12 @@ impl Screen<'_> {
                 format!("({})", say("consent-name-registered")),
             ],
             (None, Some(name)) => {
-                let own_name = ui.messages.with("consent-own-name", &[("name", &name)]);
-                vec![self.unvouched(ui), own_name]
+                let own_name = ui.messages.format("consent-own-name", &[("name", &name)]);
+                vec![self.unregistered_text(ui), own_name]
             }
-            (None, None) => vec![self.unvouched(ui)],
+            (None, None) => vec![self.unregistered_text(ui)],
         };
-        if is_local(self.request.did.as_str()) {
+        if is_localhost_did(self.request.did.as_str()) {
             names.push(say("local-note"));
         }
         row("consent-asker", &names);
@@ -76,14 +79,14 @@ impl Screen<'_> {
             row("consent-asker-id", &[sanitise(self.request.did.as_str())]);
         }
         row("consent-endpoint", &[sanitise(self.endpoint)]);
-        if let Some(registration) = self.introduction.registration() {
-            let until = ui.messages.with("consent-registered-until", &[("date", &last_day(registration))]);
-            let registrar = parties::known_name(ui, self.introduction.registrar_name(), registration.registrar());
+        if let Some(registration) = self.verifier.registration() {
+            let until = ui.messages.format("consent-registered-until", &[("date", &last_day(registration))]);
+            let registrar = parties::known_name(ui, self.verifier.registrar_name(), registration.registrar());
             row("consent-registered-by", &[registrar, until]);
         }
         row("consent-purpose", &[stated(purpose)]);
         row("consent-legal-basis", &[stated(legal_basis)]);
-        let own_words = match (registered, self.introduction.intended_use()) {
+        let own_words = match (registered, self.verifier.intended_use()) {
             (Some(_), None) => format!("({})", say("consent-own-words")),
             _ => String::new(),
         };
@@ -98,11 +101,11 @@ impl Screen<'_> {
             let address = |part: &Option<String>| part.as_deref().map(sanitise).unwrap_or_default();
             row("consent-authority", &[sanitise(&authority.name), address(&authority.email), address(&authority.uri)]);
         }
-        if let (Some(unregistered), Some(why)) = (self.introduction.unregistered(), self.why_unregistered(ui)) {
+        if let (Some(unregistered), Some(why)) = (self.verifier.unregistered_reason(), self.why_unregistered(ui)) {
             let (warning, words) = match unregistered {
-                Unregistered::None => ("unregistered-warning", "consent-own-words"),
+                UnregisteredReason::NoRegistration => ("unregistered-warning", "consent-own-words"),
                 // It may be registered with another registrar.
-                Unregistered::Refused(_) => ("registration-refused-warning", "consent-own-words-alone"),
+                UnregisteredReason::Invalid(_) => ("registration-refused-warning", "consent-own-words-alone"),
             };
             let _ = writeln!(screen, "\n! {} {why}", say(warning));
             let _ = writeln!(screen, "  {}", say(words));
@@ -111,9 +114,9 @@ impl Screen<'_> {
 
     /// Explains why the verifier counts as unregistered; `None` if it is registered.
     fn why_unregistered(&self, ui: &Ui) -> Option<String> {
-        let code = match self.introduction.unregistered()? {
-            Unregistered::None => return Some(ui.messages.text("unregistered-none")),
-            Unregistered::Refused(code) => code,
+        let code = match self.verifier.unregistered_reason()? {
+            UnregisteredReason::NoRegistration => return Some(ui.messages.text("unregistered-none")),
+            UnregisteredReason::Invalid(code) => code,
         };
         let id = match code {
             Code::RegistrarUntrusted => "unregistered-registrar",
@@ -126,41 +129,41 @@ impl Screen<'_> {
             }
             _ => "unregistered-refused",
         };
-        Some(ui.messages.with(id, &[("registrar", &self.stated_registrar(ui)), ("code", code.as_str())]))
+        Some(ui.messages.format(id, &[("registrar", &self.stated_registrar(ui)), ("code", code.as_str())]))
     }
 
     /// Returns the registrar stated in a refused registration: the holder's name for it, otherwise its web site or DID.
     fn stated_registrar(&self, ui: &Ui) -> String {
-        match self.introduction.stated_registrar() {
-            Some(did) => parties::known_name(ui, self.introduction.registrar_name(), did),
+        match self.verifier.claimed_registrar() {
+            Some(did) => parties::known_name(ui, self.verifier.registrar_name(), did),
             None => ui.messages.text("consent-not-stated"),
         }
     }
 
     /// Returns an object with the members `asker`, `registration`, `purpose`, `legal_basis` and `retention`.
-    pub(super) fn asker_json(&self, ui: &Ui) -> Value {
-        let Words { name, purpose, legal_basis, retention } = self.words(ui);
-        let registered = self.introduction.relying_party();
-        let reason = self.introduction.unregistered().map(|why| match why {
-            Unregistered::None => "none",
-            Unregistered::Refused(code) => code.as_str(),
+    pub(super) fn verifier_json(&self, ui: &Ui) -> Value {
+        let VerifierTexts { name, purpose, legal_basis, retention } = self.verifier_texts(ui);
+        let registered = self.verifier.relying_party();
+        let reason = self.verifier.unregistered_reason().map(|why| match why {
+            UnregisteredReason::NoRegistration => "none",
+            UnregisteredReason::Invalid(code) => code.as_str(),
         });
         let mut registration = json!({
             "registered": registered.is_some(), "reason": reason, "text": self.why_unregistered(ui),
             // The verifier's own claim, if the registration is refused.
-            "claimed_registrar": self.introduction.unregistered().and(self.introduction.stated_registrar()),
+            "claimed_registrar": self.verifier.unregistered_reason().and(self.verifier.claimed_registrar()),
             "intended_use": self.request.intended_use,
             // Null if the owner pinned the registrar, or nothing accepted it.
-            "trust": self.introduction.registrar_decision().map(RegistrarDecision::json),
-            "within": self.asked.iter().all(|asked| asked.beyond.is_none()),
+            "trust": self.verifier.registrar_decision().map(RegistrarDecision::to_json),
+            "within": self.items.iter().all(|asked| asked.exceeded_limit.is_none()),
         });
         if let (Some(registered), Some(known), Some(members)) =
-            (registered, self.introduction.registration(), registration.as_object_mut())
+            (registered, self.verifier.registration(), registration.as_object_mut())
         {
             let authority = &registered.supervisory_authority;
             members.extend([
                 ("registrar".to_owned(), json!(known.registrar())),
-                ("registrar_name".to_owned(), json!(self.introduction.registrar_name())),
+                ("registrar_name".to_owned(), json!(self.verifier.registrar_name())),
                 ("valid_until".to_owned(), json!(last_day(known))),
                 ("legal_identifier".to_owned(), json!(registered.legal_identifier)),
                 ("country".to_owned(), json!(registered.country)),
@@ -173,7 +176,7 @@ impl Screen<'_> {
                 ),
                 (
                     "retention_days".to_owned(),
-                    json!(self.introduction.intended_use().map(|intended| intended.retention_days)),
+                    json!(self.verifier.intended_use().map(|intended| intended.retention_days)),
                 ),
             ]);
         }

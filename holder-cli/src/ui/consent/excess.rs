@@ -5,30 +5,34 @@ use std::fmt::Write;
 use carnet_core::{query::path_to_text, secure::sd_jwt::Step, trust::registration::ExceededLimit};
 use serde_json::{Value, json};
 
-use super::Screen;
+use super::ConsentScreen;
 use crate::{
-    answer::{RequestedItem, type_asked},
-    ui::{Ui, labels::Labels, sanitise::sanitise},
+    answer::{RequestedItem, requested_type},
+    ui::{Ui, labels::TypeLabels, sanitise::sanitise},
 };
 
-impl Screen<'_> {
+impl ConsentScreen<'_> {
     /// Returns the items that need separate approval because they exceed the registration.
-    pub(crate) fn excess(&self) -> impl Iterator<Item = &RequestedItem> {
-        self.asked.iter().filter(|asked| asked.needs_approval)
+    pub(crate) fn excess_items(&self) -> impl Iterator<Item = &RequestedItem> {
+        self.items.iter().filter(|asked| asked.needs_approval)
     }
 
-    pub(super) fn excess_text(&self, ui: &Ui, screen: &mut String) {
+    pub(super) fn write_excess(&self, ui: &Ui, screen: &mut String) {
         let mut warned = false;
-        for asked in self.excess() {
+        for asked in self.excess_items() {
             if !warned {
                 // An unregistered verifier has no registration to exceed.
-                let id =
-                    if self.introduction.registration().is_some() { "excess-warning" } else { "excess-unregistered" };
+                let id = if self.verifier.registration().is_some() { "excess-warning" } else { "excess-unregistered" };
                 let _ = writeln!(screen, "\n! {}", ui.heading(&ui.messages.text(id)));
                 warned = true;
             }
-            let _ =
-                writeln!(screen, "  ! {}: {}, {}", self.item_text(ui, asked), why(ui, asked), self.state(ui, asked));
+            let _ = writeln!(
+                screen,
+                "  ! {}: {}, {}",
+                self.item_text(ui, asked),
+                excess_reason(ui, asked),
+                self.state(ui, asked)
+            );
             if ui.details {
                 let _ = writeln!(screen, "      {}", sanitise(&asked.name()));
             }
@@ -36,7 +40,7 @@ impl Screen<'_> {
     }
 
     /// Writes the withheld items that are within the registration.
-    pub(super) fn withheld_text(&self, ui: &Ui, screen: &mut String) {
+    pub(super) fn write_withheld(&self, ui: &Ui, screen: &mut String) {
         let withheld: Vec<&RequestedItem> = self.withheld.iter().filter(|asked| !asked.needs_approval).collect();
         if withheld.is_empty() {
             return;
@@ -55,11 +59,11 @@ impl Screen<'_> {
             json!({
                 "name": asked.name(), "query_id": asked.query_id,
                 "path": asked.path.as_deref().map(path_to_text), "label": self.item_text(ui, asked),
-                "beyond": asked.beyond.map(ExceededLimit::as_str), "text": why(ui, asked),
+                "beyond": asked.exceeded_limit.map(ExceededLimit::as_str), "text": excess_reason(ui, asked),
                 "approved": !self.withheld.contains(asked), "state": self.state(ui, asked),
             })
         };
-        self.excess().map(entry).collect()
+        self.excess_items().map(entry).collect()
     }
 
     pub(super) fn withheld_json(&self, ui: &Ui) -> Value {
@@ -77,9 +81,9 @@ impl Screen<'_> {
     /// value stays hidden: that depends on the copy, which is chosen later.
     pub(crate) fn item_text(&self, ui: &Ui, asked: &RequestedItem) -> String {
         let query = self.request.query.credential(&asked.query_id);
-        let type_name = query.map(|query| type_asked(self.catalogue, query)).unwrap_or_default();
-        let labels = Labels::new(self.catalogue, &type_name, &ui.messages);
-        let document = labels.document();
+        let type_name = query.map(|query| requested_type(self.catalogue, query)).unwrap_or_default();
+        let labels = TypeLabels::new(self.catalogue, &type_name, &ui.messages);
+        let document = labels.type_label();
         let Some(path) = &asked.path else {
             return format!("{document}, {}", ui.messages.text("excess-document"));
         };
@@ -87,9 +91,9 @@ impl Screen<'_> {
             Some((Step::Name(first), rest)) if first == "credentialSubject" && !rest.is_empty() => rest,
             _ => path.as_slice(),
         };
-        let claim = labels.claim(&path_to_text(below));
+        let claim = labels.claim_label(&path_to_text(below));
         match &asked.threshold {
-            Some(threshold) => format!("{document}, {claim}: {}", labels.bound(threshold)),
+            Some(threshold) => format!("{document}, {claim}: {}", labels.bound_label(threshold)),
             None => format!("{document}, {claim}"),
         }
     }
@@ -100,8 +104,8 @@ impl Screen<'_> {
 }
 
 /// Describes the limit of the registration that an item exceeds; empty if it exceeds none.
-fn why(ui: &Ui, asked: &RequestedItem) -> String {
-    let id = match asked.beyond {
+fn excess_reason(ui: &Ui, asked: &RequestedItem) -> String {
+    let id = match asked.exceeded_limit {
         None => return String::new(),
         Some(ExceededLimit::Registration) => "excess-registration",
         Some(ExceededLimit::IntendedUse) => "excess-intended-use",

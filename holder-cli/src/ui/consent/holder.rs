@@ -5,11 +5,11 @@ use std::fmt::Write;
 use carnet_core::query::HolderRule;
 use serde_json::{Value, json};
 
-use super::Screen;
-use crate::ui::{Ui, labels::Labels};
+use super::ConsentScreen;
+use crate::ui::{Ui, labels::TypeLabels};
 
-impl Screen<'_> {
-    pub(super) fn holder_text(&self, ui: &Ui, screen: &mut String) {
+impl ConsentScreen<'_> {
+    pub(super) fn write_holder_rule(&self, ui: &Ui, screen: &mut String) {
         if let Some(text) = self.holder_words(ui) {
             // Writing to a string does not fail.
             let _ = writeln!(screen, "\n! {text}");
@@ -17,27 +17,27 @@ impl Screen<'_> {
     }
 
     /// Returns the holder rule and its text; null if the request is for one credential only.
-    pub(super) fn holder_json(&self, ui: &Ui) -> Value {
-        let rule = self.request.query.holder.as_ref();
-        let claims = rule.map(HolderRule::claims).unwrap_or_default();
+    pub(super) fn holder_rule_json(&self, ui: &Ui) -> Value {
+        let rule = self.request.query.holder_rule.as_ref();
+        let claims = rule.map(HolderRule::claim_texts).unwrap_or_default();
         self.holder_words(ui)
             .map_or(Value::Null, |text| json!({"rule": rule.map(HolderRule::name), "claim": claims, "text": text}))
     }
 
     fn holder_words(&self, ui: &Ui) -> Option<String> {
         let query = &self.request.query;
-        if !query.asks_for_several() {
+        if !query.allows_several_credentials() {
             return None;
         }
-        Some(match &query.holder {
+        Some(match &query.holder_rule {
             None => ui.messages.text("consent-holder-unstated"),
             Some(HolderRule::Any) => ui.messages.text("consent-holder-any"),
             Some(HolderRule::Key) => ui.messages.text("consent-holder-key"),
             Some(rule @ HolderRule::Claims(_)) => {
-                let held = self.parts().first().and_then(|part| self.contents.credentials.get(part.credential));
-                let labels = Labels::new(self.catalogue, held.map_or("", |held| &held.type_name), &ui.messages);
-                let claims: Vec<String> = rule.claims().iter().map(|claim| labels.claim(claim)).collect();
-                ui.messages.with("consent-holder-claims", &[("claims", &claims.join(", "))])
+                let held = self.presentations().first().and_then(|part| self.contents.credentials.get(part.credential));
+                let labels = TypeLabels::new(self.catalogue, held.map_or("", |held| &held.type_name), &ui.messages);
+                let claims: Vec<String> = rule.claim_texts().iter().map(|claim| labels.claim_label(claim)).collect();
+                ui.messages.format("consent-holder-claims", &[("claims", &claims.join(", "))])
             }
         })
     }

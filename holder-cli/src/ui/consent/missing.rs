@@ -5,17 +5,17 @@ use std::fmt::Write;
 use carnet_core::query::{ClaimQuery, path_to_text};
 use serde_json::{Value, json};
 
-use super::{Screen, name_of};
+use super::{ConsentScreen, claim_name};
 use crate::{
-    answer::{LackReason, UnansweredQuery},
-    ui::{Ui, labels::Labels},
+    answer::{MissingReason, UnansweredQuery},
+    ui::{Ui, labels::TypeLabels},
 };
 
-impl Screen<'_> {
+impl ConsentScreen<'_> {
     /// Returns the screen for a request that cannot be answered.
-    pub(crate) fn unanswered(&self, ui: &Ui, missing: &[UnansweredQuery]) -> String {
+    pub(crate) fn unanswered_text(&self, ui: &Ui, missing: &[UnansweredQuery]) -> String {
         let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("consent-title")));
-        self.asker_text(ui, &mut screen);
+        self.write_verifier(ui, &mut screen);
         let _ = writeln!(screen, "\n{}", ui.heading(&ui.messages.text("missing-title")));
         for missing in missing {
             let _ = writeln!(screen, "  - {}", self.lack_of(ui, missing));
@@ -25,11 +25,11 @@ impl Screen<'_> {
 
     /// Returns the object for `--json`: the members about the verifier, `missing` and `language`.
     pub(crate) fn unanswered_json(&self, ui: &Ui, missing: &[UnansweredQuery]) -> Value {
-        let mut whole = self.asker_json(ui);
+        let mut whole = self.verifier_json(ui);
         let entry = |missing: &UnansweredQuery| {
-            let claims: &[_] = if let LackReason::Claims(claims) = &missing.lack { claims } else { &[] };
+            let claims: &[_] = if let MissingReason::Claims(claims) = &missing.reason { claims } else { &[] };
             json!({
-                "query_id": missing.query_id, "type": missing.type_name, "what": missing.lack.name(),
+                "query_id": missing.query_id, "type": missing.type_name, "what": missing.reason.as_str(),
                 "paths": claims.iter().map(|claim| path_to_text(&claim.path)).collect::<Vec<_>>(),
                 "text": self.lack_of(ui, missing),
             })
@@ -42,42 +42,42 @@ impl Screen<'_> {
     }
 
     /// Returns the names of the missing credential types, separated by commas.
-    pub(crate) fn missing_documents(&self, ui: &Ui, missing: &[UnansweredQuery]) -> String {
+    pub(crate) fn missing_types(&self, ui: &Ui, missing: &[UnansweredQuery]) -> String {
         let mut names: Vec<String> = missing.iter().map(|missing| self.document_of(ui, missing)).collect();
         names.dedup();
         names.join(", ")
     }
 
     fn document_of(&self, ui: &Ui, missing: &UnansweredQuery) -> String {
-        Labels::new(self.catalogue, &missing.type_name, &ui.messages).document()
+        TypeLabels::new(self.catalogue, &missing.type_name, &ui.messages).type_label()
     }
 
     fn lack_of(&self, ui: &Ui, missing: &UnansweredQuery) -> String {
-        let labels = Labels::new(self.catalogue, &missing.type_name, &ui.messages);
-        let document = labels.document();
-        let id = match &missing.lack {
-            LackReason::Document => "missing-none",
-            LackReason::Withdrawn => "missing-withdrawn",
-            LackReason::Ended => "missing-ended",
-            LackReason::NotChosen => "missing-chosen",
-            LackReason::Format => "missing-format",
-            LackReason::Copies => "missing-copies",
-            LackReason::UsedUp => "missing-used-up",
-            LackReason::OtherRedeemer => "missing-other-redeemer",
-            LackReason::Foreign => "missing-foreign",
-            LackReason::FreshCopies => "missing-fresh-copies",
-            LackReason::Other => "missing-other",
-            LackReason::Claims(claims) => {
+        let labels = TypeLabels::new(self.catalogue, &missing.type_name, &ui.messages);
+        let document = labels.type_label();
+        let id = match &missing.reason {
+            MissingReason::NoCredential => "missing-none",
+            MissingReason::Withdrawn => "missing-withdrawn",
+            MissingReason::Expired => "missing-ended",
+            MissingReason::NotAllowed => "missing-chosen",
+            MissingReason::Format => "missing-format",
+            MissingReason::NoCopies => "missing-copies",
+            MissingReason::UsedUp => "missing-used-up",
+            MissingReason::OtherRedeemer => "missing-other-redeemer",
+            MissingReason::UnsupportedQuery => "missing-foreign",
+            MissingReason::FreshCopies => "missing-fresh-copies",
+            MissingReason::Other => "missing-other",
+            MissingReason::Claims(claims) => {
                 // Silence may be taken as the other side of the bound, so the owner sees the bound itself.
                 let words = |claim: &ClaimQuery| {
-                    let name = labels.claim(&name_of(&claim.path));
-                    claim.threshold.as_ref().map_or(name.clone(), |one| format!("{name} {}", labels.bound(one)))
+                    let name = labels.claim_label(&claim_name(&claim.path));
+                    claim.threshold.as_ref().map_or(name.clone(), |one| format!("{name} {}", labels.bound_label(one)))
                 };
                 let claims: Vec<String> = claims.iter().map(words).collect();
                 let arguments = [("document", document.as_str()), ("claims", &claims.join(", "))];
-                return ui.messages.with("missing-claims", &arguments);
+                return ui.messages.format("missing-claims", &arguments);
             }
         };
-        ui.messages.with(id, &[("document", &document)])
+        ui.messages.format(id, &[("document", &document)])
     }
 }

@@ -1,6 +1,6 @@
 use carnet_core::{
     at_least::Direction,
-    did::SelfContained,
+    did::SelfContainedResolver,
     format::CredentialFormat,
     keys::Signer as _,
     query::{ClaimQuery, Threshold},
@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     answer::{
-        AnswerConstraints, RequestedItem, answer, asked_bounds, requested_items,
+        AnswerConstraints, RequestedItem, answer_query, requested_bounds, requested_items,
         tests::{Issuer, NOW},
-    },
-    introduction::{
-        VerifierIdentity,
-        tests::{Authority, both, introduce},
     },
     request::tests::Asker,
     ui::messages::Language,
+    verifier_identity::{
+        VerifierIdentity,
+        tests::{Authority, both, introduce},
+    },
     wallet::{
-        EntryKind, ShownPart, WalletContents, WalletLogEntry,
-        standing::{CachedStatus, CopyState, FreshnessStatements},
+        LogEntryKind, LoggedCredential, WalletContents, WalletLogEntry,
+        cached_status::{CachedStatus, CopyState, FreshnessStatements},
     },
 };
 
@@ -104,14 +104,15 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
             values: Vec::new(),
             threshold: Some(Threshold::new(Direction::AtLeast, bound.into()).unwrap()),
         }];
-        let bounds = asked_bounds(&earlier, &issuer.catalogue);
-        contents
-            .log
-            .push(WalletLogEntry { bounds, ..WalletLogEntry::new(NOW, EntryKind::Requested, &request.client_id) });
+        let bounds = requested_bounds(&earlier, &issuer.catalogue);
+        contents.log.push(WalletLogEntry {
+            requested_bounds: bounds,
+            ..WalletLogEntry::new(NOW, LogEntryKind::Requested, &request.client_id)
+        });
     }
     if scene.marked {
         let copy = &mut contents.credentials[0].copies[0];
-        let holder = copy.key.open().unwrap().public_key();
+        let holder = copy.key.decode().unwrap().public_key();
         copy.credential = issuer
             .copy_with(CredentialFormat::VcSdJwt, &holder, |payload| {
                 payload["credentialSubject"]["room"] = json!("B 12");
@@ -124,7 +125,7 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
     if !scene.given_away.is_empty() {
         let close = carnet_core::day::format_start(NOW.plus(10 * 86_400).start_of_day());
         let copy = &mut contents.credentials[0].copies[0];
-        let holder = copy.key.open().unwrap().public_key();
+        let holder = copy.key.decode().unwrap().public_key();
         copy.credential = issuer
             .copy_with(CredentialFormat::VcSdJwt, &holder, |payload| {
                 for name in &scene.given_away {
@@ -135,41 +136,54 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
         copy.commitments = issuer.commitments(CredentialFormat::VcSdJwt, &copy.credential.text());
     }
     if scene.refused {
-        let parts = vec![ShownPart::named("aaaa", issuer.type_name)];
+        let parts = vec![LoggedCredential::without_disclosures("aaaa", issuer.type_name)];
         let party_name = "Housing Office".to_owned();
         let number = contents.log.push(WalletLogEntry {
-            parts,
+            credentials: parts,
             party_name,
-            ..WalletLogEntry::new(NOW, EntryKind::Sending, "housing")
+            ..WalletLogEntry::new(NOW, LogEntryKind::Sending, "housing")
         });
         let sent = contents.log.entry(number).unwrap().clone();
         let reason = "suspended".to_owned();
-        contents.log.push(WalletLogEntry { reason, ..WalletLogEntry::about(&sent, NOW, EntryKind::RefusedByAsker) });
+        contents.log.push(WalletLogEntry {
+            reason,
+            ..WalletLogEntry::referring_to(&sent, NOW, LogEntryKind::RefusedByVerifier)
+        });
     }
-    contents.credentials[0].copies[0].shown_to =
+    contents.credentials[0].copies[0].presented_to =
         scene.seen.iter().map(|&name| name.replace("ASKER", &request.client_id)).collect();
     if scene.confirmed {
         let statement =
             FreshnessStatements { text: String::new().into(), since: NOW.plus(-7_200), until: NOW.plus(79_200) };
         let replace = scene.marked_in_lists;
-        let standing = CachedStatus { statement: Some(statement), replace, ..CachedStatus::of(CopyState::Valid, NOW) };
-        contents.credentials[0].copies[0].standing = Some(standing);
+        let standing = CachedStatus {
+            statement: Some(statement),
+            should_replace: replace,
+            ..CachedStatus::new(CopyState::Valid, NOW)
+        };
+        contents.credentials[0].copies[0].status = Some(standing);
     }
-    let introduction = VerifierIdentity::read(&request, &contents, NOW, &SelfContained);
+    let introduction = VerifierIdentity::from_request(&request, &contents, NOW, &SelfContainedResolver);
     let asked = requested_items(&request.query, &introduction.excess(&request.query));
     let withheld: Vec<RequestedItem> = asked
         .iter()
         .filter(|asked| asked.needs_approval && !scene.approved.contains(&asked.name().as_str()))
         .cloned()
         .collect();
-    let proofs_only = introduction.threshold_only_claims(&request.query);
+    let proofs_only = introduction.claims_without_value_permission(&request.query);
     let asker = &request.client_id;
-    let bounds = AnswerConstraints { asker, now: NOW, only: &[], withheld: &withheld, proofs_only: &proofs_only };
-    let answer = answer(&contents, &issuer.catalogue, &request.query, &bounds).ok();
+    let bounds = AnswerConstraints {
+        client_id: asker,
+        now: NOW,
+        allowed_credentials: &[],
+        withheld: &withheld,
+        proof_only_claims: &proofs_only,
+    };
+    let answer = answer_query(&contents, &issuer.catalogue, &request.query, &bounds).ok();
     let question = ConsentRequest {
         request: &request,
-        introduction: &introduction,
-        asked: &asked,
+        verifier: &introduction,
+        items: &asked,
         withheld: &withheld,
         digest: "DIGEST",
         answer: answer.as_ref(),
@@ -178,24 +192,25 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
         catalogue: &issuer.catalogue,
         now: NOW,
     };
-    let consent = Screen { question, explain: true };
+    let consent = ConsentScreen { question, explain: true };
     let mut ui = Ui::new(false, true, language);
     ui.details = details;
     // The question names the claims and the recipient.
-    let question = consent.question(&ui);
+    let question = consent.question_text(&ui);
     let who = introduction.relying_party().map_or("a.example", |registered| registered.name.as_str());
     assert!(question.contains(who), "{question}");
-    let labels = Labels::new(&issuer.catalogue, issuer.type_name, &ui.messages);
-    for part in consent.parts() {
-        let names = part.goes.iter().map(|claim| &claim.name).chain(part.proves.iter().map(|proving| &proving.name));
-        assert!(names.map(|name| labels.claim(name)).all(|label| question.contains(&label)), "{question}");
-        assert!(question.contains(&labels.document()), "{question}");
+    let labels = TypeLabels::new(&issuer.catalogue, issuer.type_name, &ui.messages);
+    for part in consent.presentations() {
+        let names =
+            part.disclosed.iter().map(|claim| &claim.name).chain(part.proved.iter().map(|proving| &proving.name));
+        assert!(names.map(|name| labels.claim_label(name)).all(|label| question.contains(&label)), "{question}");
+        assert!(question.contains(&labels.type_label()), "{question}");
     }
     let named = |text: String| {
         let text = text.replace(request.did.as_str(), "ASKER-DID").replace(issuer.did.as_str(), "ISSUER-DID");
         text.replace(authority.did.as_str(), "REGISTRAR-DID")
     };
-    (named(consent.text(&ui)), serde_json::from_str(&named(consent.json(&ui).to_string())).unwrap())
+    (named(consent.text(&ui)), serde_json::from_str(&named(consent.to_json(&ui).to_string())).unwrap())
 }
 
 const TITLE: &str = "q:credentialSubject.title";

@@ -16,30 +16,33 @@ use carnet_core::{
     did::{DidUrl, VerificationRelationship},
     epoch::Epoch,
     format::CredentialFormat,
-    keys::Algorithm,
+    keys::SignatureAlgorithm,
     secure::{jose, jwe::EncryptionKey, sd_jwt::ClaimPath},
 };
 use carnet_openid::{
-    error::OpenIdEndpoint,
+    error::IssuerEndpoint,
     vci::{
-        encryption::{request_encryption, response_encryption},
+        encryption::{request_encryption_metadata, response_encryption_metadata},
         metadata::{
             BatchIssuance, ClaimDescription, CredentialConfiguration, CredentialDefinition, CredentialMetadata,
-            DisplayName, IssuerMetadata, ProofType, jwt_vc_issuer_metadata, server_metadata,
+            DisplayProperties, IssuerMetadata, ProofType, authorization_server_metadata, jwt_vc_issuer_metadata,
         },
     },
 };
 use carnet_spec::{
     CredentialType,
-    type_metadata::{claim_name, claims_path_pointer},
+    type_metadata::{claims_path_pointer, dotted_claim_name},
 };
 use serde_json::{Value, json};
 
-use super::{CREDENTIAL, DEFERRED, IssuanceEndpoints, JSON, NONCE, NOTIFICATION, TOKEN, public, refusal::OpenIdError};
+use super::{
+    CREDENTIAL_PATH, DEFERRED_PATH, EndpointState, JSON, NONCE_PATH, NOTIFICATION_PATH, TOKEN_PATH, error::OpenIdError,
+    public_json,
+};
 use crate::{
     error::Error,
     issuance::spawn_cpu,
-    issuer::{Issuer, IssuerConfiguration},
+    issuer::{Issuer, SupportedConfiguration},
     store::Store,
 };
 
@@ -48,19 +51,22 @@ const SIGNED_TYP: &str = "openidvci-issuer-metadata+jwt";
 const JWT: &str = "application/jwt";
 
 /// Handles a request for the credential issuer metadata: as a signed JWT if the client prefers that to JSON.
-pub(super) async fn issuer<S: Store>(State(door): State<IssuanceEndpoints<S>>, headers: HeaderMap) -> Response {
-    let metadata = issuer_metadata(&door.issuer, &door.key.public()).to_json();
+pub(super) async fn issuer_metadata_endpoint<S: Store>(
+    State(door): State<EndpointState<S>>,
+    headers: HeaderMap,
+) -> Response {
+    let metadata = issuer_metadata(&door.issuer, &door.request_decryption_key.public_key()).to_json();
     let mut response = if prefers_signed(&headers) {
-        match signed(&door, metadata).await {
+        match signed_metadata(&door, metadata).await {
             Ok(token) => {
-                let mut response = public(token);
+                let mut response = public_json(token);
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JWT));
                 response
             }
-            Err(error) => return OpenIdError::Refused { endpoint: OpenIdEndpoint::Credential, error }.into_response(),
+            Err(error) => return OpenIdError::Refused { endpoint: IssuerEndpoint::Credential, error }.into_response(),
         }
     } else {
-        public(metadata.to_string())
+        public_json(metadata.to_string())
     };
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     response
@@ -71,9 +77,9 @@ pub(super) async fn issuer<S: Store>(State(door): State<IssuanceEndpoints<S>>, h
 ///
 /// # Errors
 /// Signing errors.
-async fn signed<S: Store>(door: &IssuanceEndpoints<S>, metadata: Value) -> Result<String, Error> {
+async fn signed_metadata<S: Store>(door: &EndpointState<S>, metadata: Value) -> Result<String, Error> {
     let today = door.issuer.now().start_of_day();
-    let mut known = door.signed.lock().await;
+    let mut known = door.signed_metadata.lock().await;
     if let Some((day, token)) = known.as_ref()
         && *day == today
     {
@@ -84,7 +90,7 @@ async fn signed<S: Store>(door: &IssuanceEndpoints<S>, metadata: Value) -> Resul
         let header = json!({"typ": SIGNED_TYP, "kid": issuer.kid}).as_object().cloned().unwrap_or_default();
         let mut payload = metadata.as_object().cloned().unwrap_or_default();
         payload.insert("iss".to_owned(), issuer.did.as_str().into());
-        payload.insert("sub".to_owned(), issuer.endpoint.as_str().into());
+        payload.insert("sub".to_owned(), issuer.issuer_url.as_str().into());
         payload.insert("iat".to_owned(), today.unix().into());
         payload.insert("exp".to_owned(), today.plus(2 * day::SECONDS).unix().into());
         jose::sign(header, &payload, issuer.signer.as_ref())
@@ -113,54 +119,57 @@ fn prefers_signed(headers: &HeaderMap) -> bool {
 }
 
 /// Handles a request for the authorization server metadata.
-pub(super) async fn server<S: Store>(State(door): State<IssuanceEndpoints<S>>) -> Response {
-    let endpoint = &door.issuer.endpoint;
-    public(server_metadata(endpoint, &format!("{endpoint}{TOKEN}")).to_string())
+pub(super) async fn server_metadata_endpoint<S: Store>(State(door): State<EndpointState<S>>) -> Response {
+    let endpoint = &door.issuer.issuer_url;
+    public_json(authorization_server_metadata(endpoint, &format!("{endpoint}{TOKEN_PATH}")).to_string())
 }
 
 /// Handles a request for the JWT VC issuer metadata: the keys that sign credentials now, with the DID URLs by which
 /// credentials name them.
-pub(super) async fn keys<S: Store>(State(door): State<IssuanceEndpoints<S>>) -> Response {
+pub(super) async fn issuer_keys_endpoint<S: Store>(State(door): State<EndpointState<S>>) -> Response {
     let issuer = &door.issuer;
     let key = |method: &str| {
-        let key = issuer.own.key_for(&DidUrl::parse(method).ok()?, VerificationRelationship::AssertionMethod).ok()?;
+        let key = issuer
+            .own_document
+            .key_for(&DidUrl::parse(method).ok()?, VerificationRelationship::AssertionMethod)
+            .ok()?;
         Some((method.to_owned(), key))
     };
-    let keys: Vec<_> = issuer.own.assertion_methods(issuer.now()).filter_map(key).collect();
-    public(jwt_vc_issuer_metadata(&issuer.endpoint, &keys).to_string())
+    let keys: Vec<_> = issuer.own_document.assertion_methods(issuer.now()).filter_map(key).collect();
+    public_json(jwt_vc_issuer_metadata(&issuer.issuer_url, &keys).to_string())
 }
 
 /// Returns the credential issuer metadata. `key`: the public key for encrypted requests.
 fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> IssuerMetadata {
-    let url = |path: &str| Some(format!("{}{path}", issuer.endpoint));
+    let url = |path: &str| Some(format!("{}{path}", issuer.issuer_url));
     let algorithm = issuer.signer.algorithm();
     let algorithm_of =
-        |format| issuer.suites.signing(format, algorithm).map_or(algorithm.as_str(), |suite| suite.name());
-    let configuration = |known: IssuerConfiguration<'_>| {
-        let epoch = issuer.epoch(&known.credential_type.name);
-        (known.id.clone(), configuration(&known, algorithm_of(known.format), epoch))
+        |format| issuer.suites.for_signing(format, algorithm).map_or(algorithm.as_str(), |suite| suite.name());
+    let configuration = |known: SupportedConfiguration<'_>| {
+        let epoch = issuer.validity_epoch(&known.credential_type.name);
+        (known.id.clone(), configuration_metadata(&known, algorithm_of(known.format), epoch))
     };
     let display = issuer.settings.display_name.iter();
     let batch_size = u64::try_from(issuer.settings.max_batch_size).unwrap_or(u64::MAX);
     IssuerMetadata {
-        credential_issuer: issuer.endpoint.clone(),
+        credential_issuer: issuer.issuer_url.clone(),
         // The issuer is its own authorization server.
         authorization_servers: Vec::new(),
-        credential_endpoint: format!("{}{CREDENTIAL}", issuer.endpoint),
-        nonce_endpoint: url(NONCE),
-        deferred_credential_endpoint: url(DEFERRED),
-        notification_endpoint: url(NOTIFICATION),
-        credential_request_encryption: Some(request_encryption(key)),
-        credential_response_encryption: Some(response_encryption()),
+        credential_endpoint: format!("{}{CREDENTIAL_PATH}", issuer.issuer_url),
+        nonce_endpoint: url(NONCE_PATH),
+        deferred_credential_endpoint: url(DEFERRED_PATH),
+        notification_endpoint: url(NOTIFICATION_PATH),
+        credential_request_encryption: Some(request_encryption_metadata(key)),
+        credential_response_encryption: Some(response_encryption_metadata()),
         batch_credential_issuance: (batch_size >= 2).then_some(BatchIssuance { batch_size }),
-        display: display.map(|(language, name)| named(language, name, None)).collect(),
-        credential_configurations_supported: issuer.configurations().map(configuration).collect(),
+        display: display.map(|(language, name)| display_entry(language, name, None)).collect(),
+        credential_configurations_supported: issuer.supported_configurations().map(configuration).collect(),
     }
 }
 
 /// Returns a display entry: name and description in one language.
-fn named(locale: &str, name: &str, description: Option<&str>) -> DisplayName {
-    DisplayName {
+fn display_entry(locale: &str, name: &str, description: Option<&str>) -> DisplayProperties {
+    DisplayProperties {
         name: Some(name.to_owned()),
         locale: Some(locale.to_owned()),
         description: description.map(str::to_owned),
@@ -169,14 +178,19 @@ fn named(locale: &str, name: &str, description: Option<&str>) -> DisplayName {
 
 /// Returns the metadata of a credential configuration. `algorithm`: name of the signature algorithm or the cryptosuite;
 /// `epoch`: that to which its dates are rounded.
-fn configuration(known: &IssuerConfiguration<'_>, algorithm: &str, epoch: Epoch) -> CredentialConfiguration {
+fn configuration_metadata(
+    known: &SupportedConfiguration<'_>,
+    algorithm: &str,
+    epoch: Epoch,
+) -> CredentialConfiguration {
     let credential_type = known.credential_type;
     let is_sd_jwt_vc = known.format == CredentialFormat::DcSdJwt;
     let definition = || CredentialDefinition {
         context: vec![CONTEXT_V2.to_owned(), credential_type.context_url.clone()],
         types: vec!["VerifiableCredential".to_owned(), credential_type.name.clone()],
     };
-    let proof_algorithms = [Algorithm::EdDsa, Algorithm::Es256].map(|algorithm| algorithm.as_str().to_owned());
+    let proof_algorithms =
+        [SignatureAlgorithm::EdDsa, SignatureAlgorithm::Es256].map(|algorithm| algorithm.as_str().to_owned());
     let proof = ProofType { proof_signing_alg_values_supported: proof_algorithms.to_vec() };
     CredentialConfiguration {
         format: known.format.as_str().to_owned(),
@@ -194,14 +208,15 @@ fn configuration(known: &IssuerConfiguration<'_>, algorithm: &str, epoch: Epoch)
 /// Returns the display texts of a credential type and of its selectively disclosable claims, in all languages.
 fn credential_metadata(known: &CredentialType, is_sd_jwt_vc: bool) -> CredentialMetadata {
     let display = known.languages().map(|language| {
-        let words = known.display(language);
-        named(language, &words.name, Some(&words.description))
+        let words = known.display_texts(language);
+        display_entry(language, &words.name, Some(&words.description))
     });
-    let paths = if is_sd_jwt_vc { known.disclosable_in_sd_jwt_vc() } else { known.disclosable.clone() };
+    let paths = if is_sd_jwt_vc { known.disclosable_in_sd_jwt_vc() } else { known.disclosable_claims.clone() };
     let claim = |path: &ClaimPath| {
-        let name = claim_name(path)?;
-        let labels =
-            known.languages().filter_map(|language| Some(named(language, known.display(language).label(&name)?, None)));
+        let name = dotted_claim_name(path)?;
+        let labels = known.languages().filter_map(|language| {
+            Some(display_entry(language, known.display_texts(language).claim_label(&name)?, None))
+        });
         Some(ClaimDescription {
             path: claims_path_pointer(path),
             mandatory: known.required_at_issuance.contains(&name),

@@ -1,10 +1,10 @@
 //! OpenID4VCI 1.0 over HTTP: a second interface to the use cases of [`crate::grpc`], on the same listener, with the
 //! same limits (spec/openid.md).
 
+mod error;
 mod issuance;
 mod metadata;
-mod refusal;
-mod types;
+mod type_metadata;
 
 use std::sync::Arc;
 
@@ -28,66 +28,76 @@ use rand_core::OsRng;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use self::refusal::OpenIdError;
-use crate::{issuer::Issuer, offers::OFFERS, store::Store};
+use self::error::OpenIdError;
+use crate::{issuer::Issuer, offers::OFFERS_PATH, store::Store};
 
 /// Path of the token endpoint, below the credential issuer identifier.
-const TOKEN: &str = "/openid/token";
+const TOKEN_PATH: &str = "/openid/token";
 /// Path of the nonce endpoint.
-const NONCE: &str = "/openid/nonce";
+const NONCE_PATH: &str = "/openid/nonce";
 /// Path of the credential endpoint.
-const CREDENTIAL: &str = "/openid/credential";
+const CREDENTIAL_PATH: &str = "/openid/credential";
 /// Path of the deferred credential endpoint.
-const DEFERRED: &str = "/openid/deferred";
+const DEFERRED_PATH: &str = "/openid/deferred";
 /// Path of the notification endpoint.
-const NOTIFICATION: &str = "/openid/notification";
+const NOTIFICATION_PATH: &str = "/openid/notification";
 /// Path below which the SD-JWT VC type metadata is published by type name.
-const TYPES: &str = "/openid/types";
+const TYPES_PATH: &str = "/openid/types";
 
 const JSON: &str = "application/json";
 
 /// State that the handlers share.
-struct IssuanceEndpoints<S> {
+struct EndpointState<S> {
     issuer: Arc<Issuer<S>>,
     /// Maximum size of a request body, in bytes.
-    most_bytes: usize,
+    max_body_bytes: usize,
     /// Key to which wallets may encrypt requests, for the lifetime of the process. Its public key is in the metadata.
-    key: Arc<DecryptionKey>,
+    request_decryption_key: Arc<DecryptionKey>,
     /// Signed metadata, and the start of the day on which it was signed.
-    signed: Arc<Mutex<Option<(Timestamp, String)>>>,
+    signed_metadata: Arc<Mutex<Option<(Timestamp, String)>>>,
 }
 
-impl<S> Clone for IssuanceEndpoints<S> {
+impl<S> Clone for EndpointState<S> {
     fn clone(&self) -> Self {
-        let (key, signed) = (self.key.clone(), self.signed.clone());
-        Self { issuer: self.issuer.clone(), most_bytes: self.most_bytes, key, signed }
+        let (key, signed) = (self.request_decryption_key.clone(), self.signed_metadata.clone());
+        Self {
+            issuer: self.issuer.clone(),
+            max_body_bytes: self.max_body_bytes,
+            request_decryption_key: key,
+            signed_metadata: signed,
+        }
     }
 }
 
-/// Returns the routes of OpenID4VCI. `most_bytes` is the maximum size of a request body.
+/// Returns the routes of OpenID4VCI. `max_body_bytes` is the maximum size of a request body.
 pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Router {
     let well_known = |name: &str| format!("/.well-known/{name}");
-    let types = types::router(&issuer);
+    let types = type_metadata::router(&issuer);
     let key = Arc::new(DecryptionKey::generate(&mut OsRng));
     Router::new()
-        .route(&well_known(vci::ISSUER_METADATA), get(metadata::issuer))
-        .route(&well_known(vci::SERVER_METADATA), get(metadata::server))
-        .route(&well_known(vci::JWT_VC_ISSUER), get(metadata::keys))
-        .route(&format!("{OFFERS}/{{code}}"), get(issuance::offer))
-        .route(TOKEN, post(issuance::token))
-        .route(NONCE, post(issuance::nonce))
-        .route(CREDENTIAL, post(issuance::credential))
-        .route(DEFERRED, post(issuance::deferred))
-        .route(NOTIFICATION, post(issuance::notification))
+        .route(&well_known(vci::ISSUER_METADATA), get(metadata::issuer_metadata_endpoint))
+        .route(&well_known(vci::AUTHORIZATION_SERVER_METADATA), get(metadata::server_metadata_endpoint))
+        .route(&well_known(vci::JWT_VC_ISSUER), get(metadata::issuer_keys_endpoint))
+        .route(&format!("{OFFERS_PATH}/{{code}}"), get(issuance::offer_endpoint))
+        .route(TOKEN_PATH, post(issuance::token_endpoint))
+        .route(NONCE_PATH, post(issuance::nonce_endpoint))
+        .route(CREDENTIAL_PATH, post(issuance::credential_endpoint))
+        .route(DEFERRED_PATH, post(issuance::deferred_credential_endpoint))
+        .route(NOTIFICATION_PATH, post(issuance::notification_endpoint))
         .layer(DefaultBodyLimit::max(most_bytes))
-        .layer(from_fn(guarded))
-        .with_state(IssuanceEndpoints { issuer, most_bytes, key, signed: Arc::default() })
+        .layer(from_fn(refuse_query_token))
+        .with_state(EndpointState {
+            issuer,
+            max_body_bytes: most_bytes,
+            request_decryption_key: key,
+            signed_metadata: Arc::default(),
+        })
         .merge(types)
 }
 
 /// Refuses a request with an access token in its query, even if another one is in its header (RFC 6750 section 2). Adds
 /// `Cache-Control: no-store` to responses that have no `Cache-Control` header.
-async fn guarded(request: Request, next: Next) -> Response {
+async fn refuse_query_token(request: Request, next: Next) -> Response {
     let mut response = if has_token_in_query(request.uri()) {
         let why = "an access token belongs into the header Authorization, never into the URL";
         OpenIdError::malformed(ErrorResponse::new(ErrorCode::InvalidRequest, why)).into_response()
@@ -99,13 +109,13 @@ async fn guarded(request: Request, next: Next) -> Response {
 }
 
 /// Returns a JSON response for one wallet; it must not be stored.
-fn private(status: u16, body: String) -> Response {
+fn uncached_json(status: u16, body: String) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(CONTENT_TYPE, JSON)], body).into_response()
 }
 
 /// Returns a JSON response that is the same for everybody; caches must revalidate it.
-fn public(body: String) -> Response {
+fn public_json(body: String) -> Response {
     let headers =
         [(CONTENT_TYPE, HeaderValue::from_static(JSON)), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
     (headers, body).into_response()
@@ -113,7 +123,7 @@ fn public(body: String) -> Response {
 
 /// Returns the bearer token in the header `Authorization` (RFC 6750 section 2.1); `None` if there is not exactly one
 /// such header, or it has another scheme or form.
-fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
+fn bearer_token(headers: &HeaderMap) -> Option<Zeroizing<String>> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
@@ -123,7 +133,7 @@ fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
 
 /// Returns whether the query has a parameter `access_token`, which logs would keep.
 fn has_token_in_query(uri: &Uri) -> bool {
-    form::names_parameter(uri.query().unwrap_or_default(), "access_token")
+    form::query_has_parameter(uri.query().unwrap_or_default(), "access_token")
 }
 
 #[cfg(test)]
@@ -134,7 +144,7 @@ mod tests {
     fn one_bearer_token_is_read() {
         let read = |values: &[&str]| {
             let headers = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_str(value).unwrap())).collect();
-            bearer(&headers).map(|token| token.to_string())
+            bearer_token(&headers).map(|token| token.to_string())
         };
         assert_eq!(read(&["Bearer abc"]).as_deref(), Some("abc"));
         assert_eq!(read(&["bearer abc"]).as_deref(), Some("abc"));

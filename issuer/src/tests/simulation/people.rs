@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::world::{Event, World};
 use crate::{
     freshness::CopyStatusReport,
-    issuance::CollectionOutcome,
+    issuance::IssuanceOutcome,
     redemption::RedemptionRequest,
     tests::{
         harness::{DID, exchanged, holder_keys, offer_request},
@@ -135,7 +135,7 @@ impl World {
             .create(proto::CreateOfferRequest {
                 credential_type: PERMIT.to_owned(),
                 claims: Some(wire::to_struct(&claims)),
-                valid_until: Some(wire::timestamp(end)),
+                valid_until: Some(wire::to_timestamp(end)),
                 ..offer_request(&person.to_string())
             })
             .await;
@@ -144,9 +144,11 @@ impl World {
         let issuer = self.issuer.issuer.clone();
         let grant = issuer.redeem_offer(&redemption).await.unwrap();
         let keys = holder_keys(BATCH);
-        let proofs = self.issuer.proofs(&keys, &issuer.give_nonce().0);
-        let issued =
-            issuer.collect(&grant.access_token, &offer.configuration, proofs, issuer.did.as_str()).await.unwrap();
+        let proofs = self.issuer.proofs(&keys, &issuer.issue_nonce().0);
+        let issued = issuer
+            .handle_credential_request(&grant.access_token, &offer.configuration, proofs, issuer.did.as_str())
+            .await
+            .unwrap();
         self.people[person].offer = offer.id;
         (self.people[person].day, self.people[person].end) = (today.unix(), end.unix());
         self.keep(person, &issued, keys, None).await;
@@ -162,8 +164,8 @@ impl World {
     }
 
     /// Stores new copies, and asks for statements on them as soon as they are there.
-    async fn keep(&mut self, person: usize, issued: &CollectionOutcome, keys: Vec<SecretKey>, replaces: Option<usize>) {
-        let CollectionOutcome::Issued { copies, .. } = issued else { panic!("the copies are there") };
+    async fn keep(&mut self, person: usize, issued: &IssuanceOutcome, keys: Vec<SecretKey>, replaces: Option<usize>) {
+        let IssuanceOutcome::Issued { copies, .. } = issued else { panic!("the copies are there") };
         let from = self.issuer.now();
         let days = format!("{} {}", self.people[person].day, self.people[person].end);
         let before = self.people[person].copies.len();
@@ -199,11 +201,11 @@ impl World {
         let who = &mut self.people[person];
         let handles: Vec<Vec<u8>> =
             copies.iter().map(|copy| freshness::copy_handle(&who.copies[*copy].text).to_vec()).collect();
-        let answers = self.issuer.issuer.freshness(&handles, &[]).await.unwrap();
-        let marked = answers.iter().any(|answer| answer.replace);
+        let answers = self.issuer.issuer.answer_freshness_request(&handles, &[]).await.unwrap();
+        let marked = answers.iter().any(|answer| answer.should_replace);
         who.suspended = false;
         for (copy, answer) in copies.into_iter().zip(answers) {
-            who.copies[copy].statements = match answer.standing {
+            who.copies[copy].statements = match answer.status {
                 CopyStatusReport::Valid(statements) => statements,
                 _ => Vec::new(),
             };
@@ -242,7 +244,7 @@ impl World {
     /// Keys, a copy shown to the issuer in exchange for copies for them, and their proofs.
     fn exchange(&self, person: usize, copy: usize) -> (Vec<SecretKey>, String, Vec<String>) {
         let keys = holder_keys(BATCH);
-        let nonce = self.issuer.issuer.give_nonce().0;
+        let nonce = self.issuer.issuer.issue_nonce().0;
         let copy = &self.people[person].copies[copy];
         let token = SdJwt::parse(&copy.text).unwrap();
         let presentation = exchanged(&token, &copy.key, &keys, (DID, &nonce, self.issuer.now()));
@@ -275,10 +277,10 @@ impl World {
         let subject = Step::Name("credentialSubject".to_owned());
         let shown = SdJwt::parse(&copy.text)
             .unwrap()
-            .select(&[vec![subject, Step::Name("rightToWork".to_owned())]])
+            .select_claims(&[vec![subject, Step::Name("rightToWork".to_owned())]])
             .unwrap()
-            .bind_with(
-                &KeyBindingMembers { freshness, ..KeyBindingMembers::default() },
+            .bind_key_with_members(
+                &KeyBindingMembers { freshness_statement: freshness, ..KeyBindingMembers::default() },
                 "nonce",
                 &format!("did:web:asker-{asker}.example"),
                 Timestamp::from_unix(now),
@@ -306,9 +308,9 @@ impl World {
         let (keys, presentation, proofs) = self.exchange(person, at);
         // Refused where staff suspended meanwhile, which the wallet learns with the next refresh.
         let Ok(answer) = self.issuer.issuer.renew(presentation.into(), proofs).await else { return };
-        let CollectionOutcome::Deferred { transaction_id, .. } = answer else { panic!("staff approve each renewal") };
+        let IssuanceOutcome::Deferred { transaction_id, .. } = answer else { panic!("staff approve each renewal") };
         self.approve().await;
-        let issued = self.issuer.issuer.collect_deferred(&transaction_id).await.unwrap();
+        let issued = self.issuer.issuer.handle_deferred_request(&transaction_id).await.unwrap();
         self.drop_all(person);
         self.people[person].day = Timestamp::from_unix(now).start_of_day().unix();
         self.people[person].end += 730 * super::DAY;

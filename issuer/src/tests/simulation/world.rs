@@ -77,7 +77,7 @@ impl World {
             days: year.days,
             dice: 0x5eed,
         };
-        let begin = Epoch::Month.next(Timestamp::from_unix(NOW)).unix();
+        let begin = Epoch::Month.next_start(Timestamp::from_unix(NOW)).unix();
         for month in 0..year.months {
             for _ in 0..year.permits {
                 let person = world.people.len();
@@ -180,7 +180,7 @@ impl World {
             let eighths = u64::try_from(read.as_bytes().len()).unwrap();
             for (byte, value) in (0..eighths).zip(read.as_bytes()) {
                 let was = before.map_or(0, |before| before.as_bytes()[usize::try_from(byte).unwrap()]);
-                let entries = read.entries() / eighths;
+                let entries = read.entry_count() / eighths;
                 for index in (byte * entries..(byte + 1) * entries).filter(|_| was != *value) {
                     let value = read.value(index).unwrap();
                     if before.map_or(0, |before| before.value(index).unwrap()) != value {

@@ -12,17 +12,17 @@ fn query() -> Value {
 }
 
 fn parameters(mode: ResponseMode) -> Map<String, Value> {
-    let key = DecryptionKey::from_bytes(&[7; 32]).unwrap().public();
+    let key = DecryptionKey::from_bytes(&[7; 32]).unwrap().public_key();
     let metadata =
         ClientMetadata::new(&[CredentialFormat::DcSdJwt], (mode == ResponseMode::DirectPostJwt).then_some(key));
     RequestParameters {
         client_id: CLIENT_ID,
-        mode,
+        response_mode: mode,
         response_uri: RESPONSE,
         nonce: "n-0S6_WzA2Mj",
         state: Some("af0ifjsldkj"),
         query: &query(),
-        metadata: Some(&metadata),
+        client_metadata: Some(&metadata),
         verifier_info: Some(("di_vc+jcs", json!({"type": "x"}))),
         validity: (NOW, NOW.plus(300)),
         wallet_nonce: None,
@@ -68,12 +68,12 @@ fn changed(name: &str, value: Value) -> Result<AuthorizationRequest, Code> {
 fn a_request_comes_back() {
     for mode in [ResponseMode::DirectPost, ResponseMode::DirectPostJwt] {
         let request = read(&parameters(mode)).unwrap();
-        assert_eq!((request.mode, request.client_id.to_string().as_str()), (mode, CLIENT_ID));
+        assert_eq!((request.response_mode, request.client_id.to_string().as_str()), (mode, CLIENT_ID));
         assert_eq!((request.nonce.as_str(), request.state.as_deref()), ("n-0S6_WzA2Mj", Some("af0ifjsldkj")));
         assert_eq!(request.response_uri.as_str(), RESPONSE);
         assert_eq!(request.expires_at, Some(NOW.plus(300)));
         assert_eq!(request.verifier_info.len(), 1);
-        assert_eq!(request.metadata.unwrap().encryption.is_some(), mode == ResponseMode::DirectPostJwt);
+        assert_eq!(request.client_metadata.unwrap().encryption.is_some(), mode == ResponseMode::DirectPostJwt);
     }
     assert!(changed("unknown", json!("ignored")).is_ok());
     assert!(changed("state", Value::Null).is_ok());
@@ -102,7 +102,7 @@ fn row_76_transaction_data_without_a_known_type() {
     let mut parameters = parameters(ResponseMode::DirectPost);
     parameters.insert("transaction_data".to_owned(), data);
     let known = read_with(&parameters, |policy| policy.transaction_types = &["t"]);
-    assert_eq!(known.unwrap().transaction_data[0].kind, "t");
+    assert_eq!(known.unwrap().transaction_data[0].data_type, "t");
 }
 
 #[test]

@@ -22,12 +22,12 @@ fn form(parameters: &[(&str, &str)]) -> Result<ResponseForm, Code> {
 }
 
 fn plain(vp_token: &Value) -> Result<Presentations, Code> {
-    let response = AuthorizationResponse::from_plain(&vp_token.to_string(), None, LIMITS);
+    let response = AuthorizationResponse::from_vp_token(&vp_token.to_string(), None, LIMITS);
     response.map(|response| response.presentations).map_err(|problem| problem.code)
 }
 
 fn encrypted(content: &Value, key: &DecryptionKey) -> Result<AuthorizationResponse, Code> {
-    let to = key.public();
+    let to = key.public_key();
     let token = encrypt(content.to_string().as_bytes(), &to, ContentEncryption::A128Gcm, &[], &mut OsRng).unwrap();
     AuthorizationResponse::from_encrypted(&token, key, LIMITS).map_err(|problem| problem.code)
 }
@@ -65,7 +65,7 @@ fn a_vp_token_is_an_object_of_lists() {
     {
         assert_eq!(plain(&refused), Err(Code::TokenMalformed), "{refused}");
     }
-    let twice = AuthorizationResponse::from_plain(r#"{"a":["x"],"a":["y"]}"#, None, LIMITS);
+    let twice = AuthorizationResponse::from_vp_token(r#"{"a":["x"],"a":["y"]}"#, None, LIMITS);
     assert_eq!(twice.unwrap_err().code, Code::DuplicateKey);
 }
 
@@ -75,14 +75,15 @@ fn an_encrypted_response_comes_back() {
     let content = json!({"vp_token": {"a": ["x~y"]}, "state": "s", "unknown": 1});
     let read = encrypted(&content, &key).unwrap();
     assert_eq!((read.presentations["a"][0].as_str(), read.state.as_deref()), ("x~y", Some("s")));
-    assert!(read.ephemeral.is_some() && !format!("{read:?}").contains("x~y"));
+    assert!(read.ephemeral_thumbprint.is_some() && !format!("{read:?}").contains("x~y"));
     assert_eq!(read.to_json().as_str(), r#"{"state":"s","vp_token":{"a":["x~y"]}}"#);
     for refused in [json!({}), json!({"vp_token": "x"}), json!({"vp_token": {}, "state": 7})] {
         assert_eq!(encrypted(&refused, &key).unwrap_err(), Code::TokenMalformed, "{refused}");
     }
     let other = DecryptionKey::generate(&mut OsRng);
     let token =
-        encrypt(content.to_string().as_bytes(), &other.public(), ContentEncryption::A256Gcm, &[], &mut OsRng).unwrap();
+        encrypt(content.to_string().as_bytes(), &other.public_key(), ContentEncryption::A256Gcm, &[], &mut OsRng)
+            .unwrap();
     assert_eq!(
         AuthorizationResponse::from_encrypted(&token, &key, LIMITS).unwrap_err().code,
         Code::HeaderKeyUnanchored
@@ -107,17 +108,17 @@ fn the_state_has_to_be_that_of_the_request() {
 fn a_response_is_written_as_its_request_demands() {
     let key = DecryptionKey::generate(&mut OsRng);
     let request = |mode: ResponseMode| {
-        let metadata = ClientMetadata::new(&[CredentialFormat::DcSdJwt], Some(key.public()));
+        let metadata = ClientMetadata::new(&[CredentialFormat::DcSdJwt], Some(key.public_key()));
         let query = json!({"credentials": [{"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["v"]}}]});
         let now = Timestamp::from_unix(1_800_000_000);
         let parameters = RequestParameters {
             client_id: "redirect_uri:https://a.example/r",
-            mode,
+            response_mode: mode,
             response_uri: "https://a.example/r",
             nonce: "n-1",
             state: Some("s"),
             query: &query,
-            metadata: Some(&metadata),
+            client_metadata: Some(&metadata),
             verifier_info: None,
             validity: (now, now.plus(60)),
             wallet_nonce: None,
@@ -134,12 +135,12 @@ fn a_response_is_written_as_its_request_demands() {
     };
     let presentations = Presentations::from([("a".to_owned(), vec!["x~y".to_owned()])]);
     let (state, wallet_nonce) = (Some("s".to_owned()), Some("w".to_owned()));
-    let response = AuthorizationResponse { presentations, state, wallet_nonce, ephemeral: None };
+    let response = AuthorizationResponse { presentations, state, wallet_nonce, ephemeral_thumbprint: None };
     let same =
         |read: &AuthorizationResponse| read.presentations == response.presentations && read.state == response.state;
     let form = response.to_form(&request(ResponseMode::DirectPost), &mut OsRng).unwrap();
     let ResponseForm::Plain(token, state, nonce) = ResponseForm::parse(form.as_bytes()).unwrap() else { panic!() };
-    assert!(same(&AuthorizationResponse::from_plain(token.expose(), state, LIMITS).unwrap()));
+    assert!(same(&AuthorizationResponse::from_vp_token(token.expose(), state, LIMITS).unwrap()));
     assert_eq!(nonce, response.wallet_nonce);
     let form = response.to_form(&request(ResponseMode::DirectPostJwt), &mut OsRng).unwrap();
     let ResponseForm::Encrypted(token) = ResponseForm::parse(form.as_bytes()).unwrap() else { panic!() };
@@ -150,7 +151,7 @@ fn a_response_is_written_as_its_request_demands() {
 #[test]
 fn an_accepted_response_may_lead_back() {
     assert_eq!(AcceptedResponse::default().to_json(), "{}");
-    let url = with_response_code("https://agency.example/done?a=1", "c-1").unwrap();
+    let url = append_response_code("https://agency.example/done?a=1", "c-1").unwrap();
     assert_eq!(url, "https://agency.example/done?a=1#response_code=c-1");
     let accepted = AcceptedResponse { redirect_uri: Some(url.clone()), receipt: None };
     assert_eq!(accepted.to_json(), format!(r#"{{"redirect_uri":"{url}"}}"#));
@@ -165,7 +166,7 @@ fn an_accepted_response_may_lead_back() {
         assert_eq!(AcceptedResponse::parse(bad.as_bytes()).unwrap_err().code, Code::TokenMalformed, "{bad}");
     }
     for refused in ["http://agency.example/", "https://agency.example/#f", "javascript:alert(1)", ""] {
-        assert_eq!(with_response_code(refused, "c").unwrap_err().code, Code::RequestMalformed);
+        assert_eq!(append_response_code(refused, "c").unwrap_err().code, Code::RequestMalformed);
     }
 }
 
@@ -179,7 +180,7 @@ proptest! {
     fn any_presentation_comes_back(id in "[A-Za-z0-9_-]{1,20}", text in "[A-Za-z0-9_.~-]{0,80}") {
         let presentations = Presentations::from([(id, vec![text])]);
         let response = AuthorizationResponse { presentations: presentations.clone(), ..AuthorizationResponse::default() };
-        let read = AuthorizationResponse::from_plain(&response.vp_token().to_string(), None, LIMITS).unwrap();
+        let read = AuthorizationResponse::from_vp_token(&response.vp_token().to_string(), None, LIMITS).unwrap();
         prop_assert_eq!(read.presentations, presentations);
     }
 }

@@ -10,7 +10,7 @@ use cryptoki::{
 use rand_core::{OsRng, RngCore as _};
 use zeroize::Zeroizing;
 
-use super::{Access, KeysConfig, TokenError, require_unextractable};
+use super::{KeysConfig, TokenAccess, TokenError, require_unextractable};
 use crate::config::StartError;
 
 const NONCE_BYTES: usize = 12;
@@ -22,10 +22,10 @@ const KEY_BYTES: u64 = 32;
 /// # Errors
 /// [`TokenError`]: the token has several, or one that is extractable; or the PIN cannot be read.
 pub(in crate::keys) fn prepare(config: &KeysConfig, label: &str) -> Result<(), StartError> {
-    let session = Access::of(config)?.open()?.session(true)?;
-    match find(&session, label) {
+    let session = TokenAccess::from_config(config)?.open()?.open_session(true)?;
+    match find_kek(&session, label) {
         Ok(_) => return Ok(()),
-        Err(TokenError::Kek(_, 0)) => {}
+        Err(TokenError::NotOneKek(_, 0)) => {}
         Err(error) => return Err(error.into()),
     }
     let name = label.as_bytes().to_vec();
@@ -50,7 +50,7 @@ pub(in crate::keys) fn prepare(config: &KeysConfig, label: &str) -> Result<(), S
     })
 }
 
-/// Encrypts a secret with AES-256-GCM, and returns nonce and ciphertext. `bound_to` is the associated data.
+/// Encrypts a secret with AES-256-GCM, and returns nonce and ciphertext. `associated_data` is the associated data.
 ///
 /// # Errors
 /// [`TokenError`]; or the PIN cannot be read.
@@ -60,8 +60,8 @@ pub(in crate::keys) fn seal(
     secret: &[u8],
     bound_to: &[u8],
 ) -> Result<Vec<u8>, StartError> {
-    let session = Access::of(config)?.open()?.session(false)?;
-    let key = find(&session, label)?;
+    let session = TokenAccess::from_config(config)?.open()?.open_session(false)?;
+    let key = find_kek(&session, label)?;
     let mut nonce = [0; NONCE_BYTES];
     OsRng.fill_bytes(&mut nonce);
     let params = GcmParams::new(&mut nonce, bound_to, TAG_BITS.into()).map_err(TokenError::from)?;
@@ -85,8 +85,8 @@ pub(in crate::keys) fn open(
     bound_to: &[u8],
 ) -> Result<Option<Zeroizing<Vec<u8>>>, StartError> {
     let Some((nonce, ciphertext)) = sealed.split_first_chunk::<NONCE_BYTES>() else { return Ok(None) };
-    let session = Access::of(config)?.open()?.session(false)?;
-    let key = find(&session, label)?;
+    let session = TokenAccess::from_config(config)?.open()?.open_session(false)?;
+    let key = find_kek(&session, label)?;
     let mut nonce = *nonce;
     let params = GcmParams::new(&mut nonce, bound_to, TAG_BITS.into()).map_err(TokenError::from)?;
     match session.decrypt(&Mechanism::AesGcm(params), key, ciphertext) {
@@ -100,7 +100,7 @@ pub(in crate::keys) fn open(
     }
 }
 
-fn find(session: &Session, label: &str) -> Result<ObjectHandle, TokenError> {
+fn find_kek(session: &Session, label: &str) -> Result<ObjectHandle, TokenError> {
     let template = [
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::KeyType(KeyType::AES),
@@ -108,6 +108,6 @@ fn find(session: &Session, label: &str) -> Result<ObjectHandle, TokenError> {
     ];
     match session.find_objects(&template)?.as_slice() {
         [key] => require_unextractable(session, *key).map(|()| *key),
-        found => Err(TokenError::Kek(label.to_owned(), found.len())),
+        found => Err(TokenError::NotOneKek(label.to_owned(), found.len())),
     }
 }

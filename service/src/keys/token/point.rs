@@ -5,7 +5,7 @@
 //! raw P-256 point may begin with `04 3f`), so the encoding is determined by curve and length, and the header is
 //! checked afterwards.
 
-use carnet_core::keys::{Algorithm, PublicKey};
+use carnet_core::keys::{PublicKey, SignatureAlgorithm};
 
 use super::TokenError;
 
@@ -16,20 +16,20 @@ const BIT_STRING: u8 = 0x03;
 ///
 /// # Errors
 /// [`TokenError::Failed`]
-pub(super) fn public_key(algorithm: Algorithm, attribute: &[u8]) -> Result<PublicKey, TokenError> {
+pub(super) fn public_key(algorithm: SignatureAlgorithm, attribute: &[u8]) -> Result<PublicKey, TokenError> {
     let failed = |why: &str| TokenError::Failed(format!("it has no public key of this kind ({why})"));
-    let point =
-        bare(algorithm, attribute).ok_or_else(|| failed("its CKA_EC_POINT has an unexpected length or prefix"))?;
+    let point = unwrap_point(algorithm, attribute)
+        .ok_or_else(|| failed("its CKA_EC_POINT has an unexpected length or prefix"))?;
     PublicKey::from_bytes(algorithm, point).map_err(|problem| failed(&problem.to_string()))
 }
 
 /// Returns the point without its DER wrapping; `None` if length and header fit no known encoding on this curve.
-fn bare(algorithm: Algorithm, attribute: &[u8]) -> Option<&[u8]> {
+fn unwrap_point(algorithm: SignatureAlgorithm, attribute: &[u8]) -> Option<&[u8]> {
     // Points of P-256 may be compressed. No two encodings on one curve have the same length.
     let lengths: &'static [u8] = match algorithm {
-        Algorithm::EdDsa => &[32],
-        Algorithm::Es256 => &[65, 33],
-        Algorithm::Es384 => &[97, 49],
+        SignatureAlgorithm::EdDsa => &[32],
+        SignatureAlgorithm::Es256 => &[65, 33],
+        SignatureAlgorithm::Es384 => &[97, 49],
     };
     let wrapped = |tag: u8, unused: &'static [u8]| {
         lengths.iter().find_map(move |length| {
@@ -52,13 +52,13 @@ mod tests {
     use super::*;
 
     /// A point of each curve in its bytes; of P-256 also compressed.
-    fn points() -> Vec<(Algorithm, Vec<u8>, PublicKey)> {
-        let ed = SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32]).unwrap().public_key();
-        let p256 = SecretKey::from_bytes(Algorithm::Es256, &[7; 32]).unwrap().public_key();
+    fn points() -> Vec<(SignatureAlgorithm, Vec<u8>, PublicKey)> {
+        let ed = SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[7; 32]).unwrap().public_key();
+        let p256 = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[7; 32]).unwrap().public_key();
         vec![
-            (Algorithm::EdDsa, ed.to_bytes(), ed),
-            (Algorithm::Es256, p256.to_bytes(), p256.clone()),
-            (Algorithm::Es256, uncompressed(&p256), p256),
+            (SignatureAlgorithm::EdDsa, ed.to_bytes(), ed),
+            (SignatureAlgorithm::Es256, p256.to_bytes(), p256.clone()),
+            (SignatureAlgorithm::Es256, uncompressed(&p256), p256),
         ]
     }
 
@@ -98,14 +98,14 @@ mod tests {
     fn a_raw_point_that_looks_wrapped_is_a_point() {
         let looks_wrapped = (1_u32..).find_map(|seed| {
             let secret = [&[1; 28][..], &seed.to_be_bytes()].concat();
-            let key = SecretKey::from_bytes(Algorithm::Es256, &secret).unwrap().public_key();
+            let key = SecretKey::from_bytes(SignatureAlgorithm::Es256, &secret).unwrap().public_key();
             let point = uncompressed(&key);
             point.starts_with(&[0x04, 0x3f]).then_some((point, key))
         });
         let (point, key) = looks_wrapped.unwrap();
-        assert_eq!(public_key(Algorithm::Es256, &point).unwrap(), key);
-        assert_eq!(public_key(Algorithm::Es256, &wrapped(OCTET_STRING, &[], &point)).unwrap(), key);
+        assert_eq!(public_key(SignatureAlgorithm::Es256, &point).unwrap(), key);
+        assert_eq!(public_key(SignatureAlgorithm::Es256, &wrapped(OCTET_STRING, &[], &point)).unwrap(), key);
         // It is not one of the other curve.
-        assert!(public_key(Algorithm::EdDsa, &point).is_err());
+        assert!(public_key(SignatureAlgorithm::EdDsa, &point).is_err());
     }
 }

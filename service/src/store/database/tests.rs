@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use sqlx::{Row as _, SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions};
 
 use super::*;
-use crate::store::{FILE, open_file};
+use crate::store::{STORE_FILE, open_file};
 
 const SECRET: &str = "Amina-Okafor-1999";
 
@@ -24,7 +24,7 @@ async fn write(database: &Database, sql: &'static str) {
 
 /// The connections of another process.
 async fn other_process(dir: &Path) -> SqlitePool {
-    let connect = SqliteConnectOptions::new().filename(dir.join(FILE)).busy_timeout(Duration::ZERO);
+    let connect = SqliteConnectOptions::new().filename(dir.join(STORE_FILE)).busy_timeout(Duration::ZERO);
     SqlitePool::connect_with(connect).await.unwrap()
 }
 
@@ -45,7 +45,7 @@ async fn the_settings_hold_on_every_connection() {
     let database = database(dir.path()).await;
     let pragmas = [("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 1), ("trusted_schema", 0)];
     let mut connections = vec![(0, database.writer.acquire().await.unwrap())];
-    for _ in 0..READERS {
+    for _ in 0..MAX_READERS {
         connections.push((1, database.readers.acquire().await.unwrap()));
     }
     for (query_only, connection) in &mut connections {
@@ -93,7 +93,7 @@ async fn readers_do_not_wait_for_the_writer() {
         async move { write(&database, "INSERT INTO b VALUES (2)").await }
     });
     // Fewer writers than this would be enough to find a reader that waits for one.
-    for _ in 0..2 * READERS {
+    for _ in 0..2 * MAX_READERS {
         assert_eq!(count(&database).await, 0, "it reads what was committed");
     }
     assert!(!waiting.is_finished());

@@ -4,10 +4,10 @@ use carnet_core::text::displayable_lines;
 use carnet_service::{directory::DirectoryArgs, store as ground};
 use serde_json::{Value, json};
 
-use super::{StaffFailure, broken, sqlite};
+use super::{StaffFailure, sqlite_store, store_error};
 use crate::{
     config::VerifierConfig,
-    redemption::reconciliation::{WrittenOffDesk, written_off},
+    redemption::reconciliation::{WrittenOffDesk, written_off_desks},
     sqlite::MIGRATIONS,
     store::{MonthlyTotal, ReadUses as _, Store as _, StoreError},
 };
@@ -15,24 +15,26 @@ use crate::{
 pub(super) async fn run(place: &DirectoryArgs) -> Result<u8, StaffFailure> {
     let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
     let store = ground::open_store(&place.data, &MIGRATIONS).await?;
-    let sqlite = sqlite(&store);
-    let read = async { Ok::<_, StoreError>((sqlite.read().await?.totals().await?, written_off(&sqlite).await?)) };
+    let sqlite = sqlite_store(&store);
+    let read = async { Ok::<_, StoreError>((sqlite.read().await?.totals().await?, written_off_desks(&sqlite).await?)) };
     let read = read.await;
     store.close().await;
-    let (totals, gone) = read.map_err(broken)?;
+    let (totals, gone) = read.map_err(store_error)?;
     let desk = config.redemption.as_ref().map(|redemption| redemption.desk.as_str());
     if place.json {
-        carnet_console::line(report(desk, &totals, &gone));
+        carnet_console::print_line(report(desk, &totals, &gone));
         return Ok(0);
     }
     for MonthlyTotal { template, issuer, service, month, uses } in &totals {
         // The service is text of the issuer.
-        carnet_console::line(displayable_lines(&format!("{month}  {uses:>8}  {service}  {template}  {issuer}")));
+        carnet_console::print_line(displayable_lines(&format!("{month}  {uses:>8}  {service}  {template}  {issuer}")));
     }
     let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));
-    carnet_console::line(format_args!("{all} uses in all"));
-    for WrittenOffDesk { desk, at, unseen, .. } in &gone {
-        carnet_console::line(format_args!("{desk} was written off at {at}; at most {unseen} of its uses are unknown"));
+    carnet_console::print_line(format_args!("{all} uses in all"));
+    for WrittenOffDesk { desk, written_off_at: at, max_unseen_uses: unseen, .. } in &gone {
+        carnet_console::print_line(format_args!(
+            "{desk} was written off at {at}; at most {unseen} of its uses are unknown"
+        ));
     }
     Ok(0)
 }
@@ -43,7 +45,7 @@ fn report(desk: Option<&str>, totals: &[MonthlyTotal], gone: &[WrittenOffDesk]) 
         json!({"template": template, "issuer": issuer, "service": service, "month": month, "uses": uses})
     });
     let gone = gone.iter().map(|gone| {
-        let WrittenOffDesk { desk, at, last, unseen } = gone;
+        let WrittenOffDesk { desk, written_off_at: at, last_mark: last, max_unseen_uses: unseen } = gone;
         json!({"desk": desk, "at": at.to_string(), "last": last, "unseen": unseen})
     });
     json!({"desk": desk, "totals": totals.collect::<Vec<_>>(), "written_off": gone.collect::<Vec<_>>()})

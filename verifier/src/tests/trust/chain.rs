@@ -11,10 +11,10 @@ async fn the_way_back_is_one_list_by_its_digest_and_once() {
     let store = &world.verifier.store;
     let first = desk.list(&contents(&world, vec![accreditation()]), 30);
     let digest = TrustList::preview(&first).unwrap().digest;
-    assert!(!accept_once(store, LIST, &digest).await.unwrap(), "no list was accepted yet");
+    assert!(!record_accept_once(store, LIST, &digest).await.unwrap(), "no list was accepted yet");
     desk.put(&first);
     refresh(&world).await;
-    let mut wrong = desk.after(&first, Vec::from([withdrawn(now().plus(-2 * DAY), EarlierCredentials::Fall)]));
+    let mut wrong = desk.after(&first, Vec::from([withdrawn(now().plus(-2 * DAY), EarlierCredentials::BecomeInvalid)]));
     wrong.sequence = 1_001;
     let wrong = desk.list(&wrong, 30);
     desk.put(&wrong);
@@ -22,14 +22,14 @@ async fn the_way_back_is_one_list_by_its_digest_and_once() {
     assert_eq!(decision(&world, &["rightToWork"]).await.sequence, 1_001);
     // A list other than the named one is refused as before.
     desk.put(&first);
-    accept_once(store, LIST, "another").await.unwrap();
+    record_accept_once(store, LIST, "another").await.unwrap();
     refresh(&world).await;
     assert_eq!(decision(&world, &["rightToWork"]).await.sequence, 1_001);
-    assert!(accept_once(store, LIST, &digest).await.unwrap());
+    assert!(record_accept_once(store, LIST, &digest).await.unwrap());
     refresh(&world).await;
     let back = decision(&world, &["rightToWork"]).await;
     assert_eq!((back.rule.as_str(), back.sequence), ("accredited", 1));
-    assert_eq!(newest_list(store, LIST).await.unwrap().unwrap().state.accept, None);
+    assert_eq!(stored_list(store, LIST).await.unwrap().unwrap().state.accept_once, None);
     // Only once: later the same list is an older one again.
     let second = desk.list(&desk.after(&first, vec![accreditation()]), 30);
     for (list, sequence) in [(&second, 2), (&first, 2), (&wrong, 2)] {
@@ -100,7 +100,7 @@ async fn a_verifier_that_had_a_timestamp_needs_a_fresh_one() {
         let restarted = ConfiguredTrustList::new(&desk.config()).unwrap();
         let at = now().plus(days * DAY);
         let _ = restarted.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, at).await;
-        assert_eq!(restarted.current().unwrap().check_fresh(at).is_ok(), fresh);
+        assert_eq!(restarted.require_list().unwrap().require_timestamp(at).is_ok(), fresh);
     }
     // A newer list has its own; until it arrives, the previous list remains in force.
     std::fs::remove_file(&place).unwrap();
@@ -155,7 +155,7 @@ async fn operators_change_in_band_also_for_a_verifier_that_was_away() {
     let restarted = ConfiguredTrustList::new(&desk.config()).unwrap();
     let look = || restarted.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, now());
     look().await.unwrap();
-    assert_eq!(restarted.current().unwrap().contents().sequence, 3);
+    assert_eq!(restarted.require_list().unwrap().contents().sequence, 3);
     desk.put(&desk.list(&desk.after(&third, vec![accreditation()]), 30));
     assert_eq!(look().await.unwrap_err().code.as_str(), "trust_list_quorum");
     // A verifier that sees every list needs no history, nor does a new one that pins the new operators.
@@ -165,5 +165,5 @@ async fn operators_change_in_band_also_for_a_verifier_that_was_away() {
         desk.put(list);
         refresh(&online).await;
     }
-    assert_eq!(newest_list(&online.verifier.store, LIST).await.unwrap().unwrap().state.seen.sequence, 3);
+    assert_eq!(stored_list(&online.verifier.store, LIST).await.unwrap().unwrap().state.accepted.sequence, 3);
 }

@@ -30,7 +30,7 @@ impl WebDesk {
     /// Returns the document of an operator, after a change.
     fn document(&self, operator: usize, change: impl FnOnce(&mut Value)) -> Arc<DidDocument> {
         let (did, key) = (&self.dids[operator], self.desk.operators[operator].public_key());
-        let mut document = DidDocument::render(did, &[("key-1".to_owned(), key)]);
+        let mut document = DidDocument::json_for_keys(did, &[("key-1".to_owned(), key)]);
         change(&mut document);
         Arc::new(DidDocument::parse(did, &document).unwrap())
     }
@@ -81,7 +81,7 @@ async fn look(world: &World) {
 }
 
 async fn dropped(world: &World) -> Option<String> {
-    newest_list(&world.verifier.store, LIST).await.unwrap().unwrap().state.dropped
+    stored_list(&world.verifier.store, LIST).await.unwrap().unwrap().state.drop_reason
 }
 
 fn revoke(document: &mut Value) {
@@ -110,12 +110,12 @@ async fn a_list_by_a_key_that_was_revoked_since_decides_no_more() {
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
     for (at, code) in [(now(), "trust_list_quorum"), (now().plus(2 * DAY), "did_unresolved")] {
         for operator in 0..2 {
-            documents.insert(&desk.dids[operator], desk.document(operator, revoke), now());
+            documents.insert_document(&desk.dids[operator], desk.document(operator, revoke), now());
         }
         let restarted = ConfiguredTrustList::new(&desk.config()).unwrap();
         let looked = restarted.refresh(&world.verifier.store, (&fetcher, &documents), FRESH, at).await;
         assert_eq!(looked.unwrap_err().code.as_str(), code);
-        assert_eq!(restarted.current().unwrap_err().code.as_str(), code);
+        assert_eq!(restarted.require_list().unwrap_err().code.as_str(), code);
     }
     assert!(dropped(&world).await.unwrap().contains("revoked"));
 
@@ -138,17 +138,17 @@ async fn a_list_is_held_against_the_end_of_its_operators_keys_also_when_no_docum
         let end = now().plus(days * DAY).to_string();
         move |document: &mut Value| document["verificationMethod"][0]["expires"] = end.into()
     };
-    documents.insert(&desk.dids[0], desk.document(0, ends(9)), now());
-    documents.insert(&desk.dids[1], desk.document(1, ends(3)), now());
+    documents.insert_document(&desk.dids[0], desk.document(0, ends(9)), now());
+    documents.insert_document(&desk.dids[1], desk.document(1, ends(3)), now());
     let trust = ConfiguredTrustList::new(&desk.config()).unwrap();
     let store = &world.verifier.store;
     let at = |days: i64| trust.refresh(store, (&fetcher, &documents), FRESH, now().plus(days * DAY));
     at(0).await.unwrap();
     // A document that is unavailable for more than a day is used as it was.
     let _ = at(2).await;
-    assert!(trust.current().is_ok());
+    assert!(trust.require_list().is_ok());
     let _ = at(4).await;
-    let refused = trust.current().unwrap_err();
+    let refused = trust.require_list().unwrap_err();
     assert_eq!(refused.code.as_str(), "trust_list_quorum");
     assert!(refused.detail.contains("has expired"), "{refused}");
 }
@@ -164,7 +164,7 @@ async fn one_operator_of_three_who_withdraws_a_key_stops_nothing() {
     assert_eq!((rule(&world).await, dropped(&world).await), ("accredited".to_owned(), None));
     // Nor if the list is new to the verifier.
     let first: Map<String, Value> = serde_json::from_slice(&std::fs::read(desk.desk.path()).unwrap()).unwrap();
-    let next = TrustList::preview(&first).unwrap().successor();
+    let next = TrustList::preview(&first).unwrap().next_contents();
     let from = now().plus(-3_600);
     desk.draft = TrustList::draft(&Did::parse(LIST).unwrap(), &next, from, from.plus(30 * DAY)).unwrap();
     desk.put(&[0, 1, 2]);
@@ -187,10 +187,10 @@ async fn row_103_a_list_by_an_operators_newer_key_is_looked_up_once_and_drops_no
         let world = desk.world_with(|config| site.allow(config)).await;
         let keys = [&desk.desk.operators[0], &newer].map(SecretKey::public_key);
         let keys: Vec<_> = ["key-1", "key-2"].map(str::to_owned).into_iter().zip(keys).collect();
-        site.put_document(&DidDocument::render(&site.did, if published { &keys } else { &keys[..1] }));
+        site.put_document(&DidDocument::json_for_keys(&site.did, if published { &keys } else { &keys[..1] }));
 
         let first: Map<String, Value> = serde_json::from_slice(&std::fs::read(desk.desk.path()).unwrap()).unwrap();
-        let (from, contents) = (now().plus(-3_600), TrustList::preview(&first).unwrap().successor());
+        let (from, contents) = (now().plus(-3_600), TrustList::preview(&first).unwrap().next_contents());
         let next = TrustList::draft(&Did::parse(LIST).unwrap(), &contents, from, from.plus(30 * DAY)).unwrap();
         let next = TrustList::sign(&next, &site.did.with_fragment("key-2").unwrap(), &newer, from).unwrap();
         let other = desk.dids[1].with_fragment("key-1").unwrap();
@@ -198,7 +198,7 @@ async fn row_103_a_list_by_an_operators_newer_key_is_looked_up_once_and_drops_no
         for _ in 0..3 {
             look(&world).await;
             assert_eq!((rule(&world).await, dropped(&world).await), ("accredited".to_owned(), None));
-            let seen = newest_list(&world.verifier.store, LIST).await.unwrap().unwrap().state.seen.sequence;
+            let seen = stored_list(&world.verifier.store, LIST).await.unwrap().unwrap().state.accepted.sequence;
             assert_eq!((seen, site.documents()), (if published { 2 } else { 1 }, 1));
         }
     }

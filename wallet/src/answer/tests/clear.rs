@@ -11,7 +11,7 @@ fn wallet(format: CredentialFormat, change: impl FnOnce(&mut Map<String, Value>)
     let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", format, 1));
     let copy = &mut contents.credentials[0].copies[0];
-    let holder = copy.key.open().unwrap().public_key();
+    let holder = copy.key.decode().unwrap().public_key();
     copy.credential = issuer.copy_with(format, &holder, change).into();
     (issuer, contents)
 }
@@ -27,7 +27,7 @@ fn texts(paths: &[ClaimPath]) -> Vec<String> {
 /// Returns the disclosed claims, and those among them that were not requested.
 fn shown(contents: &WalletContents, query: &Query) -> (Vec<String>, Vec<String>) {
     let part = parts_of(contents, query, "asker", &[]).unwrap().remove(0);
-    (part.paths.clone(), texts(&part.unasked))
+    (part.disclosed_paths.clone(), texts(&part.unrequested))
 }
 
 #[test]
@@ -76,18 +76,30 @@ fn row_93_the_plan_prefers_the_credential_without_claims_in_the_clear() {
     let (issuer, mut contents) =
         wallet(CredentialFormat::VcSdJwt, |payload| payload["credentialSubject"]["room"] = json!("B 12"));
     let cost = |contents: &WalletContents| {
-        let bounds = AnswerConstraints { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
-        let answer = answer(contents, &issuer.catalogue, &title(CredentialFormat::VcSdJwt), &bounds).unwrap();
-        assert_eq!(answer.lines.iter().filter(|line| line.cost > 0).count(), answer.lines.len());
-        (answer.parts[0].credential, answer.cost)
+        let bounds = AnswerConstraints {
+            client_id: "me",
+            now: NOW,
+            allowed_credentials: &[],
+            withheld: &[],
+            proof_only_claims: &[],
+        };
+        let answer = answer_query(contents, &issuer.catalogue, &title(CredentialFormat::VcSdJwt), &bounds).unwrap();
+        assert_eq!(answer.explanation.iter().filter(|line| line.weight > 0).count(), answer.explanation.len());
+        (answer.presentations[0].credential, answer.cost)
     };
     let (_, marked) = cost(&contents);
     // An older credential, which ranks second if both disclose as little.
     contents.credentials.push(issuer.held("bbbb", CredentialFormat::VcSdJwt, 1));
     contents.credentials[1].received_at = NOW.plus(-10);
-    let bounds = AnswerConstraints { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
-    let better = answer(&contents, &issuer.catalogue, &title(CredentialFormat::VcSdJwt), &bounds).unwrap();
-    assert_eq!(better.parts[0].credential, 1);
+    let bounds = AnswerConstraints {
+        client_id: "me",
+        now: NOW,
+        allowed_credentials: &[],
+        withheld: &[],
+        proof_only_claims: &[],
+    };
+    let better = answer_query(&contents, &issuer.catalogue, &title(CredentialFormat::VcSdJwt), &bounds).unwrap();
+    assert_eq!(better.presentations[0].credential, 1);
     assert!(better.cost < marked);
 }
 
@@ -95,7 +107,8 @@ fn row_93_the_plan_prefers_the_credential_without_claims_in_the_clear() {
 fn row_93_an_approval_is_of_what_goes_in_the_clear_too() {
     let (_, mut contents) = wallet(CredentialFormat::VcSdJwt, |_| {});
     let of = |contents: &WalletContents| {
-        digest("a.b.c", &parts_of(contents, &title(CredentialFormat::VcSdJwt), "me", &[]).unwrap(), contents).unwrap()
+        approval_digest("a.b.c", &parts_of(contents, &title(CredentialFormat::VcSdJwt), "me", &[]).unwrap(), contents)
+            .unwrap()
     };
     let before = of(&contents);
     let (_, marked) = wallet(CredentialFormat::VcSdJwt, |payload| payload["credentialSubject"]["room"] = json!("B 12"));
@@ -111,7 +124,7 @@ fn a_credential_that_goes_as_a_whole_is_counted_as_a_whole() {
     });
     let part = parts_of(&contents, &title(CredentialFormat::DiVcJcs), "asker", &[]).unwrap().remove(0);
     for path in ["evidence.note", "credentialSubject.room", "credentialSubject.grade", "credentialSubject.title"] {
-        assert!(part.paths.iter().any(|known| known == path), "{path}: {:?}", part.paths);
+        assert!(part.disclosed_paths.iter().any(|known| known == path), "{path}: {:?}", part.disclosed_paths);
     }
-    assert!(names(&part).contains(&"evidence") && part.stays.is_empty() && part.everything);
+    assert!(names(&part).contains(&"evidence") && part.hidden.is_empty() && part.is_whole);
 }

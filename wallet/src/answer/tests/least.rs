@@ -3,7 +3,7 @@
 use carnet_core::{
     at_least::{self, Commitment, Direction},
     format::CredentialFormat,
-    query::{Candidate, Proved, commitments_path, path_to_text},
+    query::{QueryCandidate, VerifiedThreshold, commitments_path, path_to_text},
     secure::sd_jwt::Step,
 };
 use serde_json::{Map, Value, json};
@@ -45,23 +45,23 @@ fn at_least(name: &str, bound: Value) -> Value {
 fn received(
     part: &PlannedPresentation,
     contents: &WalletContents,
-) -> (Map<String, Value>, Vec<ClaimPath>, Vec<Proved>) {
+) -> (Map<String, Value>, Vec<ClaimPath>, Vec<VerifiedThreshold>) {
     let copy = &contents.credentials[part.credential].copies[part.copy];
     let sent = SdJwt::parse(&part.bind(copy, None, "nonce", "asker", NOW).unwrap()).unwrap();
-    let disclosed = sent.disclosed().unwrap();
-    let Shown::Selected(_, proofs) = &part.shown else { panic!("shown as a whole") };
+    let disclosed = sent.resolve_disclosures().unwrap();
+    let PresentedContent::Selected(_, proofs) = &part.shown else { panic!("shown as a whole") };
     let proved = proofs.iter().map(|proof| {
         let array = commitments_path(&proof.path, proof.direction).unwrap();
         let elements = values_at(&disclosed.payload, &array)[0].1.as_array().unwrap().clone();
         assert_eq!(elements.len(), 1);
         let commitment: Commitment = elements[0].as_str().unwrap().parse().unwrap();
-        at_least::verify(proof.direction, proof.threshold, &commitment, &proof.witness).unwrap();
-        Proved { path: proof.path.clone(), direction: proof.direction, bound: proof.threshold }
+        at_least::verify_threshold(proof.direction, proof.threshold, &commitment, &proof.witness).unwrap();
+        VerifiedThreshold { path: proof.path.clone(), direction: proof.direction, bound: proof.threshold }
     });
     let proved = proved.collect();
     let named = sent.key_binding().unwrap().payload().get("carnet_witnesses").and_then(Value::as_array).map(Vec::len);
     assert_eq!(named.unwrap_or_default(), proofs.len());
-    (disclosed.payload, disclosed.paths, proved)
+    (disclosed.payload, disclosed.disclosure_paths, proved)
 }
 
 /// Returns the payload without the value at a path.
@@ -101,8 +101,14 @@ fn is_least(query: &Query, contents: &WalletContents) {
     for part in &parts {
         let credential = query.credential(&part.query_id).unwrap();
         let (payload, paths, proved) = received(part, contents);
-        let met = |payload: &Map<String, Value>, proved: &[Proved]| {
-            credential.paths_in(Candidate { format: credential.format.known().unwrap(), payload, proved }).is_some()
+        let met = |payload: &Map<String, Value>, proved: &[VerifiedThreshold]| {
+            credential
+                .matching_paths(QueryCandidate {
+                    format: credential.format.known().unwrap(),
+                    payload,
+                    thresholds: proved,
+                })
+                .is_some()
         };
         assert!(met(&payload, &proved), "{}", part.query_id);
         let is_commitment = |path: &ClaimPath| {
@@ -147,11 +153,15 @@ fn no_claim_goes_that_a_template_does_not_need() {
 #[test]
 fn no_claim_goes_that_a_query_does_not_need() {
     let contents = full(&FEW);
-    let copy = SdJwt::parse(&contents.credentials[0].copies[0].credential.text()).unwrap().disclosed().unwrap().payload;
-    let names: Vec<String> = claims_of(&copy, CredentialFormat::VcSdJwt)
+    let copy = SdJwt::parse(&contents.credentials[0].copies[0].credential.text())
+        .unwrap()
+        .resolve_disclosures()
+        .unwrap()
+        .payload;
+    let names: Vec<String> = payload_claims(&copy, CredentialFormat::VcSdJwt)
         .into_iter()
         .map(|(name, _)| name)
-        .filter(|name| !are_commitments(name))
+        .filter(|name| !is_commitments_name(name))
         .collect();
     assert!(names.len() > 8);
     let asked: Vec<Value> = names
@@ -185,11 +195,11 @@ fn a_threshold_is_proved_and_the_value_stays() {
         let part = parts_of(&contents, &query, "me", &[]).unwrap().remove(0);
         let text =
             if format == CredentialFormat::DcSdJwt { "eqfLevel >= 6" } else { "credentialSubject.eqfLevel >= 6" };
-        assert_eq!(part.paths, [text], "{format}");
-        assert!(part.goes.is_empty() && part.stays.contains(&"eqfLevel".to_owned()), "{format}: {part:?}");
+        assert_eq!(part.disclosed_paths, [text], "{format}");
+        assert!(part.disclosed.is_empty() && part.hidden.contains(&"eqfLevel".to_owned()), "{format}: {part:?}");
         assert_eq!(received(&part, &contents).2.len(), 1);
         // The digest is independent of the copy, and differs for another bound.
-        assert!(digest("a.b.c", &[part], &contents).is_ok());
+        assert!(approval_digest("a.b.c", &[part], &contents).is_ok());
         let unmet = json!([{"path": path, "carnet_at_least": 7}]);
         assert_eq!(parts_of(&contents, &super::query(format, unmet), "me", &[]).unwrap_err().code, Code::QueryUnmet);
     }
@@ -202,11 +212,11 @@ fn the_digest_does_not_tell_copies_apart_and_tells_bounds_apart() {
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 4));
     let digest_of = |contents: &WalletContents, bound: i64| {
         let query = query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(bound))]));
-        digest("a.b.c", &parts_of(contents, &query, "me", &[]).unwrap(), contents).unwrap()
+        approval_digest("a.b.c", &parts_of(contents, &query, "me", &[]).unwrap(), contents).unwrap()
     };
     let first = digest_of(&contents, 5);
     for at in 0..3 {
-        contents.credentials[0].copies[at].shown_to.push("x".to_owned());
+        contents.credentials[0].copies[at].presented_to.push("x".to_owned());
         assert_eq!(digest_of(&contents, 5), first);
     }
     assert_ne!(digest_of(&contents, 4), first);
@@ -224,30 +234,36 @@ fn a_copy_is_opened_for_one_threshold() {
     };
     let first = ask(&contents, 5);
     first.record_disclosure(&mut contents.credentials[0], "me");
-    assert_eq!(contents.credentials[0].copies[first.copy].opened[0].bound, 5);
-    assert_eq!(contents.credentials[0].copies[first.copy].opened[0].direction, Direction::AtLeast);
+    assert_eq!(contents.credentials[0].copies[first.copy].proved_thresholds[0].bound, 5);
+    assert_eq!(contents.credentials[0].copies[first.copy].proved_thresholds[0].direction, Direction::AtLeast);
     // A repeated request uses the copy that this verifier knows.
     let again = ask(&contents, 5);
-    assert_eq!((again.copy, again.exposure.clone()), (first.copy, KnownVerifiers::SameAsker));
+    assert_eq!((again.copy, again.earlier_verifiers.clone()), (first.copy, EarlierVerifiers::SameVerifier));
     again.record_disclosure(&mut contents.credentials[0], "me");
-    assert_eq!(contents.credentials[0].copies[first.copy].opened.len(), 1);
+    assert_eq!(contents.credentials[0].copies[first.copy].proved_thresholds.len(), 1);
     // A copy opened by an earlier wallet version may have opened another entry, so it is not opened again.
-    contents.credentials[0].copies[first.copy].opened[0].in_block = false;
+    contents.credentials[0].copies[first.copy].proved_thresholds[0].in_block = false;
     let other = ask(&contents, 4);
-    assert_eq!(other.exposure, KnownVerifiers::Fresh);
+    assert_eq!(other.earlier_verifiers, EarlierVerifiers::Unused);
     other.record_disclosure(&mut contents.credentials[0], "me");
-    contents.credentials[0].copies[other.copy].opened[0].in_block = false;
+    contents.credentials[0].copies[other.copy].proved_thresholds[0].in_block = false;
     // If no copy is left that can prove it, the value is disclosed where that is allowed (and the owner sees it);
     // otherwise nothing.
     let last = ask(&contents, 3);
-    assert!(last.proves.is_empty() && names(&last) == ["eqfLevel"]);
+    assert!(last.proved.is_empty() && names(&last) == ["eqfLevel"]);
     let only = [RequestedClaimPath {
         query_id: "q".to_owned(),
         path: vec![Step::Name("credentialSubject".to_owned()), Step::Name("eqfLevel".to_owned())],
     }];
-    let bounds = AnswerConstraints { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &only };
+    let bounds = AnswerConstraints {
+        client_id: "me",
+        now: NOW,
+        allowed_credentials: &[],
+        withheld: &[],
+        proof_only_claims: &only,
+    };
     let query = query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(3))]));
-    let refused = super::super::answer(&contents, &issuer.catalogue, &query, &bounds);
+    let refused = super::super::answer_query(&contents, &issuer.catalogue, &query, &bounds);
     assert_eq!(refused.unwrap_err().code, Code::QueryUnmet);
 }
 
@@ -273,11 +289,11 @@ fn a_copy_is_opened_again_for_a_bound_of_the_same_block() {
         })
         .collect();
     assert!(elements.iter().all(|shown| *shown == elements[0]));
-    assert_eq!(contents.credentials[0].copies[0].opened.len(), 3);
+    assert_eq!(contents.credentials[0].copies[0].proved_thresholds.len(), 3);
     // Another verifier gets another copy, and so does the first one after a second verifier has seen its copy.
-    assert_eq!(ask(&contents, 4, "other").exposure, KnownVerifiers::Fresh);
-    contents.credentials[0].copies[0].shown_to.push("other".to_owned());
-    assert_eq!(ask(&contents, 4, "me").exposure, KnownVerifiers::Fresh);
+    assert_eq!(ask(&contents, 4, "other").earlier_verifiers, EarlierVerifiers::Unused);
+    contents.credentials[0].copies[0].presented_to.push("other".to_owned());
+    assert_eq!(ask(&contents, 4, "me").earlier_verifiers, EarlierVerifiers::Unused);
 }
 
 #[test]
@@ -305,15 +321,20 @@ fn copies_that_prove_nothing_any_more_are_told_from_claims_that_do_not_match() {
         let asked = query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", bound.into())]));
         let path = ["credentialSubject", "eqfLevel"].map(|name| Step::Name(name.to_owned())).to_vec();
         let proofs_only = [RequestedClaimPath { query_id: "q".to_owned(), path }];
-        let bounds =
-            AnswerConstraints { asker: "asker", now: NOW, only: &[], withheld: &[], proofs_only: &proofs_only };
+        let bounds = AnswerConstraints {
+            client_id: "asker",
+            now: NOW,
+            allowed_credentials: &[],
+            withheld: &[],
+            proof_only_claims: &proofs_only,
+        };
         let lacks = unanswered_queries(contents, &catalogue, &asked, &bounds).unwrap();
-        lacks.into_iter().map(|missing| missing.lack).next()
+        lacks.into_iter().map(|missing| missing.reason).next()
     };
     assert_eq!(lack(&contents, 6), None);
-    assert!(matches!(lack(&contents, 8), Some(LackReason::Claims(_))));
+    assert!(matches!(lack(&contents, 8), Some(MissingReason::Claims(_))));
     contents.record_restore(NOW);
-    assert_eq!(lack(&contents, 6), Some(LackReason::FreshCopies));
+    assert_eq!(lack(&contents, 6), Some(MissingReason::FreshCopies));
     // They would not match with fresh copies either.
-    assert!(matches!(lack(&contents, 8), Some(LackReason::Claims(_))));
+    assert!(matches!(lack(&contents, 8), Some(MissingReason::Claims(_))));
 }

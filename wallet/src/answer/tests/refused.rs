@@ -1,7 +1,7 @@
 use super::*;
 use crate::store::{
-    EntryKind, ShownPart, WalletLogEntry,
-    standing::{CachedStatus, CopyState},
+    LogEntryKind, LoggedCredential, WalletLogEntry,
+    cached_status::{CachedStatus, CopyState},
 };
 use carnet_core::format::CredentialFormat;
 
@@ -13,13 +13,15 @@ fn wallet(reason: &str) -> WalletContents {
     let mut contents = WalletContents::new(12);
     contents.credentials =
         vec![issuer.held("aaaa", CredentialFormat::VcSdJwt, 2), issuer.held("bbbb", CredentialFormat::VcSdJwt, 2)];
-    contents.credentials[1].copies[0].shown_to = vec![ASKER.to_owned()];
-    let parts = vec![ShownPart::named("bbbb", TYPE)];
-    let number = contents.log.push(WalletLogEntry { parts, ..WalletLogEntry::new(NOW, EntryKind::Sending, ASKER) });
+    contents.credentials[1].copies[0].presented_to = vec![ASKER.to_owned()];
+    let parts = vec![LoggedCredential::without_disclosures("bbbb", TYPE)];
+    let number = contents
+        .log
+        .push(WalletLogEntry { credentials: parts, ..WalletLogEntry::new(NOW, LogEntryKind::Sending, ASKER) });
     let sent = contents.log.entry(number).unwrap().clone();
     contents.log.push(WalletLogEntry {
         reason: reason.to_owned(),
-        ..WalletLogEntry::about(&sent, NOW, EntryKind::RefusedByAsker)
+        ..WalletLogEntry::referring_to(&sent, NOW, LogEntryKind::RefusedByVerifier)
     });
     contents
 }
@@ -38,6 +40,6 @@ fn a_document_that_was_refused_as_suspended_gives_way_to_another_one() {
     // The twins: refused for what the document cannot mend, and confirmed by its issuer since.
     assert_eq!(shown(&wallet("holder_differs"), &[]), 1);
     let mut confirmed = wallet("suspended");
-    confirmed.credentials[1].copies[1].standing = Some(CachedStatus::of(CopyState::Valid, NOW.plus(1)));
+    confirmed.credentials[1].copies[1].status = Some(CachedStatus::new(CopyState::Valid, NOW.plus(1)));
     assert_eq!(shown(&confirmed, &[]), 1);
 }

@@ -32,8 +32,8 @@ fn element() -> Query {
 /// Returns the copy and the serials that a verifier would get.
 fn shown(contents: &WalletContents, query: &Query, asker: &str) -> Option<(PlannedPresentation, Vec<String>)> {
     let part = parts_of(contents, query, asker, &[]).ok()?.remove(0);
-    let Shown::Selected(token, _) = &part.shown else { panic!("shown as a whole") };
-    let payload = token.disclosed().unwrap().payload;
+    let PresentedContent::Selected(token, _) = &part.shown else { panic!("shown as a whole") };
+    let payload = token.resolve_disclosures().unwrap().payload;
     let serials = payload["credentialSubject"]["serials"].as_array().unwrap();
     let serials = serials.iter().map(|serial| serial.as_str().unwrap().to_owned()).collect();
     // The array has the same length in each copy, and the answer contains the serials of the screen.
@@ -46,12 +46,12 @@ fn each_use_shows_one_serial_from_a_copy_of_its_own() {
     let (mut copies, mut serials) = (BTreeSet::new(), BTreeSet::new());
     for left in [2, 1, 0] {
         let (part, shown) = shown(&contents, &element(), MUSEUM).unwrap();
-        assert_eq!((shown.len(), part.exposure.clone()), (1, KnownVerifiers::Fresh));
-        assert_eq!(part.serial, Some(serial_digest(&shown[0])));
+        assert_eq!((shown.len(), part.earlier_verifiers.clone()), (1, EarlierVerifiers::Unused));
+        assert_eq!(part.serial_digest, Some(serial_digest(&shown[0])));
         let held = &mut contents.credentials[0];
         part.record_disclosure(held, MUSEUM);
         held.serials.as_mut().unwrap().record_used(&serial_digest(&shown[0]));
-        assert_eq!(held.serials.as_ref().unwrap().left(), left);
+        assert_eq!(held.serials.as_ref().unwrap().remaining_uses(), left);
         assert!(copies.insert(part.copy) && serials.insert(shown[0].clone()));
     }
     // One copy is left, but no use.
@@ -78,7 +78,7 @@ fn two_uses_have_nothing_in_common_but_what_all_vouchers_of_a_service_have() {
     assert!(disjoint(one.salts().collect(), other.salts().collect()));
     assert_ne!(one.holder_key().unwrap(), other.holder_key().unwrap());
     assert_eq!(one.digests().unwrap().len(), other.digests().unwrap().len());
-    let (one, other) = (one.disclosed().unwrap().payload, other.disclosed().unwrap().payload);
+    let (one, other) = (one.resolve_disclosures().unwrap().payload, other.resolve_disclosures().unwrap().payload);
     let own = |name: &str| ["cnf", "credentialSubject"].contains(&name);
     for (name, value) in &one {
         assert_eq!(other.get(name) == Some(value), !own(name), "{name}");
@@ -107,7 +107,7 @@ fn whatever_is_asked_of_the_array_one_serial_goes_and_to_others_none() {
     }
     // Claims other than serials go to any verifier.
     let service = asking(json!(["credentialSubject", "service"]));
-    assert_eq!(parts_of(&contents, &service, "me", &[]).unwrap()[0].serial, None);
+    assert_eq!(parts_of(&contents, &service, "me", &[]).unwrap()[0].serial_digest, None);
 }
 
 #[test]
@@ -116,12 +116,12 @@ fn a_use_that_was_not_counted_is_shown_again_by_the_same_copy() {
     let (first, serials) = shown(&contents, &element(), MUSEUM).unwrap();
     first.record_disclosure(&mut contents.credentials[0], MUSEUM);
     let (again, same) = shown(&contents, &element(), MUSEUM).unwrap();
-    assert_eq!((again.copy, again.exposure, &same), (first.copy, KnownVerifiers::SameAsker, &serials));
+    assert_eq!((again.copy, again.earlier_verifiers, &same), (first.copy, EarlierVerifiers::SameVerifier, &serials));
     // After the first use, the next use has its own copy.
     contents.credentials[0].serials.as_mut().unwrap().record_used(&serial_digest(&serials[0]));
     let (next, other) = shown(&contents, &element(), MUSEUM).unwrap();
     assert_ne!((next.copy, &other), (first.copy, &serials));
-    assert_eq!(next.exposure, KnownVerifiers::Fresh);
+    assert_eq!(next.earlier_verifiers, EarlierVerifiers::Unused);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn with_no_copy_left_the_owner_sees_that_two_uses_could_be_linked() {
     first.record_disclosure(&mut contents.credentials[0], MUSEUM);
     contents.credentials[0].serials.as_mut().unwrap().record_used(&serial_digest(&serials[0]));
     let (next, other) = shown(&contents, &element(), MUSEUM).unwrap();
-    assert_eq!((next.exposure, other.len()), (KnownVerifiers::SameAsker, 1));
+    assert_eq!((next.earlier_verifiers, other.len()), (EarlierVerifiers::SameVerifier, 1));
     assert_ne!(other, serials);
 }
 
@@ -141,8 +141,12 @@ fn the_array_is_as_long_whatever_the_number_of_uses_and_has_no_order() {
     let mut orders = BTreeSet::new();
     for copy in &contents.credentials[0].copies {
         let token = SdJwt::parse(&copy.credential.text()).unwrap();
-        assert_eq!(token.disclosed().unwrap().payload["credentialSubject"]["serials"].as_array().unwrap().len(), 3);
-        let one = token.select(&[vec![Step::Name("credentialSubject".to_owned()), Step::Name("serials".to_owned())]]);
+        assert_eq!(
+            token.resolve_disclosures().unwrap().payload["credentialSubject"]["serials"].as_array().unwrap().len(),
+            3
+        );
+        let one =
+            token.select_claims(&[vec![Step::Name("credentialSubject".to_owned()), Step::Name("serials".to_owned())]]);
         let text = one.unwrap().to_string();
         let disclosed = text.split('~').filter_map(|part| URL_SAFE_NO_PAD.decode(part).ok());
         let array = disclosed.filter_map(|text| serde_json::from_slice::<Value>(&text).ok()).find_map(|disclosure| {
@@ -156,7 +160,7 @@ fn the_array_is_as_long_whatever_the_number_of_uses_and_has_no_order() {
         let digests: Vec<String> = array.unwrap().iter().map(|element| element["..."].to_string()).collect();
         assert_eq!(digests.len(), 32);
         assert!(digests.is_sorted());
-        orders.insert(token.disclosed().unwrap().payload["credentialSubject"]["serials"].to_string());
+        orders.insert(token.resolve_disclosures().unwrap().payload["credentialSubject"]["serials"].to_string());
     }
     // Serials are sorted by the digests of fresh salts: all sixteen copies in one order has a chance below 1 in 6^15.
     assert!(orders.len() > 1);
@@ -167,18 +171,24 @@ fn the_owner_is_told_that_a_voucher_is_used_up_or_somebody_elses() {
     let mut contents = wallet(3);
     let catalogue = Catalogue::embedded().unwrap();
     let lack = |contents: &WalletContents, asker: &str| {
-        let bounds = AnswerConstraints { asker, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+        let bounds = AnswerConstraints {
+            client_id: asker,
+            now: NOW,
+            allowed_credentials: &[],
+            withheld: &[],
+            proof_only_claims: &[],
+        };
         unanswered_queries(contents, &catalogue, &visit(), &bounds)
             .unwrap()
             .into_iter()
-            .map(|missing| missing.lack)
+            .map(|missing| missing.reason)
             .next()
     };
-    assert_eq!((lack(&contents, MUSEUM), lack(&contents, "me")), (None, Some(LackReason::OtherRedeemer)));
+    assert_eq!((lack(&contents, MUSEUM), lack(&contents, "me")), (None, Some(MissingReason::OtherRedeemer)));
     let serials = contents.credentials[0].serials.as_mut().unwrap();
     for serial in ["q3Jm0dJ8Qn0Vb1xkT5yUOw", "2sGf7LrWcZe9hPiNaXtMuA", "b7Yt0Kq1Zr5LwVx9cTgJpQ"] {
         serials.record_shown(&serial_digest(serial), MUSEUM);
         serials.record_used(&serial_digest(serial));
     }
-    assert_eq!(lack(&contents, MUSEUM), Some(LackReason::UsedUp));
+    assert_eq!(lack(&contents, MUSEUM), Some(MissingReason::UsedUp));
 }

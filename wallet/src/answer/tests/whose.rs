@@ -13,7 +13,7 @@ fn wallet(people: &[(&str, &str)]) -> WalletContents {
             let issuer = Issuer { type_name, ..Issuer::new() };
             let mut held = issuer.held(&format!("{name} {type_name}"), CredentialFormat::VcSdJwt, 2);
             for copy in &mut held.copies {
-                let holder = copy.key.open().unwrap().public_key();
+                let holder = copy.key.decode().unwrap().public_key();
                 copy.credential = issuer
                     .copy_with(CredentialFormat::VcSdJwt, &holder, |payload| {
                         payload["credentialSubject"]["familyName"] = json!(name);
@@ -63,11 +63,17 @@ fn row_97_documents_of_one_person_go_together() {
     let theirs = ["Kovács QualificationCredential", "Kovács LanguageCertificateCredential"];
     assert_eq!(sent(&contents, &both(&same_person())).unwrap(), theirs);
     // The plan's lines name the same credentials.
-    let bounds = AnswerConstraints { asker: "asker", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
-    let answer = answer(&contents, &Catalogue::embedded().unwrap(), &both(&same_person()), &bounds).unwrap();
-    for line in &answer.lines {
-        if let carnet_core::query::plan::PlanItem::Document { holding, .. } = line.what {
-            assert!(contents.credentials[answer.holdings[holding]].id.starts_with("Kovács"));
+    let bounds = AnswerConstraints {
+        client_id: "asker",
+        now: NOW,
+        allowed_credentials: &[],
+        withheld: &[],
+        proof_only_claims: &[],
+    };
+    let answer = answer_query(&contents, &Catalogue::embedded().unwrap(), &both(&same_person()), &bounds).unwrap();
+    for line in &answer.explanation {
+        if let carnet_core::query::plan::PlanItem::Document { copy_index: holding, .. } = line.item {
+            assert!(contents.credentials[answer.candidates[holding]].id.starts_with("Kovács"));
         }
     }
     // One credential of each person does not answer the query.
@@ -115,7 +121,7 @@ fn row_98_two_copies_of_one_credential_never_go_together() {
     };
     let two =
         |other: i64| Query::parse(&json!({"credentials": [level("q", 5), level("r", other)], "carnet_holder": "any"}));
-    contents.credentials[0].copies[0].shown_to = vec!["asker".to_owned()];
+    contents.credentials[0].copies[0].presented_to = vec!["asker".to_owned()];
     // One copy answers both queries; a second bound that would need another copy is not accepted.
     let parts = parts_of(&contents, &two(5).unwrap(), "asker", &[]).unwrap();
     assert_eq!((parts.len(), parts[0].copy), (2, parts[1].copy));

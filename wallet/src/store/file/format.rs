@@ -9,13 +9,13 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serializer as _};
 use zeroize::Zeroizing;
 
-use super::{WalletPart, corrupted};
+use super::{WalletScope, corrupted};
 use crate::{
     failure::{DataSafety, Failure, FailureReason, Sentence},
     store::{
-        contents::{OLDEST, VERSION, WalletContents},
+        contents::{FORMAT_VERSION, OLDEST_FORMAT_VERSION, WalletContents},
         requests::StoredRequests,
-        texts::StoredTexts,
+        stored_texts::StoredTexts,
     },
 };
 
@@ -42,9 +42,9 @@ pub(super) fn write(writer: &mut impl Write, contents: &WalletContents) -> io::R
     serde_json::to_writer(&mut *writer, contents)?;
     writer.write_all(TEXTS.as_bytes())?;
     let mut texts = serde_json::Serializer::new(&mut *writer);
-    texts.collect_seq(contents.credentials.iter().map(StoredTexts::of))?;
+    texts.collect_seq(contents.credentials.iter().map(StoredTexts::from_credential))?;
     writer.write_all(REQUESTS.as_bytes())?;
-    serde_json::to_writer(&mut *writer, &contents.requests.stored())?;
+    serde_json::to_writer(&mut *writer, &contents.requests.to_stored())?;
     writer.write_all(b"}")
 }
 
@@ -61,28 +61,28 @@ impl Write for Counter {
     }
 }
 
-pub(super) fn read(mut reader: impl Read, reading: WalletPart) -> Result<WalletContents, Failure> {
+pub(super) fn read(mut reader: impl Read, reading: WalletScope) -> Result<WalletContents, Failure> {
     let mut begin = Zeroizing::new(Vec::new());
-    let length = u64::try_from(head(VERSION, 0).len()).unwrap_or_default();
+    let length = u64::try_from(head(FORMAT_VERSION, 0).len()).unwrap_or_default();
     reader.by_ref().take(length).read_to_end(&mut begin).map_err(|_| changed())?;
     let Some(length) = contents_length(&begin) else {
         let mut plain = begin;
-        rest(&mut reader, &mut plain)?;
-        return older(&plain);
+        read_to_end(&mut reader, &mut plain)?;
+        return parse_single_part(&plain);
     };
     let mut plain = Zeroizing::new(Vec::with_capacity(usize::try_from(length.min(super::LARGEST)).unwrap_or_default()));
     reader.by_ref().take(length).read_to_end(&mut plain).map_err(|_| changed())?;
     // The parser's own message could contain a piece of the contents.
     let mut contents: WalletContents = serde_json::from_slice(&plain).map_err(|_| no_wallet())?;
-    contents.version = VERSION;
+    contents.version = FORMAT_VERSION;
     drop(plain);
-    if reading == WalletPart::WithoutTexts {
+    if reading == WalletScope::WithoutTexts {
         // Decrypted nevertheless: a truncated or changed file must not pass as complete.
         io::copy(&mut reader, &mut io::sink()).map_err(|_| changed())?;
         return Ok(contents);
     }
     let mut plain = Zeroizing::new(Vec::new());
-    rest(&mut reader, &mut plain)?;
+    read_to_end(&mut reader, &mut plain)?;
     // The rest starts with a comma; with a brace instead it is an object of its own.
     match plain.first_mut() {
         Some(first @ b',') => *first = b'{',
@@ -111,30 +111,30 @@ fn contents_length(begin: &[u8]) -> Option<u64> {
     let digits = text.strip_suffix(CONTENTS)?.get(text.len().checked_sub(CONTENTS.len())?.checked_sub(DIGITS)?..)?;
     let digits = digits.get(..DIGITS)?;
     let length = digits.parse().ok()?;
-    let known = (FIRST_OF_TWO_PARTS..=VERSION).any(|version| head(version, length) == text);
+    let known = (FIRST_OF_TWO_PARTS..=FORMAT_VERSION).any(|version| head(version, length) == text);
     known.then_some(length)
 }
 
 /// Parses the contents of a wallet before version 5. For a version that is unknown to this program, the failure names
 /// the versions.
-fn older(plain: &[u8]) -> Result<WalletContents, Failure> {
+fn parse_single_part(plain: &[u8]) -> Result<WalletContents, Failure> {
     #[derive(Deserialize)]
     struct Head {
         version: u32,
     }
     let head: Head = serde_json::from_slice(plain).map_err(|_| corrupted("why-holds-none"))?;
-    if !(OLDEST..=VERSION).contains(&head.version) {
-        let message = Sentence::id("error-wallet-version").with("version", head.version);
-        let message = message.with("oldest", OLDEST).with("newest", VERSION);
-        let failure = Failure::new(FailureReason::WalletVersion, message, Sentence::id("hint-newer-program"));
+    if !(OLDEST_FORMAT_VERSION..=FORMAT_VERSION).contains(&head.version) {
+        let message = Sentence::new("error-wallet-version").with("version", head.version);
+        let message = message.with("oldest", OLDEST_FORMAT_VERSION).with("newest", FORMAT_VERSION);
+        let failure = Failure::new(FailureReason::WalletVersion, message, Sentence::new("hint-newer-program"));
         return Err(failure.with_safety(DataSafety::Unreadable));
     }
     let contents: WalletContents = serde_json::from_slice(plain).map_err(|_| no_wallet())?;
-    Ok(WalletContents { version: VERSION, ..contents })
+    Ok(WalletContents { version: FORMAT_VERSION, ..contents })
 }
 
 /// Reads the rest of the file into `plain`.
-fn rest(reader: &mut impl Read, plain: &mut Zeroizing<Vec<u8>>) -> Result<(), Failure> {
+fn read_to_end(reader: &mut impl Read, plain: &mut Zeroizing<Vec<u8>>) -> Result<(), Failure> {
     // Read in pieces, so that growing the buffer leaves no copies in memory.
     let mut part = Zeroizing::new(vec![0; 1 << 16]);
     loop {
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_beginning_says_how_long_the_contents_are() {
-        let head = head(VERSION, 1_234);
+        let head = head(FORMAT_VERSION, 1_234);
         assert_eq!(head, "{\"version\":6,\"length\":\"0000001234\",\"contents\":");
         assert_eq!(contents_length(head.replace(":6", ":5").as_bytes()), Some(1_234));
         assert_eq!(contents_length(head.as_bytes()), Some(1_234));
@@ -189,9 +189,9 @@ mod tests {
         let (before, requests) = text.rsplit_once(REQUESTS).unwrap();
         assert_eq!(requests, "{\"layouts\":[],\"texts\":[]}}");
         let before = format!("{}}}", before.replace("\"version\":6", "\"version\":5"));
-        assert_eq!(read(before.as_bytes(), WalletPart::Whole).unwrap().version, VERSION);
+        assert_eq!(read(before.as_bytes(), WalletScope::Whole).unwrap().version, FORMAT_VERSION);
         for damaged in [before.replace(",\"texts\"", ";\"texts\""), before.replace("[]}", "[],\"more\":1}")] {
-            assert_eq!(read(damaged.as_bytes(), WalletPart::Whole).unwrap_err().reason, "wallet_corrupted");
+            assert_eq!(read(damaged.as_bytes(), WalletScope::Whole).unwrap_err().reason, "wallet_corrupted");
         }
     }
 
@@ -201,8 +201,11 @@ mod tests {
         let mut written = Vec::new();
         write(&mut written, &WalletContents::new(12)).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&written).unwrap();
-        assert_eq!((value["version"].as_u64(), value["texts"].as_array().unwrap().len()), (Some(VERSION.into()), 0));
-        assert_eq!(older(&written[..written.len() - 1]).unwrap_err().reason, "wallet_corrupted");
-        assert_eq!(read(written.as_slice(), WalletPart::Whole).unwrap().version, VERSION);
+        assert_eq!(
+            (value["version"].as_u64(), value["texts"].as_array().unwrap().len()),
+            (Some(FORMAT_VERSION.into()), 0)
+        );
+        assert_eq!(parse_single_part(&written[..written.len() - 1]).unwrap_err().reason, "wallet_corrupted");
+        assert_eq!(read(written.as_slice(), WalletScope::Whole).unwrap().version, FORMAT_VERSION);
     }
 }

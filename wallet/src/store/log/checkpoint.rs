@@ -21,7 +21,8 @@ const TAG: &[u8] = b"carnet-log-checkpoint/1\0";
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
     /// Number of the last deleted entry.
-    pub entries: u64,
+    #[serde(rename = "entries")]
+    pub last_deleted: u64,
     /// Digest of the last deleted entry.
     pub head: String,
     /// Instant before which all entries were deleted: the start of a day.
@@ -51,7 +52,7 @@ impl Checkpoint {
     }
 
     /// Verifies the signature with the key in the checkpoint itself.
-    fn check(&self) -> Result<(), Problem> {
+    fn verify_signature(&self) -> Result<(), Problem> {
         let signature = URL_SAFE_NO_PAD.decode(&self.signature).map_err(|_| Problem::from(Code::InvalidEncoding))?;
         PublicKey::from_multikey(&self.key)?.verify(&self.message()?, &signature)
     }
@@ -64,13 +65,13 @@ impl WalletLog {
     }
 
     /// Returns the number of deleted entries. The numbers of later entries continue from there.
-    pub fn forgotten(&self) -> u64 {
-        self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.entries)
+    pub fn deleted_count(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.last_deleted)
     }
 
     /// Returns the number of entries at the start of the log that are older than an instant, up to the first that is
     /// not.
-    pub fn before(&self, instant: Timestamp) -> usize {
+    pub fn count_before(&self, instant: Timestamp) -> usize {
         self.entries.iter().take_while(|entry| entry.at < instant).count()
     }
 
@@ -80,19 +81,19 @@ impl WalletLog {
     ///
     /// # Errors
     /// The hash chain is invalid: a deletion must not hide a change.
-    pub fn forget(&mut self, before: Timestamp, now: Timestamp, signer: &dyn Signer) -> Result<usize, LogError> {
+    pub fn delete_before(&mut self, before: Timestamp, now: Timestamp, signer: &dyn Signer) -> Result<usize, LogError> {
         self.check_chain()?;
-        let count = self.before(before);
+        let count = self.count_before(before);
         let Some(last) = count.checked_sub(1).and_then(|last| self.entries.get(last)) else { return Ok(0) };
         let checkpoint = Checkpoint {
-            entries: last.number,
+            last_deleted: last.number,
             head: last.digest(),
             before,
             at: now,
             key: signer.public_key().to_multikey(),
             signature: String::new(),
         };
-        let unsigned = |problem: Problem| LogError { number: last.number, what: problem.to_string() };
+        let unsigned = |problem: Problem| LogError { number: last.number, description: problem.to_string() };
         self.checkpoint = Some(checkpoint.sign(signer).map_err(unsigned)?);
         self.entries.drain(..count);
         Ok(count)
@@ -104,26 +105,28 @@ impl WalletLog {
     /// The signature of the checkpoint is invalid.
     pub(super) fn check_checkpoint(&self) -> Result<Option<&str>, LogError> {
         let Some(checkpoint) = &self.checkpoint else { return Ok(None) };
-        let broken =
-            |problem: Problem| LogError { number: checkpoint.entries, what: format!("its checkpoint: {problem}") };
-        checkpoint.check().map_err(broken)?;
+        let broken = |problem: Problem| LogError {
+            number: checkpoint.last_deleted,
+            description: format!("its checkpoint: {problem}"),
+        };
+        checkpoint.verify_signature().map_err(broken)?;
         Ok(Some(&checkpoint.head))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use carnet_core::keys::{Algorithm, SecretKey};
+    use carnet_core::keys::{SecretKey, SignatureAlgorithm};
     use serde_json::json;
 
     use super::*;
-    use crate::store::{EntryKind, WalletLogEntry};
+    use crate::store::{LogEntryKind, WalletLogEntry};
 
     const DAY: i64 = 86_400;
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
     fn key(seed: u8) -> SecretKey {
-        SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap()
+        SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[seed; 32]).unwrap()
     }
 
     /// Creates a log with one entry a day, the last one today.
@@ -132,7 +135,7 @@ mod tests {
         for day in (0..entries).rev() {
             log.push(WalletLogEntry::new(
                 NOW.plus(day.saturating_mul(DAY).saturating_neg()),
-                EntryKind::Received,
+                LogEntryKind::Received,
                 "did:web:a.example",
             ));
         }
@@ -147,21 +150,21 @@ mod tests {
     fn what_was_forgotten_is_gone_and_the_head_and_the_numbers_stay() {
         let mut log = log(10);
         let (head, third) = (log.head().to_owned(), log.entry(3).unwrap().digest());
-        assert_eq!(log.forget(NOW.plus(-6 * DAY), NOW, &key(1)), Ok(3));
-        assert_eq!((log.head(), log.forgotten(), log.entries().len()), (head.as_str(), 3, 7));
+        assert_eq!(log.delete_before(NOW.plus(-6 * DAY), NOW, &key(1)), Ok(3));
+        assert_eq!((log.head(), log.deleted_count(), log.entries().len()), (head.as_str(), 3, 7));
         assert!(log.entry(3).is_none() && log.entry(0).is_none() && log.entry(11).is_none());
         assert_eq!((log.entry(4).unwrap().number, log.entry(10).unwrap().number), (4, 10));
         assert_eq!(log.checkpoint().unwrap().head, third);
         again(&log).check_chain().unwrap();
-        assert_eq!(log.push(WalletLogEntry::new(NOW, EntryKind::Deleted, "did:web:a.example")), 11);
+        assert_eq!(log.push(WalletLogEntry::new(NOW, LogEntryKind::Deleted, "did:web:a.example")), 11);
         log.check_chain().unwrap();
         // Again, and of the whole log.
-        assert_eq!(log.forget(NOW.plus(-5 * DAY), NOW, &key(1)), Ok(1));
+        assert_eq!(log.delete_before(NOW.plus(-5 * DAY), NOW, &key(1)), Ok(1));
         let head = log.head().to_owned();
-        assert_eq!(log.forget(NOW.plus(DAY), NOW, &key(1)), Ok(7));
-        assert_eq!((log.head(), log.forgotten(), log.entries().len()), (head.as_str(), 11, 0));
-        assert_eq!(log.forget(NOW.plus(DAY), NOW, &key(1)), Ok(0));
-        assert_eq!(log.push(WalletLogEntry::new(NOW, EntryKind::Deleted, "did:web:a.example")), 12);
+        assert_eq!(log.delete_before(NOW.plus(DAY), NOW, &key(1)), Ok(7));
+        assert_eq!((log.head(), log.deleted_count(), log.entries().len()), (head.as_str(), 11, 0));
+        assert_eq!(log.delete_before(NOW.plus(DAY), NOW, &key(1)), Ok(0));
+        assert_eq!(log.push(WalletLogEntry::new(NOW, LogEntryKind::Deleted, "did:web:a.example")), 12);
         again(&log).check_chain().unwrap();
     }
 
@@ -169,16 +172,16 @@ mod tests {
     fn entries_stay_from_the_first_that_is_of_the_day() {
         let mut log = log(3);
         // The clock was set back.
-        log.push(WalletLogEntry::new(NOW.plus(-30 * DAY), EntryKind::Received, "did:web:a.example"));
-        assert_eq!(log.forget(NOW.plus(-DAY), NOW, &key(1)), Ok(1));
+        log.push(WalletLogEntry::new(NOW.plus(-30 * DAY), LogEntryKind::Received, "did:web:a.example"));
+        assert_eq!(log.delete_before(NOW.plus(-DAY), NOW, &key(1)), Ok(1));
         assert_eq!(log.entries().len(), 3);
-        assert_eq!(log.forget(NOW.plus(-DAY), NOW, &key(1)), Ok(0));
+        assert_eq!(log.delete_before(NOW.plus(-DAY), NOW, &key(1)), Ok(0));
     }
 
     #[test]
     fn a_checkpoint_that_was_changed_or_taken_away_is_told() {
         let mut log = log(5);
-        log.forget(NOW.plus(-2 * DAY), NOW, &key(1)).unwrap();
+        log.delete_before(NOW.plus(-2 * DAY), NOW, &key(1)).unwrap();
         let stored = serde_json::to_value(&log).unwrap();
         let first_bad = |change: &dyn Fn(&mut Value)| {
             let mut stored = stored.clone();
@@ -200,13 +203,13 @@ mod tests {
         // Forgetting does not hide an invalid chain.
         let mut changed = again(&log);
         changed.entries[0].party.push('x');
-        assert!(changed.forget(NOW.plus(DAY), NOW, &key(1)).is_err());
+        assert!(changed.delete_before(NOW.plus(DAY), NOW, &key(1)).is_err());
         assert_eq!(changed.entries.len(), 3);
     }
 
     #[test]
     fn a_digest_does_not_confirm_a_guess_of_an_entry() {
-        let entry = || WalletLogEntry::new(NOW, EntryKind::RegistrarAdded, "did:web:a.example");
+        let entry = || WalletLogEntry::new(NOW, LogEntryKind::RegistrarAdded, "did:web:a.example");
         let (mut one, mut other) = (WalletLog::default(), WalletLog::default());
         one.push(entry());
         other.push(entry());

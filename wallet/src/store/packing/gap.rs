@@ -25,7 +25,7 @@ pub(super) enum TemplateGap<'a> {
 impl<'a> TemplateGap<'a> {
     /// Returns the shortest encoding of a word; `None` if the word is too long. `digest_of` is the number of the run
     /// whose digest the word is, if it is one.
-    pub(super) fn of(word: &'a str, digest_of: Option<usize>) -> Option<Self> {
+    pub(super) fn encode(word: &'a str, digest_of: Option<usize>) -> Option<Self> {
         if let Some(run) = digest_of.and_then(|run| u8::try_from(run).ok()) {
             return Some(Self::Digest(run));
         }
@@ -53,7 +53,7 @@ impl<'a> TemplateGap<'a> {
     }
 
     /// Removes and returns the first word; `None` if there is no complete one.
-    pub(super) fn take(gaps: &mut &'a [u8]) -> Option<Self> {
+    pub(super) fn parse_next(gaps: &mut &'a [u8]) -> Option<Self> {
         let (mark, rest) = gaps.split_first()?;
         let length = match *mark {
             DIGEST => 1,

@@ -6,9 +6,9 @@ use crate::{
     answer::tests::{Issuer, NOW},
     store::{
         HeldCredential, WalletContents,
+        cached_status::{CachedStatus, CopyState, FreshnessStatements},
         contents::HolderKey,
-        standing::{CachedStatus, CopyState, FreshnessStatements},
-        texts::StoredTexts,
+        stored_texts::StoredTexts,
     },
 };
 
@@ -20,7 +20,7 @@ fn texts(held: &HeldCredential) -> Vec<String> {
 
 /// Returns the second part of the file for the first credential.
 fn second_part(contents: &WalletContents) -> Value {
-    serde_json::to_value(StoredTexts::of(&contents.credentials[0])).unwrap()
+    serde_json::to_value(StoredTexts::from_credential(&contents.credentials[0])).unwrap()
 }
 
 fn layouts(contents: &WalletContents) -> usize {
@@ -70,7 +70,7 @@ fn what_repeats_is_stored_once() {
         let second: usize = contents
             .credentials
             .iter()
-            .map(StoredTexts::of)
+            .map(StoredTexts::from_credential)
             .map(|texts| length(serde_json::to_string(&texts).unwrap()))
             .sum();
         let first = length(serde_json::to_string(&contents).unwrap());
@@ -138,7 +138,7 @@ fn texts_of_any_form_are_kept() {
     ];
     for texts in odd {
         let mut packed: Vec<PackedText> = texts.iter().cloned().map(PackedText::from).collect();
-        pack(packed.iter_mut().collect());
+        pack_texts(packed.iter_mut().collect());
         let kept: Vec<String> = packed.iter().map(|text| text.text().into_owned()).collect();
         assert_eq!(kept, texts);
     }
@@ -155,16 +155,16 @@ fn statements_are_packed_too_and_go_when_their_time_is_over() {
     };
     for (n, copy) in held.copies.iter_mut().enumerate() {
         let statement = FreshnessStatements { text: lasting(n).into(), since: NOW, until: NOW.plus(3_600) };
-        copy.standing = Some(CachedStatus { statement: Some(statement), ..CachedStatus::of(CopyState::Valid, NOW) });
+        copy.status = Some(CachedStatus { statement: Some(statement), ..CachedStatus::new(CopyState::Valid, NOW) });
     }
     let mut contents = holding(vec![held]);
     let read = stored(&mut contents);
     assert_eq!(layouts(&contents), 2);
     for (n, copy) in read.credentials[0].copies.iter().enumerate() {
-        assert_eq!(copy.fresh(NOW).unwrap().text.text(), lasting(n));
+        assert_eq!(copy.current_statements(NOW).unwrap().text.text(), lasting(n));
     }
     for copy in &mut contents.credentials[0].copies {
-        copy.forget_stale(NOW.plus(7_200));
+        copy.erase_expired_statements(NOW.plus(7_200));
     }
     contents.pack();
     assert_eq!(layouts(&contents), 1);
@@ -204,6 +204,6 @@ fn contents_that_no_layout_takes_are_refused() {
 
 #[test]
 fn a_text_is_not_printed() {
-    let copy = crate::store::CredentialCopy::new("hunter2".to_owned(), HolderKey::draw());
+    let copy = crate::store::CredentialCopy::new("hunter2".to_owned(), HolderKey::generate());
     assert!(!format!("{copy:?}").contains("hunter2"));
 }

@@ -25,7 +25,7 @@ proptest! {
             let (keys, next) = ([public(reserve)], [public(reserve + 1)]);
             let change = LogUpdate {
                 update_keys: rotate.then_some(&keys),
-                next: commit.then_some(&next),
+                next_update_keys: commit.then_some(&next),
                 ..change(at, &state)
             };
             let signer = if committed { reserve } else { update };
@@ -38,7 +38,7 @@ proptest! {
             if !commit {
                 reserve += 1;
             }
-            verify(&did, &text).unwrap().require_follows(log.last_id().unwrap()).unwrap();
+            verify(&did, &text).unwrap().require_version(log.last_version_id().unwrap()).unwrap();
         }
         let whole = verify(&did, &text).unwrap();
         prop_assert!(whole.document().is_ok());
@@ -46,7 +46,7 @@ proptest! {
             let mut bytes = text.clone().into_bytes();
             let place = place.index(bytes.len());
             bytes[place] ^= mask;
-            prop_assert!(UnwitnessedLog::verify(&did, &bytes, NOW, SKEW).is_err(), "byte {place}, mask {mask}");
+            prop_assert!(UnwitnessedLog::verify_entries(&did, &bytes, NOW, SKEW).is_err(), "byte {place}, mask {mask}");
         }
     }
 }

@@ -64,7 +64,7 @@ fn proofs_of_another_kind_are_refused() {
         entries[1]["proof"][0][name] = value;
         code(verify(&did, &text(&entries)))
     };
-    let key = Did::key(&public(100));
+    let key = Did::did_key(&public(100));
     let other = public(55).to_multikey();
     assert_eq!(with("cryptosuite", json!("eddsa-rdfc-2022")), Code::CryptosuiteUnknown);
     assert_eq!(with("proofPurpose", json!("authentication")), Code::ProofPurpose);
@@ -80,20 +80,20 @@ fn proofs_of_another_kind_are_refused() {
 fn a_scid_that_is_not_the_first_entrys() {
     let (did, log) = three();
     let other = entry::hash(b"other");
-    let swapped = did.as_str().replace(did.id().split(':').next().unwrap(), &other);
+    let swapped = did.as_str().replace(did.method_specific_id().split(':').next().unwrap(), &other);
     let swapped = Did::parse(&swapped).unwrap();
     assert_eq!(code(verify(&swapped, &log)), Code::DidLogInvalid);
     // Everywhere, and signed by the right key: still not the hash of the first entry.
-    let entry = entry::replaced(&lines(&log)[0], did.id().split(':').next().unwrap(), &other);
+    let entry = entry::replace_text(&lines(&log)[0], did.method_specific_id().split(':').next().unwrap(), &other);
     let entry = remade(entry, 1, &other, &secret(100), START);
     assert_eq!(code(verify(&swapped, &text(&[entry]))), Code::DidLogInvalid);
     // A placeholder that was left would hash like the SCID in its place.
     assert!(with_first(|entry| entry["state"]["alsoKnownAs"] = json!(["did:web:x.example"])).is_ok());
-    let left = entry::replaced(&lines(&log)[0], did.id().split(':').next().unwrap(), PLACEHOLDER);
+    let left = entry::replace_text(&lines(&log)[0], did.method_specific_id().split(':').next().unwrap(), PLACEHOLDER);
     let mut left = left;
-    left["parameters"]["scid"] = json!(did.id().split(':').next().unwrap());
+    left["parameters"]["scid"] = json!(did.method_specific_id().split(':').next().unwrap());
     left["state"]["id"] = json!(did.as_str());
-    let left = remade(left, 1, did.id().split(':').next().unwrap(), &secret(100), START);
+    let left = remade(left, 1, did.method_specific_id().split(':').next().unwrap(), &secret(100), START);
     assert_eq!(code(verify(&did, &text(&[left]))), Code::DidLogInvalid);
 }
 
@@ -108,14 +108,14 @@ fn entries_taken_out_exchanged_or_put_in() {
     // The end can be cut off; programs that saw it before detect that.
     let shorter = verify(&did, &text(&entries[..2])).unwrap();
     let whole = verify(&did, &log).unwrap();
-    whole.require_follows(shorter.last_id().unwrap()).unwrap();
-    whole.require_follows(whole.last_id().unwrap()).unwrap();
-    assert_eq!(code(shorter.require_follows(whole.last_id().unwrap())), Code::DidLogForked);
+    whole.require_version(shorter.last_version_id().unwrap()).unwrap();
+    whole.require_version(whole.last_version_id().unwrap()).unwrap();
+    assert_eq!(code(shorter.require_version(whole.last_version_id().unwrap())), Code::DidLogForked);
     // Another third entry, by the holder of the key.
     let other = append(&shorter, &text(&entries[..2]), &change(30, &document(&did, &[7])), &secret(101)).unwrap();
     let other = verify(&did, &other).unwrap();
-    assert_eq!(code(other.require_follows(whole.last_id().unwrap())), Code::DidLogForked);
-    other.require_follows(shorter.last_id().unwrap()).unwrap();
+    assert_eq!(code(other.require_version(whole.last_version_id().unwrap())), Code::DidLogForked);
+    other.require_version(shorter.last_version_id().unwrap()).unwrap();
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn times_rise_and_are_not_in_the_future() {
     for (seconds, holds) in [(86_400, false), (301, false), (61, false), (60, true), (1, true), (0, true), (-1, true)] {
         // The last entry is this far ahead of the verifier's clock; its proof was made at that time as well.
         let now = after(20).plus(-seconds);
-        let result = UnwitnessedLog::verify(&did, log.as_bytes(), now, SKEW);
+        let result = UnwitnessedLog::verify_entries(&did, log.as_bytes(), now, SKEW);
         assert_eq!(result.is_ok(), holds, "{seconds}");
         assert!(holds || code(result) == Code::NotYetValid);
     }
@@ -204,17 +204,17 @@ fn entries_have_the_members_of_one() {
 #[test]
 fn a_log_is_bounded() {
     let (did, log) = created();
-    let long = format!("{}{}", log, "x".repeat(MAX_BYTES));
+    let long = format!("{}{}", log, "x".repeat(MAX_LOG_BYTES));
     assert_eq!(code(verify(&did, &long)), Code::TooLarge);
     // Entries that hold, one after another.
     let mut entries = lines(&log);
     let mut before = entries[0]["versionId"].as_str().unwrap().to_owned();
-    for number in 2..=MAX_ENTRIES + 1 {
+    for number in 2..=MAX_LOG_ENTRIES + 1 {
         let at = after(number as i64);
         let entry = json!({"versionTime": at.to_string(), "parameters": {}, "state": {"id": did.as_str()}});
         entries.push(remade(entry, number, &before, &secret(100), at));
         before = entries[number - 1]["versionId"].as_str().unwrap().to_owned();
     }
     assert_eq!(code(verify(&did, &text(&entries))), Code::TooLarge);
-    assert_eq!(verify(&did, &text(&entries[..MAX_ENTRIES])).unwrap().versions().len(), MAX_ENTRIES);
+    assert_eq!(verify(&did, &text(&entries[..MAX_LOG_ENTRIES])).unwrap().versions().len(), MAX_LOG_ENTRIES);
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    did::{DidDocument, Resolve, VerificationRelationship, WithHistory},
-    keys::{Algorithm, PublicKey, SecretKey, Signer as _},
+    did::{DidDocument, HistoryResolver, Resolve, VerificationRelationship},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer as _},
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
 };
@@ -26,7 +26,7 @@ const SKEW: i64 = 60;
 const PLACE: &str = "university.example";
 
 fn secret(seed: u8) -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[seed; 32]).unwrap()
 }
 
 fn public(seed: u8) -> PublicKey {
@@ -36,7 +36,7 @@ fn public(seed: u8) -> PublicKey {
 /// A document with the keys of these seeds, each named after its seed.
 fn document(did: &Did, seeds: &[u8]) -> Value {
     let keys: Vec<_> = seeds.iter().map(|seed| (format!("key-{seed}"), public(*seed))).collect();
-    DidDocument::render(did, &keys)
+    DidDocument::json_for_keys(did, &keys)
 }
 
 fn after(seconds: i64) -> Timestamp {
@@ -44,7 +44,7 @@ fn after(seconds: i64) -> Timestamp {
 }
 
 fn verify(did: &Did, text: &str) -> Result<WebVhLog, Problem> {
-    UnwitnessedLog::verify(did, text.as_bytes(), NOW, SKEW)?.verify_witnesses(None, NOW, SKEW)
+    UnwitnessedLog::verify_entries(did, text.as_bytes(), NOW, SKEW)?.verify_witnesses(None, NOW, SKEW)
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> Code {
@@ -57,12 +57,18 @@ fn created() -> (Did, String) {
 }
 
 fn inception(next: &[PublicKey]) -> (Did, String) {
-    let inception = Inception { place: PLACE, at: START, update: &secret(100), next, ttl: None };
-    create(&inception, &|did| document(did, &[1])).unwrap()
+    let inception = NewWebVhDid {
+        location: PLACE,
+        version_time: START,
+        update_key: &secret(100),
+        next_update_keys: next,
+        ttl: None,
+    };
+    create_did(&inception, &|did| document(did, &[1])).unwrap()
 }
 
 fn change<'a>(at: i64, state: &'a Value) -> LogUpdate<'a> {
-    LogUpdate { at: after(at), state, update_keys: None, next: None, deactivate: false }
+    LogUpdate { version_time: after(at), state, update_keys: None, next_update_keys: None, deactivate: false }
 }
 
 /// A log of three entries: key 1, then 1 and 2, then 2 alone; updated with key 100, then twice with key 101.
@@ -95,9 +101,9 @@ fn remade(mut entry: Value, number: usize, before: &str, key: &SecretKey, at: Ti
 }
 
 fn signed(entry: &Value, key: &SecretKey, at: Timestamp) -> Value {
-    let did = Did::key(&key.public_key());
+    let did = Did::did_key(&key.public_key());
     let options = ProofOptions {
-        verification_method: &format!("{did}#{}", did.id()),
+        verification_method: &format!("{did}#{}", did.method_specific_id()),
         purpose: VerificationRelationship::AssertionMethod,
         created: Some(at),
         expires: None,
@@ -126,10 +132,10 @@ fn with_first(change: impl Fn(&mut Value)) -> Result<WebVhLog, Problem> {
     change(&mut entry);
     entry.as_object_mut().unwrap().remove("proof");
     entry["versionId"] = json!(PLACEHOLDER);
-    let scid = did.id().split(':').next().unwrap();
-    let entry = entry::replaced(&entry, scid, PLACEHOLDER);
+    let scid = did.method_specific_id().split(':').next().unwrap();
+    let entry = entry::replace_text(&entry, scid, PLACEHOLDER);
     let scid = entry::hash(&crate::json::canonicalize(&entry).unwrap());
-    let entry = remade(entry::replaced(&entry, PLACEHOLDER, &scid), 1, &scid, &secret(100), START);
+    let entry = remade(entry::replace_text(&entry, PLACEHOLDER, &scid), 1, &scid, &secret(100), START);
     verify(&Did::parse(&format!("did:webvh:{scid}:{PLACE}")).unwrap(), &text(&[entry]))
 }
 

@@ -20,10 +20,10 @@ fn parameters_are_those_of_the_specification() {
         |p| p["ttl"] = json!(-1),
         |p| p["ttl"] = json!(1.5),
         |p| p["witness"] = json!([]),
-        |p| p["witness"] = json!({"threshold": 0, "witnesses": [{"id": Did::key(&public(9)).as_str()}]}),
-        |p| p["witness"] = json!({"threshold": 2, "witnesses": [{"id": Did::key(&public(9)).as_str()}]}),
+        |p| p["witness"] = json!({"threshold": 0, "witnesses": [{"id": Did::did_key(&public(9)).as_str()}]}),
+        |p| p["witness"] = json!({"threshold": 2, "witnesses": [{"id": Did::did_key(&public(9)).as_str()}]}),
         |p| {
-            let one = json!({"id": Did::key(&public(9)).as_str()});
+            let one = json!({"id": Did::did_key(&public(9)).as_str()});
             p["witness"] = json!({"threshold": 1, "witnesses": [one, one]});
         },
         |p| p["witness"] = json!({"threshold": 1, "witnesses": [{"id": "did:web:a.example"}]}),
@@ -106,7 +106,7 @@ fn pre_rotation_binds_the_next_keys() {
     let state = document(&did, &[2]);
     let (committed, other, next) = ([public(101)], [public(103)], [public(104)]);
     let with = |keys: Option<&[PublicKey]>, next: Option<&[PublicKey]>, signer: u8| {
-        let change = LogUpdate { update_keys: keys, next, ..change(10, &state) };
+        let change = LogUpdate { update_keys: keys, next_update_keys: next, ..change(10, &state) };
         append(&before, &log, &change, &secret(signer))
     };
     let rotated = with(Some(&committed), Some(&next), 101).unwrap();
@@ -132,7 +132,7 @@ fn pre_rotation_binds_the_next_keys() {
     // And so on with the next.
     let before = verify(&did, &rotated).unwrap();
     let keys = [public(104)];
-    let change = LogUpdate { update_keys: Some(&keys), next: Some(&[]), ..change(20, &state) };
+    let change = LogUpdate { update_keys: Some(&keys), next_update_keys: Some(&[]), ..change(20, &state) };
     let ended = append(&before, &rotated, &change, &secret(104)).unwrap();
     let before = verify(&did, &ended).unwrap();
     append(&before, &ended, &self::change(30, &state), &secret(104)).unwrap();
@@ -157,14 +157,14 @@ fn witnessed_by(
 ) -> Result<WebVhLog, Problem> {
     let (did, log) = three();
     let mut entries = lines(&log);
-    let ids: Vec<Value> = seeds.iter().map(|seed| json!({"id": Did::key(&public(*seed)).as_str()})).collect();
+    let ids: Vec<Value> = seeds.iter().map(|seed| json!({"id": Did::did_key(&public(*seed)).as_str()})).collect();
     entries[1]["parameters"]["witness"] = json!({"threshold": threshold, "witnesses": ids});
     entries[2]["parameters"]["witness"] = third.clone();
     let before = entries[0]["versionId"].as_str().unwrap().to_owned();
     entries[1] = remade(entries[1].clone(), 2, &before, &secret(100), after(10));
     let before = entries[1]["versionId"].as_str().unwrap().to_owned();
     entries[2] = remade(entries[2].clone(), 3, &before, &secret(101), after(20));
-    let chain = UnwitnessedLog::verify(&did, text(&entries).as_bytes(), NOW, SKEW).unwrap();
+    let chain = UnwitnessedLog::verify_entries(&did, text(&entries).as_bytes(), NOW, SKEW).unwrap();
     assert!(chain.needs_witnesses());
     let ids: Vec<String> = entries.iter().map(|entry| entry["versionId"].as_str().unwrap().to_owned()).collect();
     let file = file(&ids);
@@ -199,7 +199,7 @@ fn witnesses_vouch_for_each_entry_that_needs_them() {
     assert_eq!(refused(&|_| json!([vouched("4-x", &[201, 202])])), Code::DidLogWitness);
     let large = format!("[\"{}\"]", "x".repeat(MAX_WITNESS_BYTES));
     let (did, log) = three();
-    let chain = UnwitnessedLog::verify(&did, log.as_bytes(), NOW, SKEW).unwrap();
+    let chain = UnwitnessedLog::verify_entries(&did, log.as_bytes(), NOW, SKEW).unwrap();
     assert!(!chain.needs_witnesses());
     assert!(chain.verify_witnesses(Some(large.as_bytes()), NOW, SKEW).is_ok());
     assert_eq!(refused(&|_| json!("x".repeat(MAX_WITNESS_BYTES))), Code::TooLarge);
@@ -210,7 +210,7 @@ fn a_bad_proof_beside_enough_counts_for_nothing() {
     type Fault = fn(&mut Value);
     let faults: [Fault; 9] = [
         // By another DID's key than its fragment says; by a DID that is no did:key; by nobody; for another purpose.
-        |p| p["verificationMethod"] = json!(format!("{}#{}", Did::key(&public(203)), public(9).to_multikey())),
+        |p| p["verificationMethod"] = json!(format!("{}#{}", Did::did_key(&public(203)), public(9).to_multikey())),
         |p| p["verificationMethod"] = json!("did:web:witness.example#k1"),
         |p| drop(p.as_object_mut().unwrap().remove("verificationMethod")),
         |p| p["verificationMethod"] = json!("witness"),

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_log_is_beside_where_a_document_would_be() {
     let (did, _) = created();
-    let scid = did.id().split(':').next().unwrap();
+    let scid = did.method_specific_id().split(':').next().unwrap();
     assert_eq!(log_url(&did).unwrap(), "https://university.example/.well-known/did.jsonl");
     assert_eq!(witness_url(&did).unwrap(), "https://university.example/.well-known/did-witness.json");
     let deep = Did::parse(&format!("did:webvh:{scid}:localhost%3A8443:issuers:a")).unwrap();
@@ -33,13 +33,13 @@ fn a_log_gives_every_version() {
     assert_eq!(log.versions().len(), 3);
     assert_eq!(log.ttl(), 3_600);
     for (at, version) in log.versions().iter().enumerate() {
-        assert!(version.id().starts_with(&format!("{}-Qm", at + 1)));
-        assert_eq!(log.version(version.id()).unwrap().at(), version.at());
-        assert_eq!(log.version_at(version.at()).unwrap().id(), version.id());
-        assert_eq!(log.version_at(version.at().plus(9)).unwrap().id(), version.id());
+        assert!(version.version_id().starts_with(&format!("{}-Qm", at + 1)));
+        assert_eq!(log.version_by_id(version.version_id()).unwrap().version_time(), version.version_time());
+        assert_eq!(log.version_at(version.version_time()).unwrap().version_id(), version.version_id());
+        assert_eq!(log.version_at(version.version_time().plus(9)).unwrap().version_id(), version.version_id());
     }
     assert!(log.version_at(START.plus(-1)).is_none());
-    assert!(log.version("3-x").is_none());
+    assert!(log.version_by_id("3-x").is_none());
     assert_eq!(log.versions()[1].state(), &document(&did, &[1, 2]));
 }
 
@@ -51,12 +51,12 @@ fn a_key_of_an_earlier_version_is_for_what_was_signed_then() {
     assert_eq!(document.key_for(&new, VerificationRelationship::AssertionMethod).unwrap(), public(2));
     assert_eq!(code(document.key_for(&old, VerificationRelationship::AssertionMethod)), Code::MethodUnknown);
     let resolver = One(document);
-    let historic = WithHistory(&resolver).resolve(&did).unwrap();
+    let historic = HistoryResolver(&resolver).resolve(&did).unwrap();
     for (url, seed) in [(&old, 1), (&new, 2)] {
         assert_eq!(historic.key_for(url, VerificationRelationship::AssertionMethod).unwrap(), public(seed));
     }
-    assert_eq!(historic.retired(&old), Some(after(20)));
-    assert_eq!(historic.retired(&new), None);
+    assert_eq!(historic.retired_at(&old), Some(after(20)));
+    assert_eq!(historic.retired_at(&new), None);
     assert_eq!(code(historic.key_for(&old, VerificationRelationship::Authentication)), Code::MethodRelationship);
     assert_eq!(
         code(historic.key_for(&did.with_fragment("key-3").unwrap(), VerificationRelationship::AssertionMethod)),
@@ -66,8 +66,14 @@ fn a_key_of_an_earlier_version_is_for_what_was_signed_then() {
 
 /// The log of documents in their order, a second apart.
 fn history(states: &[fn(&Did) -> Value]) -> (Did, DidDocument) {
-    let inception = Inception { place: PLACE, at: START, update: &secret(100), next: &[], ttl: None };
-    let (did, mut text) = create(&inception, &|did| states[0](did)).unwrap();
+    let inception = NewWebVhDid {
+        location: PLACE,
+        version_time: START,
+        update_key: &secret(100),
+        next_update_keys: &[],
+        ttl: None,
+    };
+    let (did, mut text) = create_did(&inception, &|did| states[0](did)).unwrap();
     for (at, state) in states.iter().enumerate().skip(1) {
         let state = state(&did);
         text = append(&verify(&did, &text).unwrap(), &text, &change(at as i64, &state), &secret(100)).unwrap();
@@ -82,8 +88,8 @@ fn a_key_that_was_revoked_once_stays_revoked() {
         let (did, document) = history(states);
         let key = did.with_fragment("key-1").unwrap();
         let refused = document.key_for(&key, VerificationRelationship::AssertionMethod).is_err();
-        assert_eq!(refused, document.revoked(&key).is_some());
-        assert_eq!(refused, document.revoked_key_of_vouched_copy(&key).is_ok());
+        assert_eq!(refused, document.revoked_at(&key).is_some());
+        assert_eq!(refused, document.revoked_assertion_key(&key).is_ok());
         refused
     };
     assert!(!revoked(&[|did| document(did, &[1]), |did| document(did, &[2])]));
@@ -174,7 +180,7 @@ fn what_the_current_document_says_of_a_key_counts() {
 #[test]
 fn a_name_that_stood_for_two_keys_stands_for_none() {
     fn renamed(did: &Did, seed: u8) -> Value {
-        DidDocument::render(did, &[("key-1".to_owned(), public(seed))])
+        DidDocument::json_for_keys(did, &[("key-1".to_owned(), public(seed))])
     }
     let (did, document) = history(&[|did| renamed(did, 1), |did| renamed(did, 2), |did| document(did, &[3])]);
     let key = did.with_fragment("key-1").unwrap();
@@ -251,17 +257,23 @@ fn a_method_without_a_controller_hinders_only_itself() {
 /// A log whose first entry is portable or not, and whose second one has the document under another name; under both
 /// names.
 fn moved(portable: bool, first: fn(&Did) -> Value, second: fn(&Did, &Did) -> Value) -> [Result<WebVhLog, Problem>; 2] {
-    let inception = Inception { place: PLACE, at: START, update: &secret(100), next: &[], ttl: None };
-    let (did, log) = create(&inception, &|did| first(did)).unwrap();
+    let inception = NewWebVhDid {
+        location: PLACE,
+        version_time: START,
+        update_key: &secret(100),
+        next_update_keys: &[],
+        ttl: None,
+    };
+    let (did, log) = create_did(&inception, &|did| first(did)).unwrap();
     let mut entry = lines(&log).remove(0);
     entry["parameters"]["portable"] = json!(portable);
     entry.as_object_mut().unwrap().remove("proof");
     entry["versionId"] = json!(PLACEHOLDER);
-    let entry = entry::replaced(&entry, did.id().split(':').next().unwrap(), PLACEHOLDER);
+    let entry = entry::replace_text(&entry, did.method_specific_id().split(':').next().unwrap(), PLACEHOLDER);
     let scid = entry::hash(&crate::json::canonicalize(&entry).unwrap());
     let old = Did::parse(&format!("did:webvh:{scid}:{PLACE}")).unwrap();
     let new = Did::parse(&format!("did:webvh:{scid}:college.example")).unwrap();
-    let first = remade(entry::replaced(&entry, PLACEHOLDER, &scid), 1, &scid, &secret(100), START);
+    let first = remade(entry::replace_text(&entry, PLACEHOLDER, &scid), 1, &scid, &secret(100), START);
     let entry = json!({"versionTime": after(10).to_string(), "parameters": {}, "state": second(&old, &new)});
     let second = remade(entry, 2, first["versionId"].as_str().unwrap(), &secret(100), after(10));
     let log = text(&[first, second]);
@@ -298,7 +310,7 @@ fn a_key_that_was_revoked_before_the_did_moved_stays_revoked() {
         let [new, _] = moved(true, first, also_known);
         let current = new.unwrap().document().unwrap();
         let url = current.did().with_fragment("key-1").unwrap();
-        (current.key_for(&url, VerificationRelationship::AssertionMethod), current.revoked(&url).is_some())
+        (current.key_for(&url, VerificationRelationship::AssertionMethod), current.revoked_at(&url).is_some())
     };
     assert_eq!(key(|did| document(did, &[1])), (Ok(public(1)), false));
     let (refused, revoked) = key(|did| marked(did, &[1, 2]));
@@ -306,7 +318,8 @@ fn a_key_that_was_revoked_before_the_did_moved_stays_revoked() {
     assert_eq!(code(refused), Code::KeyInvalid);
     // Under another name then.
     let (refused, _) = key(|did| {
-        let mut state = DidDocument::render(did, &[("other".to_owned(), public(1)), ("key-2".to_owned(), public(2))]);
+        let mut state =
+            DidDocument::json_for_keys(did, &[("other".to_owned(), public(1)), ("key-2".to_owned(), public(2))]);
         state["verificationMethod"][0]["revoked"] = json!("2026-11-20T00:00:00Z");
         state
     });

@@ -63,39 +63,39 @@ impl World<'_> {
         let payloads: Vec<_> = self.made.iter().zip(hidden).map(|(made, hidden)| document(*made, *hidden)).collect();
         let ordered = provable();
         let each = self.made.iter().zip(&payloads).enumerate();
-        let holdings: Vec<Holding<'_>> = each
+        let holdings: Vec<AvailableCopy<'_>> = each
             .map(|(index, (made, payload))| {
                 let provable = if made.proves { ordered.as_slice() } else { &[] };
-                Holding { known: made.known, ..holding(index, payload, provable) }
+                AvailableCopy { seen_by_verifier: made.known, ..holding(index, payload, provable) }
             })
             .collect();
-        let contested = if self.checked { self.query.contested(&holdings) } else { BTreeSet::new() };
+        let contested = if self.checked { self.query.contested_claims(&holdings) } else { BTreeSet::new() };
         self.query.plan_without(&contested, &holdings, &Named, &weights()).ok()
     }
 
     fn transcript(&self, hidden: &[Hidden]) -> Transcript {
         let plan = self.plan(hidden)?;
-        let parts = plan.parts.into_iter().map(|part| {
-            let payload = document(self.made[part.holding], hidden[part.holding]);
+        let parts = plan.answers.into_iter().map(|part| {
+            let payload = document(self.made[part.copy_index], hidden[part.copy_index]);
             let value = |path: &ClaimPath| values_at(&payload, path).first().map(|(_, value)| (*value).clone());
-            let shows = part.shows.into_iter().map(|show| {
+            let shows = part.disclosures.into_iter().map(|show| {
                 let value = if let ClaimDisclosure::Value(path) = &show { value(path) } else { None };
                 (show, value)
             });
-            (part.query_id, part.holding, shows.collect())
+            (part.query_id, part.copy_index, shows.collect())
         });
         Some(parts.collect())
     }
 
     /// Returns the documents that the verifier knows of: those that it is shown, has seen or misses.
     fn visible(&self, plan: &DisclosurePlan) -> Vec<usize> {
-        let answered = |id: &str| plan.parts.iter().any(|part| part.query_id == id);
+        let answered = |id: &str| plan.answers.iter().any(|part| part.query_id == id);
         let misses = |index: &usize| {
             let payload = document(self.made[*index], hidden(0));
             let mut open = self.query.credentials.iter().filter(|asked| !answered(&asked.id));
             open.any(|asked| asked.matches_format_and_type(holding(0, &payload, &[]).candidate))
         };
-        let shown = |index: &usize| plan.parts.iter().any(|part| part.holding == *index);
+        let shown = |index: &usize| plan.answers.iter().any(|part| part.copy_index == *index);
         (0..self.made.len()).filter(|index| shown(index) || self.made[*index].known || misses(index)).collect()
     }
 
@@ -119,17 +119,17 @@ impl World<'_> {
         let own = payloads(actual);
         let fits = |hidden: &Vec<Hidden>| {
             let other = payloads(hidden);
-            let shown = plan.parts.iter().all(|part| {
-                part.shows.iter().all(|show| match show {
+            let shown = plan.answers.iter().all(|part| {
+                part.disclosures.iter().all(|show| match show {
                     ClaimDisclosure::Value(path) => {
-                        values_at(&own[part.holding], path) == values_at(&other[part.holding], path)
+                        values_at(&own[part.copy_index], path) == values_at(&other[part.copy_index], path)
                     }
                     ClaimDisclosure::Threshold { path, threshold } => {
-                        values_at(&other[part.holding], path).iter().all(|(_, value)| threshold.is_met_by(value))
+                        values_at(&other[part.copy_index], path).iter().all(|(_, value)| threshold.is_met_by(value))
                     }
                 })
             });
-            shown && plan.implied.iter().all(|implied| !met(implied, &other[implied.holding]))
+            shown && plan.implied_conditions.iter().all(|implied| !met(implied, &other[implied.copy_index]))
         };
         assignments(actual, visible, tried).into_iter().filter(fits).collect()
     }
@@ -284,11 +284,13 @@ impl World<'_> {
             })
         };
         let learnt = unmet.into_iter().filter(|(index, which)| worlds.iter().any(|one| changes(one, *index, *which)));
-        let shown = plan.parts.iter().flat_map(|part| part.shows.iter().map(move |show| (part.holding, show)));
+        let shown =
+            plan.answers.iter().flat_map(|part| part.disclosures.iter().map(move |show| (part.copy_index, show)));
         let shown = shown.filter_map(|(holding, show)| match show {
             ClaimDisclosure::Value(path) | ClaimDisclosure::Threshold { path, .. } => condition_of(holding, path),
         });
-        let implied = plan.implied.iter().filter_map(|implied| condition_of(implied.holding, &implied.path));
+        let implied =
+            plan.implied_conditions.iter().filter_map(|implied| condition_of(implied.copy_index, &implied.path));
         Audit { learnt: learnt.collect(), shown: shown.collect(), implied: implied.collect() }
     }
 }
@@ -311,9 +313,9 @@ proptest! {
         prop_assert_eq!(audit.unsaid(), BTreeSet::new());
         prop_assert_eq!(audit.said_for_nothing(), BTreeSet::new());
         // Where each condition is betrayed by itself, the screen says all that there is to learn.
-        let payload = |hidden: &[Hidden], implied: &ImpliedCondition| document(made[implied.holding], hidden[implied.holding]);
+        let payload = |hidden: &[Hidden], implied: &ImpliedCondition| document(made[implied.copy_index], hidden[implied.copy_index]);
         let meets = |hidden: &[Hidden], implied: &ImpliedCondition| met(implied, &payload(hidden, implied));
-        if plan.implied.iter().all(|implied| !consistent.iter().any(|hidden| meets(hidden, implied))) {
+        if plan.implied_conditions.iter().all(|implied| !consistent.iter().any(|hidden| meets(hidden, implied))) {
             prop_assert_eq!(&consistent, &screened);
         }
     }
@@ -365,7 +367,7 @@ fn an_asker_with_many_bounds_would_learn_the_value() {
         let world = World { query, made: &[PERMIT], checked };
         let actual = [hidden(40)];
         // The proved bounds, and nothing besides.
-        let plan = DisclosurePlan { implied: Vec::new(), ..world.plan(&actual).unwrap() };
+        let plan = DisclosurePlan { implied_conditions: Vec::new(), ..world.plan(&actual).unwrap() };
         let of = |known: Vec<Vec<Hidden>>| known.iter().map(|hidden| hidden[0].until).collect::<Vec<_>>();
         let consistent = of(world.consistent(&actual, &[0], &tried));
         (consistent, of(world.screened(&plan, &actual, &[0], &tried)))
@@ -388,21 +390,21 @@ fn an_asker_learns_from_the_other_choice_and_the_screen_says_so() {
     let world = World { query: &query, made: &[PERMIT], checked: true };
     let tried: Vec<Hidden> = (0..4).map(hidden).collect();
     let plan = world.plan(&[hidden(1)]).unwrap();
-    assert_eq!((shown(&plan), plan.implied.len()), (vec!["name".to_owned()], 1));
+    assert_eq!((shown(&plan), plan.implied_conditions.len()), (vec!["name".to_owned()], 1));
     let learnt = world.consistent(&[hidden(1)], &[0], &tried);
     assert_eq!(learnt, world.screened(&plan, &[hidden(1)], &[0], &tried));
     assert_eq!(learnt, [[hidden(0)], [hidden(1)]]);
     // If the screen did not name it, the verifier would learn more than the screen shows.
-    let unsaid = DisclosurePlan { implied: Vec::new(), ..plan };
+    let unsaid = DisclosurePlan { implied_conditions: Vec::new(), ..plan };
     assert_eq!(world.screened(&unsaid, &[hidden(1)], &[0], &tried).len(), 4);
     // A choice that does not depend on the value tells nothing, and the screen names nothing.
     let reached = world.plan(&[hidden(3)]).unwrap();
-    assert_eq!((shown(&reached), reached.implied), (vec!["until>".to_owned()], Vec::new()));
+    assert_eq!((shown(&reached), reached.implied_conditions), (vec!["until>".to_owned()], Vec::new()));
     let weights = DisclosureWeights { threshold: 40, ..weights() };
     let payload = document(PERMIT, hidden(1));
     let ordered = provable();
     let plan = query.plan(&[holding(0, &payload, &ordered)], &Named, &weights).unwrap();
-    assert_eq!((shown(&plan), plan.implied), (vec!["name".to_owned()], Vec::new()));
+    assert_eq!((shown(&plan), plan.implied_conditions), (vec!["name".to_owned()], Vec::new()));
 }
 
 /// Two conditions that are betrayed only together: a rule that looks at single ones says nothing of them.
@@ -415,14 +417,14 @@ fn an_asker_learns_from_two_conditions_together_and_the_screen_says_both() {
     let world = World { query: &query, made: &[PERMIT], checked: true };
     let with = |until: u16, born: u16| [Hidden { until, born, country: 0 }];
     let plan = world.plan(&with(1, 2)).unwrap();
-    assert_eq!((shown(&plan), plan.implied.len()), (vec!["name".to_owned()], 2));
+    assert_eq!((shown(&plan), plan.implied_conditions.len()), (vec!["name".to_owned()], 2));
     let audit = world.audit(&plan, &with(1, 2));
     assert_eq!((audit.unsaid(), audit.said_for_nothing()), (BTreeSet::new(), BTreeSet::new()));
     // Neither is ruled out by itself, so single conditions change nothing; the verifier still learns something.
     for one in [with(3, 2), with(1, 0)] {
         assert_eq!(shown(&world.plan(&one).unwrap()), ["name"]);
     }
-    let singles = DisclosurePlan { implied: Vec::new(), ..plan };
+    let singles = DisclosurePlan { implied_conditions: Vec::new(), ..plan };
     assert_eq!(world.audit(&singles, &with(1, 2)).unsaid(), BTreeSet::from([(0, 0), (0, 1)]));
 }
 
@@ -447,9 +449,9 @@ fn two_types_of_one_document_would_tell_two_bounds() {
     let shows = |until: u16, checked: bool| {
         let payload = both(until);
         let holdings = [holding(0, &payload, &ordered)];
-        let contested = if checked { query.contested(&holdings) } else { BTreeSet::new() };
+        let contested = if checked { query.contested_claims(&holdings) } else { BTreeSet::new() };
         let plan = query.plan_without(&contested, &holdings, &Named, &weights()).unwrap();
-        plan.parts.iter().map(|part| (part.query_id.clone(), part.shows.clone())).collect::<Vec<_>>()
+        plan.answers.iter().map(|part| (part.query_id.clone(), part.disclosures.clone())).collect::<Vec<_>>()
     };
     assert!((0..4).all(|until| shows(until, true) == shows(0, true)));
     // Without the check each side of both bounds looks different.

@@ -131,7 +131,11 @@ fn payload_of(made: &Made, parts: u32) -> Map<String, Value> {
     payload(made.kind, claims)
 }
 
-fn held<'a>(wallet: &[Made], payloads: &'a [Map<String, Value>], provable: &'a [OrderedClaim]) -> Vec<Holding<'a>> {
+fn held<'a>(
+    wallet: &[Made],
+    payloads: &'a [Map<String, Value>],
+    provable: &'a [OrderedClaim],
+) -> Vec<AvailableCopy<'a>> {
     let (mut document, mut known, mut refused) = (0, false, false);
     let each = wallet.iter().zip(payloads);
     each.map(|(made, payload)| {
@@ -141,11 +145,16 @@ fn held<'a>(wallet: &[Made], payloads: &'a [Map<String, Value>], provable: &'a [
             refused = made.refused;
         }
         let exposure = match made.exposure {
-            0 => CopyExposure::Nobody,
-            1 => CopyExposure::SameAsker,
-            _ => CopyExposure::Others(1),
+            0 => CopyExposure::NoVerifier,
+            1 => CopyExposure::SameVerifier,
+            _ => CopyExposure::OtherVerifiers(1),
         };
-        Holding { exposure, known, refused, ..holding(document, payload, if made.proves { provable } else { &[] }) }
+        AvailableCopy {
+            exposure,
+            seen_by_verifier: known,
+            refused_before: refused,
+            ..holding(document, payload, if made.proves { provable } else { &[] })
+        }
     })
     .collect()
 }
@@ -161,7 +170,11 @@ struct Showing {
 /// The first claim set of a credential query that a showing meets, as its verifier sees it: `None` if it meets none.
 fn met(asked: &CredentialQuery, made: &Made, showing: Showing) -> Option<usize> {
     let (visible, whole) = (payload_of(made, showing.parts), payload_of(made, u32::MAX));
-    if !asked.matches_format_and_type(Candidate { format: CredentialFormat::VcSdJwt, payload: &whole, proved: &[] }) {
+    if !asked.matches_format_and_type(QueryCandidate {
+        format: CredentialFormat::VcSdJwt,
+        payload: &whole,
+        thresholds: &[],
+    }) {
         return None;
     }
     let is_shown = |claim: &ClaimQuery| {
@@ -220,7 +233,7 @@ fn showings(asked: &CredentialQuery, wallet: &[Made]) -> Vec<(Showing, usize)> {
 /// disclosed claims, the verifier's order of claim sets, the wallet's order.
 type Rank = ((u64, usize), Vec<usize>, u32, Vec<usize>, Vec<usize>);
 
-fn cost(chosen: &[Showing], holdings: &[Holding<'_>]) -> u64 {
+fn cost(chosen: &[Showing], holdings: &[AvailableCopy<'_>]) -> u64 {
     let mut counted = BTreeSet::new();
     let mut sum = 0;
     let mut count = |what: (usize, usize, usize), cost: u64| {
@@ -230,12 +243,12 @@ fn cost(chosen: &[Showing], holdings: &[Holding<'_>]) -> u64 {
     };
     for showing in chosen {
         let held = &holdings[showing.holding];
-        count((0, held.document, 0), if held.known && !held.refused { 200 } else { 220 });
+        count((0, held.document, 0), if held.seen_by_verifier && !held.refused_before { 200 } else { 220 });
         let copy = match held.exposure {
-            CopyExposure::Nobody => 2,
-            CopyExposure::SameAsker if held.refused => 2,
-            CopyExposure::SameAsker => 0,
-            CopyExposure::Others(others) => 100_000 * u64::try_from(others).unwrap(),
+            CopyExposure::NoVerifier => 2,
+            CopyExposure::SameVerifier if held.refused_before => 2,
+            CopyExposure::SameVerifier => 0,
+            CopyExposure::OtherVerifiers(others) => 100_000 * u64::try_from(others).unwrap(),
         };
         count((1, showing.holding, 0), copy);
         for (part, (_, cost)) in PARTS.iter().enumerate().filter(|(part, _)| showing.parts >> part & 1 == 1) {
@@ -250,7 +263,7 @@ fn cost(chosen: &[Showing], holdings: &[Holding<'_>]) -> u64 {
 
 /// Returns the least answer, and among those of equal weight the verifier's first, then the wallet's first: its
 /// weight, and for each answered credential query its disclosures.
-fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Option<(u64, Vec<(usize, Showing)>)> {
+fn brute_force(query: &Query, wallet: &[Made], holdings: &[AvailableCopy<'_>]) -> Option<(u64, Vec<(usize, Showing)>)> {
     let all: Vec<Vec<Option<(Showing, usize)>>> = query
         .credentials
         .iter()
@@ -280,7 +293,9 @@ fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Opti
                 // Nothing that could be left out.
                 let without =
                     |left_out: &&str| -> Vec<&str> { ids.iter().copied().filter(|id| id != left_out).collect() };
-                if query.satisfied_by(&ids).is_err() || ids.iter().any(|id| query.satisfied_by(&without(id)).is_ok()) {
+                if query.check_presented_ids(&ids).is_err()
+                    || ids.iter().any(|id| query.check_presented_ids(&without(id)).is_ok())
+                {
                     continue;
                 }
                 let clash = answered.iter().any(|(_, one, _)| {
@@ -296,7 +311,7 @@ fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Opti
                 let sets = answered.iter().map(|(.., set)| *set).collect();
                 let places = chosen.iter().map(|showing| showing.holding).collect();
                 let told = chosen.iter().map(|one| one.parts.count_ones() + one.bounds.count_ones()).sum();
-                let refused = chosen.iter().filter(|one| holdings[one.holding].refused).count();
+                let refused = chosen.iter().filter(|one| holdings[one.holding].refused_before).count();
                 let key = ((cost(&chosen, holdings), refused), order(&ids), told, sets, places);
                 if best.as_ref().is_none_or(|(least, _)| key < *least) {
                     let shown = answered.iter().map(|(index, showing, _)| (*index, *showing)).collect();
@@ -309,9 +324,9 @@ fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Opti
 }
 
 /// A part of a plan, as brute force has it.
-fn showing_of(part: &PlanPart, made: &Made) -> Showing {
-    let mut showing = Showing { holding: part.holding, parts: 0, bounds: 0 };
-    for show in &part.shows {
+fn showing_of(part: &PlannedAnswer, made: &Made) -> Showing {
+    let mut showing = Showing { holding: part.copy_index, parts: 0, bounds: 0 };
+    for show in &part.disclosures {
         match show {
             ClaimDisclosure::Value(path) => {
                 for part in &made.parts {
@@ -344,20 +359,20 @@ proptest! {
             return Ok(());
         };
         let plan = planned.unwrap();
-        prop_assert_eq!(plan.cost, cost);
+        prop_assert_eq!(plan.weight, cost);
         let index = |id: &str| query.credentials.iter().position(|credential| credential.id == id).unwrap();
         let parts: Vec<(usize, Showing)> =
-            plan.parts.iter().map(|part| (index(&part.query_id), showing_of(part, &wallet[part.holding]))).collect();
+            plan.answers.iter().map(|part| (index(&part.query_id), showing_of(part, &wallet[part.copy_index]))).collect();
         prop_assert_eq!(&parts, &shown);
         // The lines add up.
-        let counted = plan.lines.iter().filter(|line| !matches!(line.what, PlanItem::PassedOver { .. }));
-        prop_assert_eq!(counted.map(|line| line.cost).sum::<u64>(), plan.cost);
+        let counted = plan.explanation.iter().filter(|line| !matches!(line.item, PlanItem::Alternative { .. }));
+        prop_assert_eq!(counted.map(|line| line.weight).sum::<u64>(), plan.weight);
         // Without any one of the disclosures, the verifier is not answered.
-        for (part, (index, _)) in plan.parts.iter().zip(&parts) {
-            for left_out in 0..part.shows.len() {
+        for (part, (index, _)) in plan.answers.iter().zip(&parts) {
+            for left_out in 0..part.disclosures.len() {
                 let mut less = part.clone();
-                less.shows.remove(left_out);
-                let made = &wallet[part.holding];
+                less.disclosures.remove(left_out);
+                let made = &wallet[part.copy_index];
                 let less = showing_of(&less, made);
                 // An object that is empty, or of which nothing is told, is no disclosure.
                 let told = less != showing_of(part, made);
@@ -375,7 +390,7 @@ proptest! {
         let payloads: Vec<_> = wallet.iter().map(|made| payload_of(made, u32::MAX)).collect();
         let ordered = until();
         let holdings = held(&wallet, &payloads, &ordered);
-        let plan = |holdings: &[Holding<'_>]| query.plan(holdings, &Named, &weights()).ok();
+        let plan = |holdings: &[AvailableCopy<'_>]| query.plan(holdings, &Named, &weights()).ok();
         let stranger = payload("Stranger", json!({"mayWork": "x"}));
         let at = at.index(holdings.len() + 1);
         let mut more = holdings.clone();
@@ -383,11 +398,11 @@ proptest! {
         // The part behind it moved up by one.
         let moved = |mut plan: DisclosurePlan| {
             let back = |holding: &mut usize| *holding -= usize::from(*holding > at);
-            plan.parts.iter_mut().for_each(|part| back(&mut part.holding));
-            plan.implied.iter_mut().for_each(|implied| back(&mut implied.holding));
-            for line in &mut plan.lines {
-                if let PlanItem::Document { holding, .. } | PlanItem::PassedOver { holding } = &mut line.what {
-                    back(holding);
+            plan.answers.iter_mut().for_each(|part| back(&mut part.copy_index));
+            plan.implied_conditions.iter_mut().for_each(|implied| back(&mut implied.copy_index));
+            for line in &mut plan.explanation {
+                if let PlanItem::Document { copy_index, .. } | PlanItem::Alternative { copy_index } = &mut line.item {
+                    back(copy_index);
                 }
             }
             plan

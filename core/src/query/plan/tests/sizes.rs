@@ -29,9 +29,10 @@ fn documents(count: usize, kinds: usize) -> Vec<Map<String, Value>> {
     (0..count).map(one).collect()
 }
 
-fn copies(payloads: &[Map<String, Value>]) -> Vec<Holding<'_>> {
-    let exposures = [CopyExposure::SameAsker, CopyExposure::Nobody];
-    let of = |(document, payload)| exposures.map(|exposure| Holding { exposure, ..holding(document, payload, &[]) });
+fn copies(payloads: &[Map<String, Value>]) -> Vec<AvailableCopy<'_>> {
+    let exposures = [CopyExposure::SameVerifier, CopyExposure::NoVerifier];
+    let of =
+        |(document, payload)| exposures.map(|exposure| AvailableCopy { exposure, ..holding(document, payload, &[]) });
     payloads.iter().enumerate().flat_map(of).collect()
 }
 
@@ -42,7 +43,7 @@ fn queries_that_have_nothing_in_common_do_not_multiply() {
         let credentials: Vec<Value> = (0..kinds).map(|kind| any_of_six(kind, &[format!("Kind{kind}")])).collect();
         let plan = query(credentials.into(), Value::Null).plan(&copies(&payloads), &Named, &weights()).unwrap();
         // The first document of each type tells least.
-        assert_eq!(plan.cost, 221 * u64::try_from(kinds).unwrap(), "{kinds}");
+        assert_eq!(plan.weight, 221 * u64::try_from(kinds).unwrap(), "{kinds}");
     }
 }
 
@@ -54,7 +55,7 @@ fn queries_that_documents_join_are_answered_too() {
     let joined = |kind: usize| [format!("Kind{kind}"), format!("Kind{}", (kind + 1) % kinds)];
     let credentials: Vec<Value> = (0..kinds).map(|kind| any_of_six(kind, &joined(kind))).collect();
     let plan = query(credentials.into(), Value::Null).plan(&copies(&payloads), &Named, &weights()).unwrap();
-    assert_eq!(plan.cost, 221 * 2);
+    assert_eq!(plan.weight, 221 * 2);
 }
 
 #[test]
@@ -67,7 +68,10 @@ fn what_is_too_much_to_compare_is_no_answer() {
         let one =
             |id: usize| credential(&format!("q{id}"), "Kind", asked.clone().into(), vec![claims.clone(); sets].into());
         let query = query((0..queries).map(one).collect(), Value::Null);
-        query.plan(&copies(&payloads), &Named, &weights()).map(|plan| plan.parts.len()).map_err(|problem| problem.code)
+        query
+            .plan(&copies(&payloads), &Named, &weights())
+            .map(|plan| plan.answers.len())
+            .map_err(|problem| problem.code)
     };
     assert_eq!(of(2, 1), Ok(2));
     assert_eq!(of(64, 64), Err(Code::TooLarge));
@@ -79,7 +83,7 @@ fn what_is_too_much_to_compare_is_no_answer() {
     let few = documents(3, 1);
     let plan = |count: usize| {
         let query = query(pairs.clone().into(), sets(count).collect());
-        query.plan(&copies(&few), &Named, &weights()).map(|plan| plan.cost).map_err(|problem| problem.code)
+        query.plan(&copies(&few), &Named, &weights()).map(|plan| plan.weight).map_err(|problem| problem.code)
     };
     assert_eq!(plan(8), Ok(221));
     assert_eq!(plan(13), Err(Code::TooLarge));
@@ -99,21 +103,21 @@ fn what_is_too_much_to_find_out_counts_as_betrayed() {
     let payloads: Vec<Map<String, Value>> =
         (0..60).map(|index| payload("Permit", held(&format!("{index}")).collect::<Map<_, _>>().into())).collect();
     let implied = |count: usize| {
-        let known = copies(&payloads[..count]).into_iter().map(|copy| Holding { known: true, ..copy });
-        query.plan(&known.collect::<Vec<_>>(), &Named, &weights()).unwrap().implied.len()
+        let known = copies(&payloads[..count]).into_iter().map(|copy| AvailableCopy { seen_by_verifier: true, ..copy });
+        query.plan(&known.collect::<Vec<_>>(), &Named, &weights()).unwrap().implied_conditions.len()
     };
     // Of one document and of many.
     assert_eq!((implied(1), implied(60)), (63, 63 * 60));
 }
 
 /// Plans that are tried for what an answer betrays, and how many conditions it does.
-fn trials(query: &Query, holdings: &[Holding<'_>]) -> (u32, usize) {
-    let (weights, contested, count) = (weights(), query.contested(holdings), Cell::new(0));
+fn trials(query: &Query, holdings: &[AvailableCopy<'_>]) -> (u32, usize) {
+    let (weights, contested, count) = (weights(), query.contested_claims(holdings), Cell::new(0));
     let solve = |assumed: &BTreeSet<Condition>| {
         query.solve(holdings, &weights, CandidateAnswers::new(&Named, &weights, &contested, assumed))
     };
     let solved = solve(&BTreeSet::new()).unwrap();
-    let implied = implied::implied(query, holdings, &solved, |assumed| {
+    let implied = implied::implied_conditions(query, holdings, &solved, |assumed| {
         count.set(count.get() + 1);
         solve(assumed)
     });
@@ -134,7 +138,7 @@ fn only_alternatives_that_are_not_met_are_tried() {
         query(json!([credential("q", "Permit", claims, sets)]), Value::Null)
     };
     let permits = [permit("PT", 9), permit("DE", 9), permit("PT", 3)];
-    let wallet: Vec<Holding<'_>> =
+    let wallet: Vec<AvailableCopy<'_>> =
         permits.iter().enumerate().map(|(document, permit)| holding(document, permit, &ordered)).collect();
     // All claims of one document: there are others in the wallet of which the asker does not know.
     assert_eq!(trials(&ask(Value::Null), &wallet), (0, 0));

@@ -4,21 +4,23 @@ use serde_json::json;
 use super::*;
 use crate::{
     Code,
-    did::{Did, SelfContained, VerificationRelationship},
+    did::{Did, SelfContainedResolver, VerificationRelationship},
     json::{Limits, canonicalize_object, parse_object},
     keys::SecretKey,
-    secure::data_integrity::{ProofOptions, ProofRequirements, Suites, add_proof, eddsa_jcs::EddsaJcs2022, verify},
+    secure::data_integrity::{
+        Cryptosuites, ProofOptions, ProofRequirements, add_proof, eddsa_jcs::EddsaJcs2022, verify,
+    },
     time::Timestamp,
 };
 
 const NOW: &str = "2026-11-18T09:30:00Z";
 
 fn p256() -> SecretKey {
-    SecretKey::from_bytes(Algorithm::Es256, &[7; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::Es256, &[7; 32]).unwrap()
 }
 
 fn p384() -> SecretKey {
-    SecretKey::from_bytes(Algorithm::Es384, &[7; 48]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::Es384, &[7; 48]).unwrap()
 }
 
 fn document() -> Map<String, Value> {
@@ -27,8 +29,8 @@ fn document() -> Map<String, Value> {
 }
 
 fn method(key: &SecretKey) -> String {
-    let did = Did::key(&key.public_key());
-    format!("{did}#{}", did.id())
+    let did = Did::did_key(&key.public_key());
+    format!("{did}#{}", did.method_specific_id())
 }
 
 fn options(method: &str) -> ProofOptions<'_> {
@@ -47,7 +49,7 @@ fn secured(key: &SecretKey) -> Map<String, Value> {
 }
 
 /// Verifies a document by the owner of the key that its proof names.
-fn checked(document: &Map<String, Value>, suites: &Suites) -> Result<Map<String, Value>, Code> {
+fn checked(document: &Map<String, Value>, suites: &Cryptosuites) -> Result<Map<String, Value>, Code> {
     let controller = document["proof"]["verificationMethod"].as_str().unwrap().split('#').next().unwrap();
     let expected = ProofRequirements {
         purpose: VerificationRelationship::AssertionMethod,
@@ -56,7 +58,7 @@ fn checked(document: &Map<String, Value>, suites: &Suites) -> Result<Map<String,
         now: Timestamp::parse(NOW).unwrap(),
         skew: 0,
     };
-    verify(document, suites, &SelfContained, &expected).map_err(|problem| problem.code)
+    verify(document, suites, &SelfContainedResolver, &expected).map_err(|problem| problem.code)
 }
 
 fn with_proof(mut document: Map<String, Value>, name: &str, value: impl Into<Value>) -> Map<String, Value> {
@@ -75,24 +77,24 @@ fn with_signature(document: Map<String, Value>, signature: &[u8]) -> Map<String,
 
 #[test]
 fn it_is_registered_and_secures_credentials_with_keys_of_both_curves() {
-    let suites = Suites::jcs();
+    let suites = Cryptosuites::jcs();
     for key in [p256(), p384()] {
-        let suite = suites.signing(CredentialFormat::DiVcJcs, key.algorithm()).unwrap();
+        let suite = suites.for_signing(CredentialFormat::DiVcJcs, key.algorithm()).unwrap();
         assert_eq!(suite.name(), "ecdsa-jcs-2019");
         let secured = secured(&key);
-        assert_eq!(signature(&secured).len(), key.algorithm().signature_bytes());
+        assert_eq!(signature(&secured).len(), key.algorithm().signature_length());
         assert_eq!(checked(&secured, &suites), Ok(document()));
         let mut changed = secured.clone();
         changed["name"] = json!("Eve");
         assert_eq!(checked(&changed, &suites), Err(Code::SignatureInvalid));
-        assert_eq!(checked(&secured, &Suites::only(EddsaJcs2022)), Err(Code::CryptosuiteUnknown));
+        assert_eq!(checked(&secured, &Cryptosuites::only(EddsaJcs2022)), Err(Code::CryptosuiteUnknown));
     }
 }
 
 #[test]
 fn a_proof_by_a_key_of_another_curve_is_refused() {
-    let suites = Suites::jcs();
-    let ed25519 = SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32]).unwrap();
+    let suites = Cryptosuites::jcs();
+    let ed25519 = SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[7; 32]).unwrap();
     for (key, code) in [
         // Another length of signature.
         (&p384(), Code::ProofMalformed),
@@ -102,7 +104,7 @@ fn a_proof_by_a_key_of_another_curve_is_refused() {
         let claimed = with_proof(secured(&p256()), "verificationMethod", method(key));
         assert_eq!(checked(&claimed, &suites), Err(code));
     }
-    let other = SecretKey::from_bytes(Algorithm::Es256, &[8; 32]).unwrap();
+    let other = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[8; 32]).unwrap();
     let claimed = with_proof(secured(&p256()), "verificationMethod", method(&other));
     assert_eq!(checked(&claimed, &suites), Err(Code::SignatureInvalid));
     let refused = add_proof(&document(), &EcdsaJcs2019, &options(&method(&ed25519)), &ed25519).unwrap_err();
@@ -124,8 +126,9 @@ fn signed_with(key: &SecretKey, name: &str, hash: jcs::HashFunction) -> Map<Stri
 
 #[test]
 fn a_proof_over_another_hash_is_refused() {
-    let suites = Suites::jcs();
-    let (sha256, sha384) = (jcs::hash_function(Algorithm::Es256), jcs::hash_function(Algorithm::Es384));
+    let suites = Cryptosuites::jcs();
+    let (sha256, sha384) =
+        (jcs::hash_function(SignatureAlgorithm::Es256), jcs::hash_function(SignatureAlgorithm::Es384));
     for (key, right, wrong) in [(p256(), sha256, sha384), (p384(), sha384, sha256)] {
         assert_eq!(checked(&signed_with(&key, "ecdsa-jcs-2019", right), &suites), Ok(document()));
         assert_eq!(checked(&signed_with(&key, "ecdsa-jcs-2019", wrong), &suites), Err(Code::SignatureInvalid));
@@ -134,8 +137,8 @@ fn a_proof_over_another_hash_is_refused() {
 
 #[test]
 fn a_proof_under_the_name_of_another_cryptosuite_is_refused() {
-    let suites = Suites::jcs();
-    let sha256 = jcs::hash_function(Algorithm::Es256);
+    let suites = Cryptosuites::jcs();
+    let sha256 = jcs::hash_function(SignatureAlgorithm::Es256);
     for (name, code) in [
         ("eddsa-jcs-2022", Code::AlgorithmMismatch),
         ("ecdsa-rdfc-2019", Code::CryptosuiteUnknown),
@@ -156,7 +159,7 @@ fn mirrored(signature: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_malleated_signature_is_refused_but_for_the_other_sign_of_s() {
-    let suites = Suites::jcs();
+    let suites = Cryptosuites::jcs();
     let secured = secured(&p256());
     let made = signature(&secured);
     assert_eq!(checked(&with_signature(secured.clone(), &mirrored(&made)), &suites), Ok(document()));
@@ -194,7 +197,8 @@ fn object(name: &str) -> Map<String, Value> {
 #[test]
 #[cfg_attr(not(carnet_vectors), ignore = "CARNET_VECTORS is not set")]
 fn the_official_vectors_are_reproduced_step_by_step() {
-    for (curve, algorithm, prefix) in [("256", Algorithm::Es256, [0x86, 0x26]), ("384", Algorithm::Es384, [0x87, 0x26])]
+    for (curve, algorithm, prefix) in
+        [("256", SignatureAlgorithm::Es256, [0x86, 0x26]), ("384", SignatureAlgorithm::Es384, [0x87, 0x26])]
     {
         let of = |name: &str, kind: &str| format!("ecdsa-jcs-2019-p{curve}/{name}JCSECDSAP{curve}.{kind}");
         let keys = object(&format!("p{curve}KeyPair.json"));
@@ -218,7 +222,7 @@ fn the_official_vectors_are_reproduced_step_by_step() {
         let created = Some(Timestamp::parse(config["created"].as_str().unwrap()).unwrap());
         let made = add_proof(&unsigned, &EcdsaJcs2019, &ProofOptions { created, ..options(method) }, &signer).unwrap();
         // The signature of the vector is by the same deterministic nonce (RFC 6979); its `s` may be the higher one.
-        let half = algorithm.signature_bytes() / 2;
+        let half = algorithm.signature_length() / 2;
         assert_eq!(signature(&made)[..half], signature(&signed)[..half]);
         assert_eq!(with_signature(made, &signature(&signed)), signed);
     }
@@ -227,7 +231,7 @@ fn the_official_vectors_are_reproduced_step_by_step() {
 #[test]
 #[cfg_attr(not(carnet_vectors), ignore = "CARNET_VECTORS is not set")]
 fn the_official_vectors_verify() {
-    let suites = Suites::jcs();
+    let suites = Cryptosuites::jcs();
     for curve in ["256", "384"] {
         let signed = object(&format!("ecdsa-jcs-2019-p{curve}/signedJCSECDSAP{curve}.json"));
         assert_eq!(checked(&signed, &suites), Ok(object("unsigned.json")), "{curve}");

@@ -12,7 +12,7 @@ fn expected() -> KeyBindingRequirements<'static> {
 fn check(compact: &str, expected: &KeyBindingRequirements<'_>) -> Result<Map<String, Value>, Problem> {
     let token = SdJwt::parse(compact)?;
     token.verify_signature(&issuer().public_key())?;
-    token.disclosed()?;
+    token.resolve_disclosures()?;
     token.verify_key_binding(expected)
 }
 
@@ -22,8 +22,8 @@ fn refused(compact: &str) -> Code {
 
 /// A presentation as it should be.
 fn bound() -> String {
-    let shown = issued(4).select(&[path(json!(["credentialSubject", "address"]))]).unwrap();
-    shown.bind(NONCE, AUDIENCE, NOW, &holder()).unwrap()
+    let shown = issued(4).select_claims(&[path(json!(["credentialSubject", "address"]))]).unwrap();
+    shown.bind_key(NONCE, AUDIENCE, NOW, &holder()).unwrap()
 }
 
 /// A presentation with any key binding and any signer; `null` removes a claim.
@@ -121,9 +121,9 @@ fn row_46_a_key_binding_by_another_key_is_refused() {
     // Naming its own key does not help.
     let named = json!({"typ": "kb+jwt", "jwk": thief.public_key().to_jwk()});
     assert_eq!(refused(&bound_with(named, json!({}), &thief)), Code::KeyBindingKey);
-    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[2; 32]).unwrap();
+    let p256 = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[2; 32]).unwrap();
     assert_eq!(refused(&bound_with(json!({"typ": "kb+jwt"}), json!({}), &p256)), Code::KeyBindingKey);
-    assert_eq!(issued(0).bind(NONCE, AUDIENCE, NOW, &thief).unwrap_err().code, Code::KeyBindingKey);
+    assert_eq!(issued(0).bind_key(NONCE, AUDIENCE, NOW, &thief).unwrap_err().code, Code::KeyBindingKey);
     // The holder's own key may be named; it does not count.
     let harmless = json!({"typ": "kb+jwt", "jwk": thief.public_key().to_jwk()});
     check(&bound_with(harmless, json!({}), &holder()), &expected()).unwrap();
@@ -132,7 +132,7 @@ fn row_46_a_key_binding_by_another_key_is_refused() {
     // A credential that is bound to no key cannot be presented.
     let bearer = SdJwt::parse(&made(&json!({}), &[])).unwrap();
     assert_eq!(bearer.holder_key().unwrap(), None);
-    assert_eq!(bearer.bind(NONCE, AUDIENCE, NOW, &thief).unwrap_err().code, Code::KeyBindingKey);
+    assert_eq!(bearer.bind_key(NONCE, AUDIENCE, NOW, &thief).unwrap_err().code, Code::KeyBindingKey);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn row_47_disclosures_changed_after_binding_are_refused() {
     let whole = issued(4).to_string();
     let another = whole.split('~').skip(1).find(|text| !text.is_empty() && !parts.contains(text)).unwrap();
     let token = issued(4);
-    let name = token.select(&[path(json!(["credentialSubject", "givenName"]))]).unwrap().to_string();
+    let name = token.select_claims(&[path(json!(["credentialSubject", "givenName"]))]).unwrap().to_string();
     let name = name.split('~').nth(1).unwrap();
     assert!(!parts.contains(&name) && !another.is_empty());
     let mut more = parts.clone();
@@ -205,11 +205,11 @@ fn row_48_a_stale_key_binding_is_refused() {
 fn binding_twice_or_to_nothing_is_refused() {
     let token = SdJwt::parse(&bound()).unwrap();
     assert!(token.has_key_binding());
-    assert_eq!(token.bind(NONCE, AUDIENCE, NOW, &holder()).unwrap_err().code, Code::KeyBindingUnexpected);
-    assert_eq!(issued(0).bind("", AUDIENCE, NOW, &holder()).unwrap_err().code, Code::ChallengeMissing);
-    assert_eq!(issued(0).bind(NONCE, "", NOW, &holder()).unwrap_err().code, Code::DomainMissing);
+    assert_eq!(token.bind_key(NONCE, AUDIENCE, NOW, &holder()).unwrap_err().code, Code::KeyBindingUnexpected);
+    assert_eq!(issued(0).bind_key("", AUDIENCE, NOW, &holder()).unwrap_err().code, Code::ChallengeMissing);
+    assert_eq!(issued(0).bind_key(NONCE, "", NOW, &holder()).unwrap_err().code, Code::DomainMissing);
     // Selecting drops the binding, since it would be over other disclosures.
-    assert!(!token.select(&[]).unwrap().has_key_binding());
+    assert!(!token.select_claims(&[]).unwrap().has_key_binding());
 }
 
 #[test]

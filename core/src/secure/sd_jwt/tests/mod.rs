@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::{
-    keys::{Algorithm, SecretKey, Signer},
+    keys::{SecretKey, SignatureAlgorithm, Signer},
     seeded::SeededRng,
     time::Timestamp,
 };
@@ -21,7 +21,7 @@ const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
 
 fn key(byte: u8) -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[byte; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[byte; 32]).unwrap()
 }
 
 fn issuer() -> SecretKey {
@@ -70,7 +70,7 @@ fn made_as(typ: &str, payload: &Value, disclosures: &[Value]) -> String {
 fn shown(compact: &str) -> Result<Map<String, Value>, Problem> {
     let token = SdJwt::parse(compact)?;
     token.verify_signature(&issuer().public_key())?;
-    Ok(token.disclosed()?.payload)
+    Ok(token.resolve_disclosures()?.payload)
 }
 
 fn refusal(compact: &str) -> Code {
@@ -112,10 +112,10 @@ fn issued(decoys_to_multiple_of: usize) -> SdJwt {
         typ: "vc+sd-jwt",
         kid: "did:web:uni.example#1",
         disclosable: &disclosable,
-        ordered: &[],
-        holder: Some(&holder),
+        ordered_claims: &[],
+        holder_key: Some(&holder),
         decoys_to_multiple_of,
-        padded: &[],
+        padded_arrays: &[],
     };
     SdJwt::parse(&issue(&payload, &options, &issuer(), &mut SeededRng(0)).unwrap()).unwrap()
 }
@@ -127,10 +127,10 @@ fn issue_refusal(payload: Value, disclosable: &[Value], typ: &str) -> Option<Cod
         typ,
         kid: "did:a:b#c",
         disclosable: &disclosable,
-        ordered: &[],
-        holder: Some(&holder),
+        ordered_claims: &[],
+        holder_key: Some(&holder),
         decoys_to_multiple_of: 0,
-        padded: &[],
+        padded_arrays: &[],
     };
     issue(&map(payload), &options, &issuer(), &mut SeededRng(0)).err().map(|problem| problem.code)
 }
@@ -147,11 +147,11 @@ fn issuing_hides_and_disclosing_restores() {
 
         let (mut payload, _) = credential();
         payload.insert("cnf".to_owned(), json!({"jwk": holder().public_key().to_jwk()}));
-        let disclosed = token.disclosed().unwrap();
+        let disclosed = token.resolve_disclosures().unwrap();
         assert_eq!(disclosed.payload, payload);
-        assert_eq!(disclosed.paths.len(), 9);
-        assert!(disclosed.paths.contains(&path(json!(["credentialSubject", "outcomes", 1, "level"]))));
-        assert_eq!(SdJwt::parse(&token.to_string()).unwrap().disclosed().unwrap().payload, payload);
+        assert_eq!(disclosed.disclosure_paths.len(), 9);
+        assert!(disclosed.disclosure_paths.contains(&path(json!(["credentialSubject", "outcomes", 1, "level"]))));
+        assert_eq!(SdJwt::parse(&token.to_string()).unwrap().resolve_disclosures().unwrap().payload, payload);
     }
 }
 
@@ -175,12 +175,12 @@ fn selecting_keeps_what_is_needed_and_nothing_else() {
     let token = issued(4);
     let select = |paths: &[Value]| {
         let paths: Vec<_> = paths.iter().cloned().map(path).collect();
-        let selected = token.select(&paths).unwrap();
+        let selected = token.select_claims(&paths).unwrap();
         // The selected SD-JWT parses, too.
         let again = SdJwt::parse(&selected.to_string()).unwrap();
-        assert_eq!(again.disclosed().unwrap().payload, selected.disclosed().unwrap().payload);
+        assert_eq!(again.resolve_disclosures().unwrap().payload, selected.resolve_disclosures().unwrap().payload);
         again.verify_signature(&issuer().public_key()).unwrap();
-        selected.disclosed().unwrap().payload["credentialSubject"].clone()
+        selected.resolve_disclosures().unwrap().payload["credentialSubject"].clone()
     };
     assert_eq!(select(&[]), json!({"id": "did:jwk:abc"}));
     assert_eq!(select(&[json!(["issuer"])]), json!({"id": "did:jwk:abc"}));
@@ -203,9 +203,9 @@ fn selecting_keeps_what_is_needed_and_nothing_else() {
         json!({"id": "did:jwk:abc", "outcomes": [{"title": "A", "level": 1}, {"title": "B", "level": 2}]})
     );
     for missing in [json!(["credentialSubject", "notThere"]), json!(["credentialSubject", "outcomes", 2])] {
-        assert_eq!(token.select(&[path(missing)]).unwrap_err().code, Code::QueryUnmet);
+        assert_eq!(token.select_claims(&[path(missing)]).unwrap_err().code, Code::QueryUnmet);
     }
-    assert_eq!(token.select(&[vec![]]).unwrap_err().code, Code::QueryUnmet);
+    assert_eq!(token.select_claims(&[vec![]]).unwrap_err().code, Code::QueryUnmet);
 }
 
 #[test]
@@ -214,18 +214,18 @@ fn indices_are_those_of_the_original_array() {
     let compact =
         made(&json!({"a": [{"...": digest(&json!(["salt-1", "a"]))}, {"...": digest(&second)}, "c"]}), &[second]);
     let token = SdJwt::parse(&compact).unwrap();
-    let disclosed = token.disclosed().unwrap();
+    let disclosed = token.resolve_disclosures().unwrap();
     assert_eq!(disclosed.payload, map(json!({"a": ["b", "c"]})));
-    assert_eq!(disclosed.paths, [path(json!(["a", 1]))]);
+    assert_eq!(disclosed.disclosure_paths, [path(json!(["a", 1]))]);
     // Selection points into the disclosed payload.
-    assert_eq!(token.select(&[path(json!(["a", 0]))]).unwrap().disclosure_count(), 1);
-    assert_eq!(token.select(&[path(json!(["a", 1]))]).unwrap().disclosure_count(), 0);
+    assert_eq!(token.select_claims(&[path(json!(["a", 0]))]).unwrap().disclosure_count(), 1);
+    assert_eq!(token.select_claims(&[path(json!(["a", 1]))]).unwrap().disclosure_count(), 0);
 }
 
 #[test]
 fn debug_shows_no_claims() {
     let token = issued(0);
-    let text = format!("{token:?} {:?}", token.disclosed().unwrap());
+    let text = format!("{token:?} {:?}", token.resolve_disclosures().unwrap());
     assert!(!text.contains("Amira") && !text.contains("Graz"), "{text}");
 }
 
@@ -261,10 +261,10 @@ fn what_cannot_be_issued_is_refused() {
         typ: "t",
         kid: "k",
         disclosable: &[],
-        ordered: &[],
-        holder: None,
+        ordered_claims: &[],
+        holder_key: None,
         decoys_to_multiple_of: 257,
-        padded: &[],
+        padded_arrays: &[],
     };
     assert_eq!(issue(&Map::new(), &options, &issuer(), &mut SeededRng(0)).unwrap_err().code, Code::MalformedValue);
 }

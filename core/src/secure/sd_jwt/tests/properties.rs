@@ -99,35 +99,35 @@ proptest! {
         let shown = some(&all, &shown);
         let key = holder().public_key();
         let options = IssueOptions {
-            typ: "vc+sd-jwt", kid: "did:a:b#c", disclosable: &disclosable, ordered: &[], holder: Some(&key), decoys_to_multiple_of: decoys,
-            padded: &[],
+            typ: "vc+sd-jwt", kid: "did:a:b#c", disclosable: &disclosable, ordered_claims: &[], holder_key: Some(&key), decoys_to_multiple_of: decoys,
+            padded_arrays: &[],
         };
         let compact = issue(&payload, &options, &issuer(), &mut SeededRng(u64::from(seed) << 32)).unwrap();
         let token = SdJwt::parse(&compact).unwrap();
         prop_assert_eq!(token.disclosure_count(), disclosable.len());
-        let mut paths = token.disclosed().unwrap().paths;
+        let mut paths = token.resolve_disclosures().unwrap().disclosure_paths;
         paths.sort();
         prop_assert_eq!(&paths, &disclosable);
 
-        let presentation = token.select(&shown).unwrap().bind("nonce", AUDIENCE, NOW, &holder()).unwrap();
+        let presentation = token.select_claims(&shown).unwrap().bind_key("nonce", AUDIENCE, NOW, &holder()).unwrap();
         let token = SdJwt::parse(&presentation).unwrap();
         token.verify_signature(&issuer().public_key()).unwrap();
         let expected = KeyBindingRequirements { nonce: "nonce", audience: AUDIENCE, now: NOW, max_age: 60, skew: 0 };
         token.verify_key_binding(&expected).unwrap();
-        let disclosed = token.disclosed().unwrap();
+        let disclosed = token.resolve_disclosures().unwrap();
         let mut claims = disclosed.payload.clone();
         prop_assert!(claims.remove("cnf").is_some());
         prop_assert_eq!(Value::Object(claims), seen(&whole, &Vec::new(), &disclosable, &shown));
         // And each disclosure says truly where it belongs.
-        for path in &disclosed.paths {
+        for path in &disclosed.disclosure_paths {
             prop_assert_eq!(values_at(&payload, path).len(), 1);
         }
     }
 
     #[test]
     fn any_byte_changed_is_refused_or_means_the_same(at in any::<Index>(), byte in any::<u8>()) {
-        let token = issued(4).select(&[path(json!(["credentialSubject", "outcomes", 0]))]).unwrap();
-        let good = token.bind("nonce", AUDIENCE, NOW, &holder()).unwrap();
+        let token = issued(4).select_claims(&[path(json!(["credentialSubject", "outcomes", 0]))]).unwrap();
+        let good = token.bind_key("nonce", AUDIENCE, NOW, &holder()).unwrap();
         let mut bytes = good.clone().into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
@@ -138,7 +138,7 @@ proptest! {
             token.verify_signature(&issuer().public_key())?;
             let expected = KeyBindingRequirements { nonce: "nonce", audience: AUDIENCE, now: NOW, max_age: 60, skew: 0 };
             let binding = token.verify_key_binding(&expected)?;
-            Ok((token.disclosed()?.payload, binding))
+            Ok((token.resolve_disclosures()?.payload, binding))
         };
         let meaning = verify(&good).unwrap();
         if let Ok(other) = verify(&changed) {
@@ -153,7 +153,7 @@ proptest! {
         // After a token that is right, so that the rest is reached.
         let after = format!("{}{text}{tail}", made(&json!({}), &[]));
         if let Ok(token) = SdJwt::parse(&after) {
-            let _ = token.disclosed();
+            let _ = token.resolve_disclosures();
         }
     }
 
@@ -161,7 +161,7 @@ proptest! {
     fn any_payload_is_resolved_or_refused(mut payload in payload(), digests in vec(claim(), 0..4)) {
         payload.insert("_sd".to_owned(), digests.into());
         let token = SdJwt::parse(&made(&Value::Object(payload.clone()), &[])).unwrap();
-        if let Ok(disclosed) = token.disclosed() {
+        if let Ok(disclosed) = token.resolve_disclosures() {
             payload.remove("_sd");
             prop_assert_eq!(disclosed.payload, payload);
         }

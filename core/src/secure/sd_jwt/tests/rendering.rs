@@ -18,10 +18,10 @@ fn options<'a>(
         typ: "vc+sd-jwt",
         kid,
         disclosable,
-        ordered,
-        holder: Some(holder),
+        ordered_claims: ordered,
+        holder_key: Some(holder),
         decoys_to_multiple_of,
-        padded: &[],
+        padded_arrays: &[],
     }
 }
 
@@ -99,7 +99,7 @@ fn row_92_what_is_issued_is_rendered_again_and_anything_else_is_refused() {
         let mut parts = Parts::of(&compact);
         parts.disclosures.pop();
         assert_eq!(check(&parts.sign()).unwrap_err().code, Code::CopyMarked);
-        let bound = SdJwt::parse(&compact).unwrap().bind("n", AUDIENCE, NOW, &super::holder()).unwrap();
+        let bound = SdJwt::parse(&compact).unwrap().bind_key("n", AUDIENCE, NOW, &super::holder()).unwrap();
         assert_eq!(check(&bound).unwrap_err().code, Code::CopyMarked);
     }
 }
@@ -173,7 +173,7 @@ fn padded(serials: usize) -> (Map<String, Value>, [ClaimPath; 2], [PaddedArray; 
     let serials: Vec<String> = (0..serials).map(|number| format!("serial-{number}")).collect();
     let payload =
         map(json!({"issuer": "did:web:uni.example", "credentialSubject": {"id": "did:jwk:abc", "serials": serials}}));
-    (payload, [array.clone(), element], [PaddedArray { path: array, digests: 8 }])
+    (payload, [array.clone(), element], [PaddedArray { path: array, digest_count: 8 }])
 }
 
 /// The payload as it was before the holder's key was put there.
@@ -188,29 +188,29 @@ fn a_padded_array_has_one_length_no_order_and_one_rendering() {
     let holder = holder().public_key();
     for count in [1, 3, 8] {
         let (payload, disclosable, padded) = padded(count);
-        let options = IssueOptions { padded: &padded, ..options(&disclosable, &[], &holder, 4) };
+        let options = IssueOptions { padded_arrays: &padded, ..options(&disclosable, &[], &holder, 4) };
         let compact = issue(&payload, &options, &issuer(), &mut SeededRng(0)).unwrap();
         let token = SdJwt::parse(&compact).unwrap();
-        let shown = token.disclosed().unwrap();
+        let shown = token.resolve_disclosures().unwrap();
         let serials = shown.payload["credentialSubject"]["serials"].as_array().unwrap();
         assert_eq!(serials.len(), count);
         // A wallet renders the claims in the copy's own order.
         assert_eq!(token.check_rendering(&without_cnf(&shown.payload), &options), Ok(()));
-        let array = token.select(&disclosable[..1]).unwrap();
+        let array = token.select_claims(&disclosable[..1]).unwrap();
         assert_eq!(array.digests().unwrap().len(), 4 + 8);
         for (keep, serial) in serials.iter().enumerate() {
             let one = token.select_element(&padded[0].path, Some(keep)).unwrap();
-            let left = one.disclosed().unwrap();
+            let left = one.resolve_disclosures().unwrap();
             assert_eq!(left.payload["credentialSubject"]["serials"], json!([serial]));
             // Its place among all digests is unchanged.
             let place = |paths: &[ClaimPath]| paths.iter().filter(|path| path.len() == 3).cloned().collect::<Vec<_>>();
-            assert_eq!(place(&left.paths), [place(&shown.paths)[keep].clone()]);
+            assert_eq!(place(&left.disclosure_paths), [place(&shown.disclosure_paths)[keep].clone()]);
         }
         let none = token.select_element(&padded[0].path, None).unwrap();
-        assert_eq!(none.disclosed().unwrap().payload["credentialSubject"]["serials"], json!([]));
+        assert_eq!(none.resolve_disclosures().unwrap().payload["credentialSubject"]["serials"], json!([]));
         // Another number of digests, or elements in the order of the offer, would be a mark.
-        let other = [PaddedArray { digests: 9, ..padded[0].clone() }];
-        let other = IssueOptions { padded: &other, ..options };
+        let other = [PaddedArray { digest_count: 9, ..padded[0].clone() }];
+        let other = IssueOptions { padded_arrays: &other, ..options };
         let code = |checked: Result<(), Problem>| checked.unwrap_err().code;
         assert_eq!(code(token.check_rendering(&without_cnf(&shown.payload), &other)), Code::CopyMarked);
     }
@@ -220,7 +220,7 @@ fn a_padded_array_has_one_length_no_order_and_one_rendering() {
 fn a_padded_array_that_shows_its_length_is_not_issued() {
     let holder = holder().public_key();
     let refused = |payload: &Map<String, Value>, disclosable: &[ClaimPath], padded: &[PaddedArray]| {
-        let options = IssueOptions { padded, ..options(disclosable, &[], &holder, 4) };
+        let options = IssueOptions { padded_arrays: padded, ..options(disclosable, &[], &holder, 4) };
         issue(payload, &options, &issuer(), &mut SeededRng(0)).err().map(|problem| problem.code)
     };
     let (payload, disclosable, array) = padded(3);
@@ -231,6 +231,6 @@ fn a_padded_array_that_shows_its_length_is_not_issued() {
     let mut objects = payload.clone();
     objects["credentialSubject"]["serials"] = json!([{"a": 1}]);
     assert_eq!(refused(&objects, &disclosable, &array), Some(Code::MalformedValue));
-    let many = [PaddedArray { digests: 257, ..array[0].clone() }];
+    let many = [PaddedArray { digest_count: 257, ..array[0].clone() }];
     assert_eq!(refused(&payload, &disclosable, &many), Some(Code::MalformedValue));
 }

@@ -116,12 +116,12 @@ fn row_55_what_security_needs_is_never_hidden() {
     for typ in ["vc+sd-jwt", "dc+sd-jwt"] {
         assert_eq!(hidden(typ, "givenName"), None);
         assert_eq!(issue_refusal(json!({"givenName": 1}), &[json!(["givenName"])], typ), None);
-        for name in NEVER_HIDDEN.into_iter().chain(["sub"]) {
+        for name in NEVER_DISCLOSABLE.into_iter().chain(["sub"]) {
             assert_eq!(hidden(typ, name), forbidden, "{typ} {name}");
             assert_eq!(issue_refusal(json!({}), &[json!([name])], typ), forbidden, "{typ} {name}");
         }
     }
-    for name in NEVER_HIDDEN_VCDM.into_iter().chain(["credentialSubject", "id", "proof"]) {
+    for name in NEVER_DISCLOSABLE_VCDM.into_iter().chain(["credentialSubject", "id", "proof"]) {
         assert_eq!(hidden("vc+sd-jwt", name), forbidden, "{name}");
         assert_eq!(issue_refusal(json!({}), &[json!([name])], "vc+sd-jwt"), forbidden, "{name}");
         // There the claims of the subject are at the top, and this is one like any other.
@@ -151,7 +151,7 @@ fn row_55_what_security_needs_is_never_hidden() {
 fn row_56_an_issuer_that_sends_a_key_binding_is_refused() {
     let token = issued(0);
     token.require_no_key_binding().unwrap();
-    let bound = SdJwt::parse(&token.bind("nonce", AUDIENCE, NOW, &holder()).unwrap()).unwrap();
+    let bound = SdJwt::parse(&token.bind_key("nonce", AUDIENCE, NOW, &holder()).unwrap()).unwrap();
     assert_eq!(bound.require_no_key_binding().unwrap_err().code, Code::KeyBindingUnexpected);
 }
 

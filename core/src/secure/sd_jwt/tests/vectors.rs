@@ -65,7 +65,7 @@ fn presentations_show_the_verified_contents() {
         let token = SdJwt::parse(&presentation).unwrap_or_else(|problem| panic!("{case:?}: {problem}"));
         token.verify_signature(&issuer).unwrap();
         assert_eq!(token.to_string(), presentation);
-        let disclosed = token.disclosed().unwrap_or_else(|problem| panic!("{case:?}: {problem}"));
+        let disclosed = token.resolve_disclosures().unwrap_or_else(|problem| panic!("{case:?}: {problem}"));
         assert_eq!(Value::Object(disclosed.payload), json_of(&case, "verified_contents.json"), "{case:?}");
         if case.join("kb_jwt_payload.json").exists() {
             let payload = json_of(&case, "kb_jwt_payload.json");
@@ -107,7 +107,7 @@ fn issuing_the_same_claims_makes_the_same_structure() {
     let mut decoys = 0;
     for case in cases().iter().filter(|case| name(case) != "header_mod") {
         let theirs = SdJwt::parse(&compact(case, "sd_jwt_issuance.txt")).unwrap();
-        let disclosed = theirs.disclosed().unwrap_or_else(|problem| panic!("{case:?}: {problem}"));
+        let disclosed = theirs.resolve_disclosures().unwrap_or_else(|problem| panic!("{case:?}: {problem}"));
         if fs::read_to_string(case.join("specification.yml")).unwrap().contains("add_decoy_claims: true") {
             decoys += 1;
             continue;
@@ -115,11 +115,11 @@ fn issuing_the_same_claims_makes_the_same_structure() {
         let options = IssueOptions {
             typ: "example+sd-jwt",
             kid: "did:web:a.example#1",
-            disclosable: &disclosed.paths,
-            ordered: &[],
-            holder: None,
+            disclosable: &disclosed.disclosure_paths,
+            ordered_claims: &[],
+            holder_key: None,
             decoys_to_multiple_of: 0,
-            padded: &[],
+            padded_arrays: &[],
         };
         // cnf is in their payload already, and so are all the claims that are in the clear.
         let Ok(ours) = issue(&disclosed.payload, &options, &issuer(), &mut SeededRng(0)) else {
@@ -135,13 +135,13 @@ fn issuing_the_same_claims_makes_the_same_structure() {
             skeleton(&Value::Object(theirs.jws().payload().clone())),
             "{case:?}"
         );
-        let ours = ours.disclosed().unwrap();
+        let ours = ours.resolve_disclosures().unwrap();
         assert_eq!(ours.payload, disclosed.payload, "{case:?}");
         let sorted = |mut paths: Vec<ClaimPath>| {
             paths.sort();
             paths
         };
-        assert_eq!(sorted(ours.paths), sorted(disclosed.paths), "{case:?}");
+        assert_eq!(sorted(ours.disclosure_paths), sorted(disclosed.disclosure_paths), "{case:?}");
     }
     assert!(decoys <= 1, "{decoys}");
 }

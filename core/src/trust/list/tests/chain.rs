@@ -5,13 +5,13 @@ use super::*;
 /// The list after another one, distinguished by a note in the university's name.
 fn after(contents: &TrustListContents, name: &str) -> TrustListContents {
     let digest = TrustList::preview(&draft(contents)).unwrap().digest;
-    let mut next = contents.followed_by(&digest);
+    let mut next = contents.next_after(&digest);
     next.issuers[0].name = name.to_owned();
     next
 }
 
 fn seen(contents: &TrustListContents) -> AcceptedList {
-    TrustList::preview(&draft(contents)).unwrap().seen()
+    TrustList::preview(&draft(contents)).unwrap().identity()
 }
 
 /// Verifies the list as a program that has pinned the operators, after what it has seen.
@@ -62,8 +62,13 @@ fn a_list_names_the_last_64_before_it() {
 fn lists_of_before_there_was_a_history_are_a_root_until_the_first_with_one() {
     let first = contents();
     let old = without_history(after(&first, "A"));
-    let older =
-        AcceptedList { sequence: 1, digest: seen(&first).digest, chained: false, timestamped: false, operators: None };
+    let older = AcceptedList {
+        sequence: 1,
+        digest: seen(&first).digest,
+        has_history: false,
+        timestamped: false,
+        operators: None,
+    };
     taken(&old, Some(&older)).unwrap();
     // Across a gap nothing shows that one descends from it: the list in between leads there.
     let third = without_history(after(&old, "A"));
@@ -72,7 +77,7 @@ fn lists_of_before_there_was_a_history_are_a_root_until_the_first_with_one() {
     refused(taken(&without_history(after(&after(&first, "B"), "A")), Some(&seen(&old))), Code::TrustListConflict);
     // The first with a history names the one before it, and as many as that one has.
     let new = after(&old, "A");
-    assert_eq!((new.history.len(), seen(&old).chained, seen(&new).chained), (1, false, true));
+    assert_eq!((new.history.len(), seen(&old).has_history, seen(&new).has_history), (1, false, true));
     taken(&new, Some(&seen(&old))).unwrap();
     refused(taken(&new, Some(&older)), Code::TrustListConflict);
     refused(taken(&new, Some(&seen(&without_history(after(&first, "B"))))), Code::TrustListConflict);
@@ -105,9 +110,15 @@ fn the_least_number_keeps_older_lists_from_those_who_have_seen_none() {
     let first = contents();
     let second = after(&first, "A");
     let by = |least, contents: &TrustListContents, seen: Option<&AcceptedList>| {
-        let operators = operators().at_least(Some(least));
-        let pinned = TrustListAnchors { operators: &operators, seen, accept: None, now: now(), skew: SKEW };
-        TrustList::verify(&signed_by(draft(contents), &[1, 2]), &pinned, &SelfContained)
+        let operators = operators().with_min_sequence(Some(least));
+        let pinned = TrustListAnchors {
+            operators: &operators,
+            newest_accepted: seen,
+            accepted_digest: None,
+            now: now(),
+            skew: SKEW,
+        };
+        TrustList::verify(&signed_by(draft(contents), &[1, 2]), &pinned, &SelfContainedResolver)
     };
     by(2, &second, None).unwrap();
     refused(by(3, &second, None), Code::TrustListRollback);
@@ -127,21 +138,26 @@ fn the_way_back_is_one_list_by_its_digest() {
         let (operators, seen, accept) = (operators(), seen(&wrong), seen(accept).digest);
         let pinned = TrustListAnchors {
             operators: &operators,
-            seen: Some(&seen),
-            accept: Some(&accept),
+            newest_accepted: Some(&seen),
+            accepted_digest: Some(&accept),
             now: now(),
             skew: SKEW,
         };
-        TrustList::verify(&signed_by(draft(contents), &[1, 2]), &pinned, &SelfContained)
+        TrustList::verify(&signed_by(draft(contents), &[1, 2]), &pinned, &SelfContainedResolver)
     };
     let taken = back(&right, &right).unwrap();
-    assert_eq!(taken.seen(), seen(&right));
+    assert_eq!(taken.identity(), seen(&right));
     // No other one, and not by fewer operators.
     refused(back(&right, &after(&first, "C")), Code::TrustListRollback);
     let (operators, known, digest) = (operators(), seen(&wrong), seen(&right).digest);
-    let pinned =
-        TrustListAnchors { operators: &operators, seen: Some(&known), accept: Some(&digest), now: now(), skew: SKEW };
-    refused(TrustList::verify(&signed_by(draft(&right), &[1]), &pinned, &SelfContained), Code::TrustListQuorum);
+    let pinned = TrustListAnchors {
+        operators: &operators,
+        newest_accepted: Some(&known),
+        accepted_digest: Some(&digest),
+        now: now(),
+        skew: SKEW,
+    };
+    refused(TrustList::verify(&signed_by(draft(&right), &[1]), &pinned, &SelfContainedResolver), Code::TrustListQuorum);
 }
 
 #[test]

@@ -6,43 +6,50 @@ use crate::epoch::Epoch;
 const MARCH: &str = "2026-03-01T00:00:00Z";
 
 fn question(issued: Option<Timestamp>) -> AccreditationQuestion {
-    AccreditationQuestion { issued, ..AccreditationQuestion::issue(UNI, QUALIFICATION) }
+    AccreditationQuestion { issued_at: issued, ..AccreditationQuestion::for_issuance(UNI, QUALIFICATION) }
 }
 
 #[track_caller]
 fn decided(accreditations: Vec<Accreditation>, question: &AccreditationQuestion) -> AccreditationRule {
-    let why = list(&with_issuer(accreditations)).why(question, now());
-    assert_eq!(why.check().map_err(|p| p.code), if why.accepted() { Ok(()) } else { Err(Code::IssuerUntrusted) });
+    let why = list(&with_issuer(accreditations)).decide(question, now());
+    assert_eq!(
+        why.require_accepted().map_err(|p| p.code),
+        if why.is_accepted() { Ok(()) } else { Err(Code::IssuerUntrusted) }
+    );
     why.rule
 }
 
 #[test]
 fn row_68_an_issuer_that_is_not_listed_for_the_type() {
     let list = list(&contents());
-    let accepts = |issuer, name| list.why(&AccreditationQuestion::issue(issuer, name), now()).check();
+    let accepts =
+        |issuer, name| list.decide(&AccreditationQuestion::for_issuance(issuer, name), now()).require_accepted();
     accepts(UNI, QUALIFICATION).unwrap();
     refused(accepts(UNI, "ResidencePermitCredential"), Code::IssuerUntrusted);
     refused(accepts("did:web:uni.example.other", QUALIFICATION), Code::IssuerUntrusted);
     // A registrar is no issuer, and an issuer no registrar.
     refused(accepts("did:web:registrar.example", QUALIFICATION), Code::IssuerUntrusted);
-    let rule = |question| list.why(&question, now()).rule;
+    let rule = |question| list.decide(&question, now()).rule;
     assert_eq!(
-        rule(AccreditationQuestion::issue("did:web:registrar.example", QUALIFICATION)),
+        rule(AccreditationQuestion::for_issuance("did:web:registrar.example", QUALIFICATION)),
         AccreditationRule::NotListed
     );
-    assert_eq!(rule(AccreditationQuestion::register(UNI)), AccreditationRule::NotListed);
-    assert_eq!(rule(AccreditationQuestion::issue(UNI, "ResidencePermitCredential")), AccreditationRule::TypeNotListed);
+    assert_eq!(rule(AccreditationQuestion::for_registration(UNI)), AccreditationRule::NotListed);
+    assert_eq!(
+        rule(AccreditationQuestion::for_issuance(UNI, "ResidencePermitCredential")),
+        AccreditationRule::TypeNotListed
+    );
 }
 
 #[test]
 fn row_69_an_issuer_that_is_listed_but_withdrawn() {
     let accepts = |accreditation: Accreditation, issued: Option<&str>| {
         let list = list(&with_issuer(vec![accreditation]));
-        list.why(&question(issued.map(at)), now()).check()
+        list.decide(&question(issued.map(at)), now()).require_accepted()
     };
     let (february, april) = (Some("2026-02-01T00:00:00Z"), Some("2026-04-01T00:00:00Z"));
-    let stand = || withdrawn(MARCH, EarlierCredentials::Stand);
-    let fall = || withdrawn(MARCH, EarlierCredentials::Fall);
+    let stand = || withdrawn(MARCH, EarlierCredentials::StayValid);
+    let fall = || withdrawn(MARCH, EarlierCredentials::BecomeInvalid);
     for issued in [february, april, None] {
         accepts(accreditation(), issued).unwrap();
     }
@@ -66,7 +73,7 @@ fn table(
     judged: fn(Timestamp) -> AccreditationQuestion,
 ) {
     let list = list(&with_issuer(vec![accreditation.clone()]));
-    let rules = OFFSETS.map(|offset| list.why(&judged(boundary.plus(offset)), now()).rule);
+    let rules = OFFSETS.map(|offset| list.decide(&judged(boundary.plus(offset)), now()).rule);
     assert_eq!(rules, expected);
 }
 
@@ -81,9 +88,9 @@ fn the_boundaries_for_what_was_issued_to_the_second() {
     let (s, e) = (EndedSince, Ended);
     table(&ended, until, [s, s, s, s, e, e, e], issued);
     let (s, w) = (WithdrawnSince, Withdrawn);
-    table(&withdrawn(MARCH, EarlierCredentials::Stand), at(MARCH), [s, s, s, w, w, w, w], issued);
+    table(&withdrawn(MARCH, EarlierCredentials::StayValid), at(MARCH), [s, s, s, w, w, w, w], issued);
     let f = Fallen;
-    table(&withdrawn(MARCH, EarlierCredentials::Fall), at(MARCH), [f, f, f, w, w, w, w], issued);
+    table(&withdrawn(MARCH, EarlierCredentials::BecomeInvalid), at(MARCH), [f, f, f, w, w, w, w], issued);
 }
 
 #[test]
@@ -93,7 +100,7 @@ fn the_boundaries_for_the_time_of_the_decision_to_the_second() {
     let boundary = day(15);
     let decide = |accreditation: &Accreditation, issued: Option<Timestamp>| {
         let list = list(&with_issuer(vec![accreditation.clone()]));
-        OFFSETS.map(|offset| list.why(&question(issued), boundary.plus(offset)).rule)
+        OFFSETS.map(|offset| list.decide(&question(issued), boundary.plus(offset)).rule)
     };
     let (a, before, at_it) = (Accredited, Some(day(-1)), Some(boundary));
     let until = Accreditation { until: Some(boundary), ..accreditation() };
@@ -107,7 +114,7 @@ fn the_boundaries_for_the_time_of_the_decision_to_the_second() {
         let withdrawal = Withdrawal { withdrawn_from: boundary, earlier_credentials, reason: None };
         Accreditation { withdrawal: Some(withdrawal), ..accreditation() }
     };
-    let (stand, fall) = (announced(EarlierCredentials::Stand), announced(EarlierCredentials::Fall));
+    let (stand, fall) = (announced(EarlierCredentials::StayValid), announced(EarlierCredentials::BecomeInvalid));
     let (s, w, f) = (WithdrawnSince, Withdrawn, Fallen);
     assert_eq!(decide(&stand, None), [a, a, a, w, w, w, w]);
     assert_eq!(decide(&stand, before), [a, a, a, s, s, s, s]);
@@ -122,7 +129,7 @@ fn what_ended_long_ago_can_still_be_withdrawn() {
     let issued = question(Some(at("2023-01-01T00:00:00Z")));
     let ended = Accreditation { until, ..accreditation() };
     assert_eq!(decided(vec![ended], &issued), AccreditationRule::EndedSince);
-    let fallen = Accreditation { until, ..withdrawn(MARCH, EarlierCredentials::Fall) };
+    let fallen = Accreditation { until, ..withdrawn(MARCH, EarlierCredentials::BecomeInvalid) };
     assert_eq!(decided(vec![fallen], &issued), AccreditationRule::Fallen);
 }
 
@@ -134,9 +141,9 @@ fn an_issuer_that_came_back() {
     };
     let (february, april, july) = ("2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z", "2026-07-01T00:00:00Z");
     for (earlier, in_february, undated) in [
-        (EarlierCredentials::Stand, AccreditationRule::WithdrawnSince, AccreditationRule::Accredited),
+        (EarlierCredentials::StayValid, AccreditationRule::WithdrawnSince, AccreditationRule::Accredited),
         // A credential without a date may be from before.
-        (EarlierCredentials::Fall, AccreditationRule::Fallen, AccreditationRule::IssueDateUnknown),
+        (EarlierCredentials::BecomeInvalid, AccreditationRule::Fallen, AccreditationRule::IssueDateUnknown),
     ] {
         assert_eq!(issued(earlier, Some(february)), in_february);
         assert_eq!(issued(earlier, Some(april)), AccreditationRule::Withdrawn);
@@ -144,7 +151,7 @@ fn an_issuer_that_came_back() {
         assert_eq!(issued(earlier, None), undated);
     }
     // That another type fell says nothing of this one.
-    let other = Accreditation { types: vec!["X".to_owned()], ..withdrawn(MARCH, EarlierCredentials::Fall) };
+    let other = Accreditation { types: vec!["X".to_owned()], ..withdrawn(MARCH, EarlierCredentials::BecomeInvalid) };
     assert_eq!(decided(vec![other, accreditation()], &question(None)), AccreditationRule::Accredited);
 }
 
@@ -183,23 +190,26 @@ fn registrars_are_judged_as_issuers_are() {
     let list = list(&contents());
     let asked = |jurisdiction: Option<&str>| {
         let jurisdiction = jurisdiction.map(str::to_owned);
-        list.why(
-            &AccreditationQuestion { jurisdiction, ..AccreditationQuestion::register("did:web:registrar.example") },
+        list.decide(
+            &AccreditationQuestion {
+                jurisdiction,
+                ..AccreditationQuestion::for_registration("did:web:registrar.example")
+            },
             now(),
         )
     };
-    asked(Some("AT")).check().unwrap();
-    refused(asked(Some("FR")).check(), Code::RegistrarUntrusted);
+    asked(Some("AT")).require_accepted().unwrap();
+    refused(asked(Some("FR")).require_accepted(), Code::RegistrarUntrusted);
     assert_eq!(asked(None).rule, AccreditationRule::JurisdictionUnknown);
 }
 
 #[test]
 fn a_decision_tells_its_reason() {
     let limited = Accreditation { jurisdictions: Some(vec!["DE".to_owned()]), max_level: Some(6), ..accreditation() };
-    let mut fallen = withdrawn(MARCH, EarlierCredentials::Fall);
+    let mut fallen = withdrawn(MARCH, EarlierCredentials::BecomeInvalid);
     fallen.withdrawal.as_mut().unwrap().reason = Some("Diplomas were sold.".to_owned());
     let list = list(&with_issuer(vec![fallen.clone(), limited]));
-    let why = list.why(&question(Some(at("2026-02-01T00:00:00Z"))), now());
+    let why = list.decide(&question(Some(at("2026-02-01T00:00:00Z"))), now());
     assert_eq!(
         (why.sequence, why.rule, why.name.as_deref()),
         (1, AccreditationRule::JurisdictionUnknown, Some("University of Example"))
@@ -211,7 +221,7 @@ fn a_decision_tells_its_reason() {
          countries, and the country is unknown. (rule jurisdiction_unknown, trust list 1, entry \"University of \
          Example\", accreditation 2: from 2020-01-01, for DE, up to level 6)"
     );
-    let why = self::list(&with_issuer(vec![fallen.clone()])).why(&question(Some(at("2026-02-01T00:00:00Z"))), now());
+    let why = self::list(&with_issuer(vec![fallen.clone()])).decide(&question(Some(at("2026-02-01T00:00:00Z"))), now());
     assert_eq!(why.accreditation, Some((0, fallen)));
     assert!(why.to_string().ends_with(
         "accreditation 1: from 2020-01-01, withdrawn from 2026-03-01 on (what was issued before falls): Diplomas were sold.)"
@@ -220,7 +230,7 @@ fn a_decision_tells_its_reason() {
     assert_eq!(said("2026-02-28T23:59:59Z"), "from 2020-01-01 until 2026-02-28");
     assert_eq!(said("2026-02-28T12:00:00Z"), "from 2020-01-01 until 2026-02-28T12:00:00Z");
     // A stranger's text does nothing to its line.
-    let stranger = list.why(&AccreditationQuestion::issue("did:web:a\u{202e}\u{1b}[2J", "X\n"), now());
+    let stranger = list.decide(&AccreditationQuestion::for_issuance("did:web:a\u{202e}\u{1b}[2J", "X\n"), now());
     assert_eq!(stranger.rule, AccreditationRule::NotListed);
     assert!(!stranger.to_string().contains(['\u{202e}', '\u{1b}', '\n']));
 }
@@ -265,8 +275,10 @@ fn what_is_issued_in_the_epoch_in_which_an_accreditation_begins_is_accepted() {
     let registrar = Accreditation { types: Vec::new(), ..begun(mid_march, None) };
     let registrar_did = "did:web:registrar.example";
     let list = list(&TrustListContents { registrars: vec![entry(registrar_did, vec![registrar])], ..contents() });
-    let registered =
-        |day: Timestamp| AccreditationQuestion { issued: Some(day), ..AccreditationQuestion::register(registrar_did) };
-    assert_eq!(list.why(&registered(mid_march.plus(-1)), now()).rule, NotYetAccredited);
-    assert_eq!(list.why(&registered(mid_march), now()).rule, Accredited);
+    let registered = |day: Timestamp| AccreditationQuestion {
+        issued_at: Some(day),
+        ..AccreditationQuestion::for_registration(registrar_did)
+    };
+    assert_eq!(list.decide(&registered(mid_march.plus(-1)), now()).rule, NotYetAccredited);
+    assert_eq!(list.decide(&registered(mid_march), now()).rule, Accredited);
 }

@@ -27,7 +27,7 @@ fn rich() -> TrustListContents {
         until: Some(day(100)),
         withdrawal: Some(Withdrawal {
             withdrawn_from: day(-10),
-            earlier_credentials: EarlierCredentials::Stand,
+            earlier_credentials: EarlierCredentials::StayValid,
             reason: Some("It closed.".to_owned()),
         }),
         ..accreditation()
@@ -170,7 +170,7 @@ fn row_11_12_the_list_s_own_time_to_the_second() {
         let at = boundary.plus(offset);
         assert_eq!(verify_at(&document, None, at).map(drop).map_err(|p| p.code), expected, "{offset} s at {boundary}");
         // One that was verified in time is not believed any longer, either.
-        let rule = held.why(&AccreditationQuestion::issue(UNI, QUALIFICATION), at).rule;
+        let rule = held.decide(&AccreditationQuestion::for_issuance(UNI, QUALIFICATION), at).rule;
         let expected = match expected {
             Ok(()) => AccreditationRule::Accredited,
             EARLY => AccreditationRule::ListNotYetValid,

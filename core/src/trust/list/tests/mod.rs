@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     credential::{CONTEXT_V2, Credential},
-    did::{DidDocument, SelfContained, VerificationRelationship},
-    keys::{Algorithm, SecretKey},
+    did::{DidDocument, SelfContainedResolver, VerificationRelationship},
+    keys::{SecretKey, SignatureAlgorithm},
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
 };
 
@@ -26,13 +26,13 @@ const SKEW: i64 = 60;
 
 /// The operator with this number.
 fn secret(number: u8) -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[number; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[number; 32]).unwrap()
 }
 
 /// The did:key of a key, and its one verification method.
 fn kid(key: &SecretKey) -> DidUrl {
-    let did = Did::key(&key.public_key());
-    did.with_fragment(did.id()).unwrap()
+    let did = Did::did_key(&key.public_key());
+    did.with_fragment(did.method_specific_id()).unwrap()
 }
 
 fn did_of(number: u8) -> String {
@@ -58,7 +58,7 @@ struct Resolver(Mutex<Vec<String>>);
 impl Resolve for Resolver {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         self.0.lock().unwrap().push(did.to_string());
-        SelfContained.resolve(did)
+        SelfContainedResolver.resolve(did)
     }
 }
 
@@ -91,7 +91,7 @@ fn contents() -> TrustListContents {
         jurisdictions: Some(vec!["DE".to_owned(), "AT".to_owned()]),
         ..accreditation()
     };
-    TrustListContents::first(
+    TrustListContents::first_list(
         vec![entry(UNI, vec![accreditation()])],
         vec![entry("did:web:registrar.example", vec![registrar])],
     )
@@ -114,17 +114,17 @@ fn signed_by(mut document: Map<String, Value>, numbers: &[u8]) -> Map<String, Va
 }
 
 /// Two of the three operators 1, 2 and 3.
-fn operators() -> Operators {
+fn operators() -> PinnedOperators {
     let dids = [did_of(1), did_of(2), did_of(3)];
-    Operators::pin(LIST_DID, dids.iter().map(String::as_str), 2).unwrap()
+    PinnedOperators::pin(LIST_DID, dids.iter().map(String::as_str), 2).unwrap()
 }
 
 fn verify_at(document: &Map<String, Value>, seen: Option<&AcceptedList>, now: Timestamp) -> Result<TrustList, Problem> {
     let operators = operators();
     TrustList::verify(
         document,
-        &TrustListAnchors { operators: &operators, seen, accept: None, now, skew: SKEW },
-        &SelfContained,
+        &TrustListAnchors { operators: &operators, newest_accepted: seen, accepted_digest: None, now, skew: SKEW },
+        &SelfContainedResolver,
     )
 }
 
@@ -147,14 +147,14 @@ fn a_list_is_drafted_signed_and_verified() {
     let document = signed_by(draft(&contents()), &[3, 1]);
     let held = verify(&document).unwrap();
     assert_eq!(held.contents(), &contents());
-    assert_eq!((held.list(), held.valid_from(), held.valid_until()), (LIST_DID, now(), day(30)));
+    assert_eq!((held.list_id(), held.valid_from(), held.valid_until()), (LIST_DID, now(), day(30)));
     assert_eq!(held.signed_by().map(str::to_owned).collect::<BTreeSet<_>>(), BTreeSet::from([did_of(1), did_of(3)]));
     let preview = TrustList::preview(&document).unwrap();
     assert_eq!((&preview.contents, preview.digest.as_str()), (&contents(), held.digest()));
-    assert_eq!((preview.successor(), preview.proofs_by), (held.successor(), vec![did_of(3), did_of(1)]));
+    assert_eq!((preview.next_contents(), preview.claimed_signers), (held.next_contents(), vec![did_of(3), did_of(1)]));
     // It can go over the wire.
     let text = serde_json::to_vec(&document).unwrap();
-    assert_eq!(verify(&json::parse_object(&text, json::Limits::LIST).unwrap()).unwrap(), held);
+    assert_eq!(verify(&json::parse_object(&text, json::Limits::STATUS_LIST).unwrap()).unwrap(), held);
 }
 
 #[test]
@@ -166,12 +166,12 @@ fn its_context_is_that_of_all_statements() {
 #[test]
 fn row_70_an_older_trust_list() {
     let first = list(&contents());
-    let second = list(&first.successor());
-    let third = list(&second.successor());
+    let second = list(&first.next_contents());
+    let third = list(&second.next_contents());
     assert_eq!((third.contents().sequence, third.contents().previous.as_deref()), (3, Some(second.digest())));
     let after = |list: &TrustList, seen: &TrustList| {
         let document = signed_by(draft(list.contents()), &[1, 2]);
-        verify_at(&document, Some(&seen.seen()), now()).map(|list| list.contents().sequence)
+        verify_at(&document, Some(&seen.identity()), now()).map(|list| list.contents().sequence)
     };
     assert_eq!(after(&second, &first).unwrap(), 2);
     assert_eq!(after(&second, &second).unwrap(), 2, "the same one again");
@@ -184,21 +184,21 @@ fn row_70_an_older_trust_list() {
 #[test]
 fn a_list_that_contradicts_the_one_seen_is_refused() {
     let first = list(&contents());
-    let second = list(&first.successor());
+    let second = list(&first.next_contents());
     let after = |contents: &TrustListContents, seen: &TrustList| {
-        verify_at(&signed_by(draft(contents), &[1, 2]), Some(&seen.seen()), now())
+        verify_at(&signed_by(draft(contents), &[1, 2]), Some(&seen.identity()), now())
     };
-    let other = with_issuer(vec![withdrawn("2026-01-01T00:00:00Z", EarlierCredentials::Fall)]);
+    let other = with_issuer(vec![withdrawn("2026-01-01T00:00:00Z", EarlierCredentials::BecomeInvalid)]);
     after(&contents(), &first).unwrap();
     refused(after(&other, &first), Code::TrustListConflict);
     // The next one names the one before, and so does one further on.
-    let elsewhere = list(&other).successor();
-    after(&first.successor(), &first).unwrap();
+    let elsewhere = list(&other).next_contents();
+    after(&first.next_contents(), &first).unwrap();
     refused(after(&elsewhere, &first), Code::TrustListConflict);
-    after(&TrustListContents { sequence: 3, ..first.successor() }, &first).unwrap();
+    after(&TrustListContents { sequence: 3, ..first.next_contents() }, &first).unwrap();
     refused(after(&TrustListContents { sequence: 3, ..elsewhere }, &first), Code::TrustListConflict);
     // More signatures do not make it another list, another time does.
-    let seen = second.seen();
+    let seen = second.identity();
     let more = signed_by(draft(second.contents()), &[3, 2, 1]);
     verify_at(&more, Some(&seen), now()).unwrap();
     let longer = TrustList::draft(&Did::parse(LIST_DID).unwrap(), second.contents(), now(), day(31)).unwrap();
@@ -215,14 +215,18 @@ fn two_lists_are_told_apart() {
             .to_vec(),
         ..contents()
     });
-    let mut contents = before.successor();
-    assert_eq!(before.contents().diff(list(&contents).contents()), []);
-    contents.issuers[1].accreditations = vec![withdrawn("2026-03-01T00:00:00Z", EarlierCredentials::Stand)];
+    let mut contents = before.next_contents();
+    assert_eq!(before.contents().differences_to(list(&contents).contents()), []);
+    contents.issuers[1].accreditations = vec![withdrawn("2026-03-01T00:00:00Z", EarlierCredentials::StayValid)];
     contents.issuers[2].id = "did:web:d.example".to_owned();
     contents.registrars.clear();
     let after = list(&contents);
-    let told: Vec<_> =
-        before.contents().diff(after.contents()).iter().map(|d| (d.to_string(), d.rewrites_history())).collect();
+    let told: Vec<_> = before
+        .contents()
+        .differences_to(after.contents())
+        .iter()
+        .map(|d| (d.to_string(), d.rewrites_history()))
+        .collect();
     let expected = [
         ("changed: issuer did:web:b.example (University of Example)", false),
         ("removed: issuer did:web:c.example (University of Example); its history has changed", true),
@@ -231,8 +235,12 @@ fn two_lists_are_told_apart() {
     ];
     assert_eq!(told, expected.map(|(text, rewrites)| (text.to_owned(), rewrites)));
     // Back again, what was added is removed, and a withdrawal is taken back, which is no history.
-    let back: Vec<_> =
-        after.contents().diff(before.contents()).iter().map(|d| (d.id().to_owned(), d.rewrites_history())).collect();
+    let back: Vec<_> = after
+        .contents()
+        .differences_to(before.contents())
+        .iter()
+        .map(|d| (d.party_id().to_owned(), d.rewrites_history()))
+        .collect();
     let expected = [("b", true), ("c", false), ("d", true), ("registrar", false)];
     assert_eq!(back, expected.map(|(name, rewrites)| (format!("did:web:{name}.example"), rewrites)));
 }

@@ -12,7 +12,7 @@ proptest! {
     #[test]
     fn one_byte_changed(place in any::<prop::sample::Index>(), mask in 1..=255_u8) {
         let mut text = serde_json::to_vec(&signed_by(draft(&contents()), &[1, 2])).unwrap();
-        let read = |text: &[u8]| json::parse_object(text, json::Limits::LIST).and_then(|list| verify(&list));
+        let read = |text: &[u8]| json::parse_object(text, json::Limits::STATUS_LIST).and_then(|list| verify(&list));
         let held = read(&text).unwrap();
         let at = place.index(text.len());
         text[at] ^= mask;
@@ -25,7 +25,7 @@ proptest! {
     #[test]
     fn one_piece_removed_or_repeated(from in any::<prop::sample::Index>(), length in 1..200_usize, repeat in any::<bool>()) {
         let text = serde_json::to_vec(&signed_by(draft(&contents()), &[1, 2])).unwrap();
-        let read = |text: &[u8]| json::parse_object(text, json::Limits::LIST).and_then(|list| verify(&list));
+        let read = |text: &[u8]| json::parse_object(text, json::Limits::STATUS_LIST).and_then(|list| verify(&list));
         let held = read(&text).unwrap();
         let start = from.index(text.len());
         let end = start.saturating_add(length).min(text.len());
@@ -40,11 +40,11 @@ proptest! {
     fn no_way_back(seen in 1..6_u64, offered in 1..6_u64) {
         let mut lists = vec![list(&contents())];
         while lists.len() < 5 {
-            lists.push(list(&lists.last().unwrap().successor()));
+            lists.push(list(&lists.last().unwrap().next_contents()));
         }
         let of = |number: u64| lists.iter().find(|list| list.contents().sequence == number).unwrap();
         let document = signed_by(draft(of(offered).contents()), &[2, 3]);
-        prop_assert_eq!(verify_at(&document, Some(&of(seen).seen()), now()).is_ok(), offered >= seen);
+        prop_assert_eq!(verify_at(&document, Some(&of(seen).identity()), now()).is_ok(), offered >= seen);
     }
 }
 
@@ -62,7 +62,11 @@ fn any_accreditation() -> impl Strategy<Value = Accreditation> {
             until: until.map(|after| from.plus(after)),
             withdrawal: withdrawal.map(|(after, stand)| Withdrawal {
                 withdrawn_from: from.plus(after),
-                earlier_credentials: if stand { EarlierCredentials::Stand } else { EarlierCredentials::Fall },
+                earlier_credentials: if stand {
+                    EarlierCredentials::StayValid
+                } else {
+                    EarlierCredentials::BecomeInvalid
+                },
                 reason: None,
             }),
             ..accreditation()
@@ -75,7 +79,7 @@ fn oracle(accreditations: &[Accreditation], issued: Option<Timestamp>, now: Time
     let falls = |of: &Accreditation| {
         of.withdrawal
             .as_ref()
-            .is_some_and(|w| w.earlier_credentials == EarlierCredentials::Fall && w.withdrawn_from <= now)
+            .is_some_and(|w| w.earlier_credentials == EarlierCredentials::BecomeInvalid && w.withdrawn_from <= now)
     };
     let at = issued.unwrap_or(now);
     let good = accreditations.iter().any(|of| {
@@ -101,10 +105,10 @@ proptest! {
         let contents = with_issuer(accreditations.clone());
         // Verified by itself: signing it is not under test here.
         let mut held = list(&self::contents());
-        contents.check(&LIST).unwrap();
+        contents.check_limits(&LIST).unwrap();
         held.contents = contents;
-        let question = AccreditationQuestion { issued, ..AccreditationQuestion::issue(UNI, QUALIFICATION) };
-        let why = held.why(&question, now().plus(after));
-        prop_assert_eq!(why.accepted(), oracle(&accreditations, issued, now().plus(after)), "{}", why);
+        let question = AccreditationQuestion { issued_at: issued, ..AccreditationQuestion::for_issuance(UNI, QUALIFICATION) };
+        let why = held.decide(&question, now().plus(after));
+        prop_assert_eq!(why.is_accepted(), oracle(&accreditations, issued, now().plus(after)), "{}", why);
     }
 }

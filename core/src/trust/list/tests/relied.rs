@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     at_least::{Direction, OrderedValue},
     format::CredentialFormat,
-    query::Proved,
+    query::VerifiedThreshold,
     secure::sd_jwt::{ClaimPath, Step},
     verify::VerifiedCredential,
 };
@@ -25,7 +25,7 @@ fn held(subject: Value, proved: &[(&[&str], u16)]) -> VerifiedCredential {
         "@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiableCredential", QUALIFICATION],
         "issuer": UNI, "validFrom": "2026-03-01T00:00:00Z", "credentialSubject": subject,
     });
-    let of = |(names, bound): &(&[&str], u16)| Proved {
+    let of = |(names, bound): &(&[&str], u16)| VerifiedThreshold {
         path: path(names),
         direction: Direction::AtLeast,
         bound: OrderedValue::from(*bound),
@@ -33,16 +33,16 @@ fn held(subject: Value, proved: &[(&[&str], u16)]) -> VerifiedCredential {
     VerifiedCredential {
         credential: Credential::parse(document.as_object().unwrap().clone()).unwrap(),
         type_name: QUALIFICATION.to_owned(),
-        disclosed: Vec::new(),
-        proved: proved.iter().map(of).collect(),
+        disclosed_paths: Vec::new(),
+        proved_thresholds: proved.iter().map(of).collect(),
         format: CredentialFormat::VcSdJwt,
     }
 }
 
 fn asked(subject: Value, proved: &[(&[&str], u16)]) -> (Option<String>, Option<u8>) {
-    let question = AccreditationQuestion::about(&held(subject, proved), &claims());
-    assert_eq!((question.party.as_str(), question.act), (UNI, AccreditedAct::Issue(QUALIFICATION.to_owned())));
-    assert_eq!(question.issued, Some(at("2026-03-01T00:00:00Z")));
+    let question = AccreditationQuestion::for_credential(&held(subject, proved), &claims());
+    assert_eq!((question.party_id.as_str(), question.act), (UNI, AccreditedAct::Issue(QUALIFICATION.to_owned())));
+    assert_eq!(question.issued_at, Some(at("2026-03-01T00:00:00Z")));
     (question.jurisdiction, question.level)
 }
 

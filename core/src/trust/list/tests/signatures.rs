@@ -4,9 +4,15 @@ use super::*;
 
 /// One of `pinned`, of which `quorum` are needed.
 fn verify_by(document: &Map<String, Value>, pinned: &[String], quorum: usize) -> Result<TrustList, Problem> {
-    let operators = Operators::pin(LIST_DID, pinned.iter().map(String::as_str), quorum)?;
-    let pinned = TrustListAnchors { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
-    TrustList::verify(document, &pinned, &SelfContained)
+    let operators = PinnedOperators::pin(LIST_DID, pinned.iter().map(String::as_str), quorum)?;
+    let pinned = TrustListAnchors {
+        operators: &operators,
+        newest_accepted: None,
+        accepted_digest: None,
+        now: now(),
+        skew: SKEW,
+    };
+    TrustList::verify(document, &pinned, &SelfContainedResolver)
 }
 
 /// A signature that [`TrustList::sign`] would not make.
@@ -64,7 +70,7 @@ fn one_operator_counts_once() {
 #[test]
 fn one_key_counts_once_whatever_it_is_called() {
     let key = secret(1);
-    let same = Did::jwk(&key.public_key());
+    let same = Did::did_jwk(&key.public_key());
     let both = [did_of(1), same.to_string(), did_of(2)];
     let first = signed_by(draft(&contents()), &[1]);
     verify_by(&signed_by(first.clone(), &[2]), &both, 2).unwrap();
@@ -79,7 +85,13 @@ fn somebody_else_counts_for_nothing_and_is_not_even_resolved() {
     let enough = signed_by(draft(&contents()), &[1, 2]);
     let document = signed_by(enough, &[9]);
     let (operators, resolver) = (operators(), Resolver::default());
-    let pinned = TrustListAnchors { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
+    let pinned = TrustListAnchors {
+        operators: &operators,
+        newest_accepted: None,
+        accepted_digest: None,
+        now: now(),
+        skew: SKEW,
+    };
     let held = TrustList::verify(&document, &pinned, &resolver).unwrap();
     assert_eq!((held.signed_by().count(), held.failed_proofs().count()), (2, 0));
     assert!(!resolver.0.lock().unwrap().contains(&did_of(9)));
@@ -160,11 +172,17 @@ fn a_revoked_key_drops_only_its_own_proof() {
     struct Revoking(Did, Code);
     impl Resolve for Revoking {
         fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-            if *did == self.0 { Err(self.1.into()) } else { SelfContained.resolve(did) }
+            if *did == self.0 { Err(self.1.into()) } else { SelfContainedResolver.resolve(did) }
         }
     }
     let operators = operators();
-    let pinned = TrustListAnchors { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
+    let pinned = TrustListAnchors {
+        operators: &operators,
+        newest_accepted: None,
+        accepted_digest: None,
+        now: now(),
+        skew: SKEW,
+    };
     let by = |signers: &[u8], code| {
         let without = Revoking(Did::parse(&did_of(1)).unwrap(), code);
         TrustList::verify(&signed_by(draft(&contents()), signers), &pinned, &without)
@@ -207,7 +225,7 @@ fn a_proof_that_fails_keeps_its_operator_from_nothing() {
 
 #[test]
 fn only_keys_of_ed25519_sign_lists() {
-    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[1; 32]).unwrap();
+    let p256 = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[1; 32]).unwrap();
     let sign = |key: &SecretKey| TrustList::sign(&draft(&contents()), &kid(key), key, now());
     sign(&secret(1)).unwrap();
     refused(sign(&p256), Code::AlgorithmMismatch);
@@ -228,7 +246,7 @@ fn a_list_of_another_name_is_refused() {
 fn operators_are_pinned_sensibly_or_not_at_all() {
     let pin = |count: u8, quorum| {
         let dids: Vec<String> = (1..=count).map(did_of).collect();
-        Operators::pin(LIST_DID, dids.iter().map(String::as_str), quorum)
+        PinnedOperators::pin(LIST_DID, dids.iter().map(String::as_str), quorum)
     };
     for (count, quorum) in [(1, 1), (3, 3), (16, 9)] {
         pin(count, quorum).unwrap();
@@ -236,7 +254,7 @@ fn operators_are_pinned_sensibly_or_not_at_all() {
     for (count, quorum) in [(0, 0), (0, 1), (3, 0), (3, 4), (17, 9)] {
         refused(pin(count, quorum), Code::MalformedValue);
     }
-    refused(Operators::pin(LIST_DID, ["did:web:a.example", "did:web:a.example"], 1), Code::MalformedValue);
-    refused(Operators::pin(LIST_DID, ["a.example"], 1), Code::DidMalformed);
-    refused(Operators::pin("trust.example", ["did:web:a.example"], 1), Code::DidMalformed);
+    refused(PinnedOperators::pin(LIST_DID, ["did:web:a.example", "did:web:a.example"], 1), Code::MalformedValue);
+    refused(PinnedOperators::pin(LIST_DID, ["a.example"], 1), Code::DidMalformed);
+    refused(PinnedOperators::pin("trust.example", ["did:web:a.example"], 1), Code::DidMalformed);
 }

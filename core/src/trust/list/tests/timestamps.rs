@@ -19,7 +19,7 @@ fn stamp(
 
 /// The university's rule at an instant.
 fn rule(list: &TrustList, now: Timestamp) -> AccreditationRule {
-    list.why(&AccreditationQuestion::issue(UNI, QUALIFICATION), now).rule
+    list.decide(&AccreditationQuestion::for_issuance(UNI, QUALIFICATION), now).rule
 }
 
 #[test]
@@ -27,17 +27,17 @@ fn a_list_that_had_a_timestamp_decides_no_longer_than_the_newest_one() {
     let contents = stamped_contents();
     let mut held = list(&contents);
     // A program that never had one uses the list's own end.
-    assert_eq!((rule(&held, day(29)), held.seen().timestamped), (AccreditationRule::Accredited, false));
+    assert_eq!((rule(&held, day(29)), held.identity().timestamped), (AccreditationRule::Accredited, false));
     let first = stamp(&contents, 7, now(), day(7)).unwrap();
-    held.stamp(&ListTimestamp::verify(&first, &held, now()).unwrap());
-    assert_eq!((rule(&held, day(7).plus(SKEW)), held.seen().timestamped), (AccreditationRule::Accredited, true));
+    held.add_timestamp(&ListTimestamp::verify(&first, &held, now()).unwrap());
+    assert_eq!((rule(&held, day(7).plus(SKEW)), held.identity().timestamped), (AccreditationRule::Accredited, true));
     assert_eq!(rule(&held, day(7).plus(SKEW + 1)), AccreditationRule::ListStale);
-    refused(held.check_fresh(day(7).plus(SKEW + 1)), Code::TrustListStale);
+    refused(held.require_timestamp(day(7).plus(SKEW + 1)), Code::TrustListStale);
     // A newer one prolongs it, an older one shortens nothing.
     let second = stamp(&contents, 7, day(3), day(9)).unwrap();
-    held.stamp(&ListTimestamp::verify(&second, &held, day(3)).unwrap());
-    held.stamp(&ListTimestamp::verify(&first, &held, day(3)).unwrap());
-    assert_eq!((rule(&held, day(9)), held.fresh_until()), (AccreditationRule::Accredited, Some(day(9))));
+    held.add_timestamp(&ListTimestamp::verify(&second, &held, day(3)).unwrap());
+    held.add_timestamp(&ListTimestamp::verify(&first, &held, day(3)).unwrap());
+    assert_eq!((rule(&held, day(9)), held.timestamp_valid_until()), (AccreditationRule::Accredited, Some(day(9))));
     assert_eq!(rule(&held, day(31)), AccreditationRule::ListExpired);
 }
 
@@ -45,25 +45,25 @@ fn a_list_that_had_a_timestamp_decides_no_longer_than_the_newest_one() {
 fn what_was_remembered_asks_for_a_timestamp_of_the_next_list_too() {
     let contents = stamped_contents();
     let mut held = list(&contents);
-    held.stamp(&ListTimestamp::verify(&stamp(&contents, 7, now(), day(7)).unwrap(), &held, now()).unwrap());
-    let next = held.successor();
+    held.add_timestamp(&ListTimestamp::verify(&stamp(&contents, 7, now(), day(7)).unwrap(), &held, now()).unwrap());
+    let next = held.next_contents();
     let take = |contents: &TrustListContents| {
-        verify_at(&signed_by(draft(contents), &[1, 2]), Some(&held.seen()), now()).unwrap()
+        verify_at(&signed_by(draft(contents), &[1, 2]), Some(&held.identity()), now()).unwrap()
     };
     let mut second = take(&next);
-    refused(second.check_fresh(now()), Code::TrustListStale);
+    refused(second.require_timestamp(now()), Code::TrustListStale);
     assert_eq!(rule(&second, now()), AccreditationRule::ListStale);
     // The timestamp of the list before it does not count for this one.
     let old = stamp(&contents, 7, now(), day(7)).unwrap();
     refused(ListTimestamp::verify(&old, &second, now()), Code::TrustListTimestamp);
-    second.stamp(&ListTimestamp::verify(&old, &held, now()).unwrap());
-    refused(second.check_fresh(now()), Code::TrustListStale);
-    second.stamp(&ListTimestamp::verify(&stamp(&next, 7, now(), day(7)).unwrap(), &second, now()).unwrap());
-    second.check_fresh(now()).unwrap();
+    second.add_timestamp(&ListTimestamp::verify(&old, &held, now()).unwrap());
+    refused(second.require_timestamp(now()), Code::TrustListStale);
+    second.add_timestamp(&ListTimestamp::verify(&stamp(&next, 7, now(), day(7)).unwrap(), &second, now()).unwrap());
+    second.require_timestamp(now()).unwrap();
     // Operators who no longer name signers ask for none.
     let without = take(&TrustListContents { timestamp_signers: Vec::new(), ..next });
-    without.check_fresh(day(20)).unwrap();
-    assert!(without.seen().timestamped, "and it is not forgotten");
+    without.require_timestamp(day(20)).unwrap();
+    assert!(without.identity().timestamped, "and it is not forgotten");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_timestamp_is_beside_its_list() {
         ("https://trust.example/list.json", "https://trust.example/list.timestamp.json"),
         ("https://trust.example/list.json?v=1", "https://trust.example/list.timestamp.json?v=1"),
     ] {
-        assert_eq!(ListTimestamp::beside(list), timestamp);
+        assert_eq!(ListTimestamp::timestamp_url(list), timestamp);
     }
 }
 

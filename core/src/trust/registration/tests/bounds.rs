@@ -122,7 +122,7 @@ fn what_a_program_reads_is_held_to_its_form() {
 
 #[test]
 fn a_request_out_of_bounds_is_not_even_signed() {
-    let make = |relying_party: &RelyingParty| RegistrationRequest::make(relying_party, &asker_kid(), &asker(), now());
+    let make = |relying_party: &RelyingParty| RegistrationRequest::sign(relying_party, &asker_kid(), &asker(), now());
     make(&relying_party()).unwrap();
     refused(make(&RelyingParty { country: "Germany".to_owned(), ..relying_party() }), Code::RegistrationInvalid);
     refused(make(&RelyingParty { intended_uses: Vec::new(), ..relying_party() }), Code::RegistrationInvalid);

@@ -29,7 +29,7 @@ fn registered_for(credentials: Value) -> Registration {
 }
 
 fn told(excess: &[RegistrationExcess]) -> Vec<(Option<String>, ExceededLimit)> {
-    excess.iter().map(|excess| (excess.path.as_deref().map(path_to_text), excess.beyond)).collect()
+    excess.iter().map(|excess| (excess.path.as_deref().map(path_to_text), excess.exceeded_limit)).collect()
 }
 
 /// Returns the excess over the registration of [`subject`], by path.
@@ -412,10 +412,10 @@ proptest! {
 
     #[test]
     fn what_is_registered_for_a_query_is_what_it_asks_for(query in asked(), gone in any::<prop::sample::Index>()) {
-        let credentials = RegisteredCredential::of_query(&query);
+        let credentials = RegisteredCredential::from_query(&query);
         let mut intended = IntendedUse { credentials, ..relying_party().intended_uses.remove(0) };
         prop_assert_eq!(intended.excess(&query, now()), []);
-        intended.check(&REGISTRATION).unwrap();
+        intended.check_limits(&REGISTRATION).unwrap();
         // Without one of its claims the query is beyond it, unless the others say the same.
         let at = gone.index(intended.credentials.len());
         if intended.credentials[at].claims.pop().is_some() {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    did::{Did, DidDocument, SelfContained, VerificationRelationship},
-    keys::{Algorithm, SecretKey},
+    did::{Did, DidDocument, SelfContainedResolver, VerificationRelationship},
+    keys::{SecretKey, SignatureAlgorithm},
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
 };
 
@@ -16,13 +16,13 @@ const ASKER: &str = "did:web:agency.example";
 const SKEW: i64 = 60;
 
 fn secret(seed: u8) -> SecretKey {
-    SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap()
+    SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[seed; 32]).unwrap()
 }
 
 /// The did:key of a key, and its one verification method.
 fn did_key(key: &SecretKey) -> DidUrl {
-    let did = Did::key(&key.public_key());
-    did.with_fragment(did.id()).unwrap()
+    let did = Did::did_key(&key.public_key());
+    did.with_fragment(did.method_specific_id()).unwrap()
 }
 
 fn registrar() -> SecretKey {
@@ -54,10 +54,10 @@ impl Resolve for Resolver {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         self.0.lock().unwrap().push(did.to_string());
         if did.as_str() != ASKER {
-            return SelfContained.resolve(did);
+            return SelfContainedResolver.resolve(did);
         }
         let keys = [("key-1".to_owned(), asker().public_key()), ("key-2".to_owned(), secret(3).public_key())];
-        let mut document = DidDocument::render(did, &keys);
+        let mut document = DidDocument::json_for_keys(did, &keys);
         document["assertionMethod"] = json!(["#key-1"]);
         document["authentication"] = json!(["#key-1", "#key-2"]);
         DidDocument::parse(did, &document).map(Arc::new)
@@ -89,7 +89,7 @@ fn relying_party() -> RelyingParty {
 }
 
 fn request() -> Map<String, Value> {
-    RegistrationRequest::make(&relying_party(), &asker_kid(), &asker(), now()).unwrap()
+    RegistrationRequest::sign(&relying_party(), &asker_kid(), &asker(), now()).unwrap()
 }
 
 fn verify_request(document: &Map<String, Value>) -> Result<RegistrationRequest, Problem> {
@@ -107,9 +107,9 @@ fn registered(subject: &Value) -> Map<String, Value> {
 }
 
 fn verify_at(document: &Map<String, Value>, asker: &str, now: Timestamp) -> Result<Registration, Problem> {
-    let pinned = Did::key(&registrar().public_key());
+    let pinned = Did::did_key(&registrar().public_key());
     let registrars = |did: &str| did == pinned.as_str();
-    let expected = ExpectedRegistration { asker, registrars: &registrars, now, skew: SKEW };
+    let expected = ExpectedRegistration { verifier: asker, is_trusted_registrar: &registrars, now, skew: SKEW };
     Registration::verify(document, &expected, &Resolver::default())
 }
 
@@ -157,10 +157,10 @@ fn signed_anew(
 #[test]
 fn an_asker_is_registered() {
     let asked = verify_request(&request()).unwrap();
-    assert_eq!((asked.relying_party(), asked.made()), (&relying_party(), now()));
+    assert_eq!((asked.relying_party(), asked.requested_at()), (&relying_party(), now()));
     let held = verify(&registration()).unwrap();
     assert_eq!(held.relying_party(), &relying_party());
-    assert_eq!(held.registrar(), Did::key(&registrar().public_key()).as_str());
+    assert_eq!(held.registrar(), Did::did_key(&registrar().public_key()).as_str());
     assert_eq!((held.valid_from(), held.valid_until()), (now(), day(365)));
     // It can go over the wire.
     let text = serde_json::to_vec(&registration()).unwrap();
@@ -176,7 +176,7 @@ fn a_registrar_that_is_not_pinned_is_refused_and_not_even_resolved() {
     verify(&by(&registrar())).unwrap();
     refused(verify(&by(&other)), Code::RegistrarUntrusted);
     let resolver = Resolver::default();
-    let expected = ExpectedRegistration { asker: ASKER, registrars: &|_| false, now: now(), skew: SKEW };
+    let expected = ExpectedRegistration { verifier: ASKER, is_trusted_registrar: &|_| false, now: now(), skew: SKEW };
     refused(Registration::verify(&by(&other), &expected, &resolver), Code::RegistrarUntrusted);
     assert!(resolver.0.lock().unwrap().is_empty());
     // Nobody vouches for themselves: a verifier's own registration is by a registrar that is not pinned.
@@ -224,7 +224,7 @@ fn row_16_a_registration_by_the_key_of_another_did() {
 fn row_18_a_request_by_a_key_for_authentication_only() {
     let by = |fragment: &str, key: &SecretKey| {
         let kid = DidUrl::parse(&format!("{ASKER}#{fragment}")).unwrap();
-        verify_request(&RegistrationRequest::make(&relying_party(), &kid, key, now()).unwrap())
+        verify_request(&RegistrationRequest::sign(&relying_party(), &kid, key, now()).unwrap())
     };
     by("key-1", &asker()).unwrap();
     refused(by("key-2", &secret(3)), Code::MethodRelationship);
@@ -265,7 +265,7 @@ fn a_registration_has_one_proof() {
 
 #[test]
 fn a_request_is_no_registration_and_a_registration_no_request() {
-    let anyone = ExpectedRegistration { asker: ASKER, registrars: &|_| true, now: now(), skew: SKEW };
+    let anyone = ExpectedRegistration { verifier: ASKER, is_trusted_registrar: &|_| true, now: now(), skew: SKEW };
     Registration::verify(&registration(), &anyone, &Resolver::default()).unwrap();
     refused(Registration::verify(&request(), &anyone, &Resolver::default()), Code::RegistrationInvalid);
     verify_request(&request()).unwrap();
@@ -275,7 +275,7 @@ fn a_request_is_no_registration_and_a_registration_no_request() {
 #[test]
 fn a_request_is_signed_by_the_one_that_it_is_about() {
     refused(
-        RegistrationRequest::make(&relying_party(), &did_key(&secret(9)), &secret(9), now()),
+        RegistrationRequest::sign(&relying_party(), &did_key(&secret(9)), &secret(9), now()),
         Code::RegistrationMismatch,
     );
     // And if somebody signs one nevertheless.
@@ -287,7 +287,7 @@ fn a_request_is_signed_by_the_one_that_it_is_about() {
 
 #[test]
 fn only_a_key_of_ed25519_signs_registrations() {
-    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[1; 32]).unwrap();
+    let p256 = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[1; 32]).unwrap();
     let request = verify_request(&request()).unwrap();
     let by = |key: &SecretKey| Registration::issue(&request, &did_key(key), key, now(), day(1));
     by(&registrar()).unwrap();

@@ -5,7 +5,7 @@ use crate::{
     request::tests::NOW,
     ui::{Ui, messages::Language},
     verifier_desk::{Fault, VerifierScene},
-    wallet::{EntryKind, WalletLogEntry, forgetting::UNKNOWN_PARTY, vouchers::VoucherSerials},
+    wallet::{LogEntryKind, WalletLogEntry, deletion::UNKNOWN_VERIFIER, vouchers::VoucherSerials},
 };
 
 const DAY: i64 = 86_400;
@@ -27,21 +27,21 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
         contents.credentials[0].serials = Some(serials);
     });
     let before = scene.contents();
-    let copy = before.credentials[0].copies.iter().position(|copy| !copy.shown_to.is_empty()).unwrap();
+    let copy = before.credentials[0].copies.iter().position(|copy| !copy.presented_to.is_empty()).unwrap();
     assert_eq!((before.requests.texts().len(), before.log.entries().len()), (1, 4));
     // It needs a yes, and the question names the verifiers from which erasure can no longer be requested.
-    let asked = forget(&scene.context, &forgetting(&tomorrow(), false)).unwrap_err();
+    let asked = run_forget(&scene.context, &forgetting(&tomorrow(), false)).unwrap_err();
     assert_eq!(asked.reason, "approval_needed");
     assert_eq!(asked.kind, crate::failure::FailureKind::Permanent);
-    let beside = asked.beside.unwrap();
+    let beside = asked.extra_members.unwrap();
     assert_eq!((&beside["would_forget"], beside["erasure_lost"].as_array().unwrap().len()), (&json!(4), 1));
     assert_eq!(scene.contents().log.entries().len(), 4);
-    forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap();
+    run_forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap();
     let after = scene.contents();
-    assert_eq!((after.log.head(), after.log.forgotten()), (before.log.head(), 4));
+    assert_eq!((after.log.head(), after.log.deleted_count()), (before.log.head(), 4));
     assert!(after.log.entries().is_empty() && after.requests.texts().is_empty());
     // The copy remains marked as shown, without the verifier's name.
-    assert_eq!(after.credentials[0].copies[copy].shown_to, [UNKNOWN_PARTY]);
+    assert_eq!(after.credentials[0].copies[copy].presented_to, [UNKNOWN_VERIFIER]);
     assert_eq!(after.credentials[0].unused_copies(), before.credentials[0].unused_copies());
     let text = serde_json::to_string(&after).unwrap();
     assert!(!text.contains(&scene.client_id) && !text.contains("Agency"), "{text}");
@@ -68,7 +68,7 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
 async fn the_question_names_what_is_lost_and_what_remains() {
     let mut scene = VerifierScene::shown(Fault::None).await;
     let before = NOW.plus(DAY).start_of_day();
-    let plan = ForgettingPlan::before(&scene.contents(), before).unwrap();
+    let plan = LogDeletionPlan::before_instant(&scene.contents(), before).unwrap();
     assert_eq!((plan.count, plan.erasure_lost.len()), (4, 1));
     let said = warning(&scene.context, &plan).0;
     for part in [
@@ -86,7 +86,7 @@ async fn the_question_names_what_is_lost_and_what_remains() {
         assert!(said.contains(part), "{part}\n{said}");
     }
     let kept = retention_text(&scene.context, Some(30));
-    let without = ForgettingPlan { before, count: 4, erasure_lost: Vec::new() };
+    let without = LogDeletionPlan { before, count: 4, erasure_lost: Vec::new() };
     assert!(kept.contains("when the wallet is next opened") && kept.contains("warnings about limits"), "{kept}");
     for language in Language::ALL {
         scene.context.ui = Rc::new(Ui::new(false, true, language));
@@ -102,10 +102,10 @@ async fn the_question_names_what_is_lost_and_what_remains() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_at_which_nothing_happened_or_that_is_none_changes_nothing() {
     let scene = VerifierScene::shown(Fault::None).await;
-    let reason = |before: &str| forget(&scene.context, &forgetting(before, true)).unwrap_err().reason;
+    let reason = |before: &str| run_forget(&scene.context, &forgetting(before, true)).unwrap_err().reason;
     assert_eq!(reason("1970-01-02"), "nothing_to_forget");
     assert_eq!(reason("yesterday"), "date_malformed");
-    assert_eq!(scene.contents().log.forgotten(), 0);
+    assert_eq!(scene.contents().log.deleted_count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,10 +118,10 @@ async fn a_head_of_what_was_forgotten_cannot_be_looked_up_and_is_told_from_a_for
         super::super::run(&scene.context, &arguments).map_err(|failure| failure.reason)
     };
     assert_eq!(verify(), Ok(()));
-    forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap();
+    run_forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap();
     assert_eq!(verify(), Err(FailureReason::HeadUnknown));
     // A checkpoint signed by another key than the wallet's is invalid.
-    scene.change(|contents| contents.log_key = Some(crate::wallet::HolderKey::draw()));
+    scene.change(|contents| contents.log_key = Some(crate::wallet::HolderKey::generate()));
     assert_eq!(verify(), Err(FailureReason::LogBroken));
 }
 
@@ -131,7 +131,7 @@ async fn a_log_that_does_not_hold_is_not_forgotten() {
     let mut altered = serde_json::to_value(&scene.contents().log).unwrap();
     altered["entries"][1]["purpose"] = json!("Another.");
     scene.change(|contents| contents.log = serde_json::from_value(altered).unwrap());
-    assert_eq!(forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap_err().reason, "log_broken");
+    assert_eq!(run_forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap_err().reason, "log_broken");
     assert_eq!(scene.contents().log.entries().len(), 4);
 }
 
@@ -142,15 +142,18 @@ async fn the_log_is_kept_for_ever_until_its_owner_chooses() {
     scene.time.set(later);
     drop(scene.context.wallet.open().unwrap());
     assert_eq!(scene.contents().log.entries().len(), 4);
-    keep(&scene.context, &KeepLog { days: Some(500), forever: false }).unwrap();
+    run_keep(&scene.context, &KeepLog { days: Some(500), forever: false }).unwrap();
     assert_eq!(scene.contents().log.entries().len(), 4);
     // The next command that opens the wallet after the period forgets, even a reading one.
     let later = NOW.plus(502 * DAY);
     scene.time.set(later);
     let contents = scene.contents();
-    assert_eq!((contents.log.entries().len(), contents.log.forgotten(), contents.log_days), (0, 4, Some(500)));
-    keep(&scene.context, &KeepLog { days: None, forever: true }).unwrap();
-    assert_eq!(scene.contents().log_days, None);
+    assert_eq!(
+        (contents.log.entries().len(), contents.log.deleted_count(), contents.log_retention_days),
+        (0, 4, Some(500))
+    );
+    run_keep(&scene.context, &KeepLog { days: None, forever: true }).unwrap();
+    assert_eq!(scene.contents().log_retention_days, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,13 +163,14 @@ async fn a_confirmation_whose_receipt_was_forgotten_stands_alone() {
     scene.change(|contents| {
         let receipt = contents.log.entry(4).unwrap().clone();
         let kept = receipt.statement.clone();
-        contents
-            .log
-            .push(WalletLogEntry { statement: kept, ..WalletLogEntry::about(&receipt, later, EntryKind::Erased) });
+        contents.log.push(WalletLogEntry {
+            statement: kept,
+            ..WalletLogEntry::referring_to(&receipt, later, LogEntryKind::ErasureConfirmed)
+        });
     });
     scene.time.set(later);
     let log = scene.contents().log;
-    assert!(crate::receipt::check(&log).is_err(), "a receipt is no confirmation");
-    forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap();
-    assert_eq!(crate::receipt::check(&scene.contents().log).unwrap().alone, 1);
+    assert!(crate::receipt::verify_log(&log).is_err(), "a receipt is no confirmation");
+    run_forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap();
+    assert_eq!(crate::receipt::verify_log(&scene.contents().log).unwrap().not_verified, 1);
 }
