@@ -20,7 +20,7 @@ use carnet_wallet::{
     link::{LinkKind, extract_link},
     offer::ReceivedOffer,
     request::{AuthorizationRequestLink, PresentationRequest, tests::Asker},
-    store::{HeldCredential, HolderKey, contents::HolderAlgorithm},
+    store::{HeldCredential, HolderKey, holder_key::HolderAlgorithm},
 };
 use serde_json::{Map, Value, json};
 

@@ -52,7 +52,7 @@ pub(crate) struct IssuerSettings {
     pub(crate) deferred_interval_seconds: u32,
     /// Maximum number of copies that refills and renewals of one offer may issue within 24 hours.
     pub(crate) refill_copies_per_day: u32,
-    /// Maximum number of copies that refills of one offer may issue in all; it starts anew with each renewal.
+    /// Maximum number of copies that refills of one offer may issue in all; it restarts with each renewal.
     pub(crate) refill_copies_in_all: u32,
     /// Number of entries of new status lists.
     pub(crate) list_entries: u64,

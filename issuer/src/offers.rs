@@ -296,7 +296,7 @@ pub(crate) fn pin_digest(code: &str, pin: &str) -> secrets::Sha256Hash {
     secrets::purpose_hash(HashPurpose::Pin, &[code.as_bytes(), pin.as_bytes()])
 }
 
-/// Returns whether two claims texts are equal apart from the claims named in `drawn`, which each call generates anew.
+/// Returns whether two claims texts are equal apart from the claims named in `drawn`, which differ with each call.
 fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
     if drawn.is_empty() {
         return secrets::equal_in_constant_time(known.as_bytes(), now.as_bytes());

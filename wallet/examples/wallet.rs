@@ -10,7 +10,7 @@ use carnet_wallet::{
     ports::{OfferConsent, Ports},
     present::{Consent, ConsentDecision, ConsentRequest, PresentationOptions, SentPresentation, present},
     receive::receive_offer,
-    store::{MemoryStore, Wallet, WalletContents, contents::WalletSecret},
+    store::{MemoryStore, Wallet, WalletContents, holder_key::WalletSecret},
 };
 
 /// Owner who accepts every offer and approves every request. A real one is asked.

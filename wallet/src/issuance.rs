@@ -25,7 +25,8 @@ use crate::{
     issuer_metadata::ExpectedCredential,
     store::{
         CredentialCopy, HeldCredential, HolderKey,
-        contents::{HolderAlgorithm, default_low_water, random_id},
+        contents::{default_low_water, random_id},
+        holder_key::HolderAlgorithm,
         thresholds::CommitmentPositions,
         vouchers::VoucherSerials,
     },
@@ -154,21 +155,7 @@ pub fn verify_copies(copies: &[String], expected: &IssuanceRequirements<'_>) -> 
         types,
         status_policy: status,
     };
-    let mut held = HeldCredential {
-        id: random_id(),
-        type_name: promise.type_name.clone(),
-        format: promise.format,
-        issuer: promise.issuer.clone(),
-        issuer_name: promise.issuer_name.clone(),
-        received_at: now,
-        valid_from: None,
-        valid_until: None,
-        epoch: promise.epoch,
-        copies: Vec::with_capacity(copies.len()),
-        endpoint: None,
-        refill_threshold: default_low_water(),
-        serials: None,
-    };
+    let mut held = credential_without_copies(promise, now);
     let is_bundled = known.is_some_and(|known| known.is_builtin);
     let signing_key = if is_bundled { Some(expected.signing_key()?) } else { None };
     let mut first: Option<CredentialContent> = None;
@@ -223,6 +210,25 @@ pub fn verify_copies(copies: &[String], expected: &IssuanceRequirements<'_>) -> 
     let profile = known.map_or_else(CopyProfile::default, |known| known.copy_profile.clone());
     unlinkable::check_unlinkable(expected.held, &held.copies, &profile)?;
     Ok(held)
+}
+
+/// Creates the credential that the copies belong to, before any of them is verified.
+fn credential_without_copies(promise: &ExpectedCredential, received_at: Timestamp) -> HeldCredential {
+    HeldCredential {
+        id: random_id(),
+        type_name: promise.type_name.clone(),
+        format: promise.format,
+        issuer: promise.issuer.clone(),
+        issuer_name: promise.issuer_name.clone(),
+        received_at,
+        valid_from: None,
+        valid_until: None,
+        epoch: promise.epoch,
+        copies: Vec::new(),
+        endpoint: None,
+        refill_threshold: default_low_water(),
+        serials: None,
+    }
 }
 
 impl IssuanceRequirements<'_> {

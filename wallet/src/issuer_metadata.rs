@@ -17,7 +17,7 @@ use crate::{
     offer::ReceivedOffer,
     protocol::ServiceProtocol,
     sanitise::sanitise,
-    store::contents::HolderAlgorithm,
+    store::holder_key::HolderAlgorithm,
 };
 
 /// Metadata of an issuer's service, reduced to what the wallet uses; the same for both protocols.

@@ -27,7 +27,7 @@ use crate::{
         AuthorizationRequestLink, PresentationRequest,
         tests::{Asker, NOW},
     },
-    store::{OfferRedemption, contents::WalletSecret},
+    store::{OfferRedemption, holder_key::WalletSecret},
 };
 
 const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";

@@ -20,7 +20,7 @@ use crate::{
     link::{LinkKind, extract_link, wrong_kind_failure},
     protocol::ServiceProtocol,
     sanitise::sanitise,
-    store::contents::WalletSecret,
+    store::holder_key::WalletSecret,
 };
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";

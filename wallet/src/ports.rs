@@ -20,7 +20,7 @@ use crate::{
     offer::PinFormat,
     protocol::ServiceProtocol,
     request::{AuthorizationRequestLink, PresentationRequest},
-    store::{OfferRedemption, cached_status::CopyState, contents::WalletSecret},
+    store::{OfferRedemption, cached_status::CopyState, holder_key::WalletSecret},
 };
 
 /// Source of the current time.

@@ -25,7 +25,7 @@ use crate::{
     reissue::{choose_refill_threshold, renewal, replace_copies},
     store::{
         HeldCredential, HolderKey, IssuanceStage, LogEntryKind, LoggedCredential, OfferRedemption, PendingIssuance,
-        Wallet, WalletLogEntry, WalletStore, contents::WalletSecret,
+        Wallet, WalletLogEntry, WalletStore, holder_key::WalletSecret,
     },
     trust,
 };
@@ -432,25 +432,8 @@ impl<P: Ports, S: WalletStore> IssuanceRun<'_, P, S> {
         if let Some(before) = &before {
             held.id.clone_from(&before.id);
         }
-        let summary = ReceivedCredential {
-            id: held.id.clone(),
-            type_name: held.type_name.clone(),
-            format: held.format,
-            issuer: held.issuer.clone(),
-            issuer_name: held.issuer_name.clone(),
-            copies: held.copies.len(),
-            renewed: before.is_some(),
-            valid_until: held.valid_until,
-            skipped_checks: Some(
-                known.map_or(UNCHECKED_OF_FOREIGN_TYPES.to_vec(), |known| skipped_checks(known, days)),
-            ),
-            trust_decision: trust::issuer_decision_json(
-                &self.wallet.contents.trust,
-                &held,
-                self.catalogue,
-                ports.now(),
-            ),
-        };
+        let skipped = known.map_or(UNCHECKED_OF_FOREIGN_TYPES.to_vec(), |known| skipped_checks(known, days));
+        let summary = self.received(&held, before.is_some(), skipped);
         let before = self.wallet.contents.clone();
         self.wallet.contents.pending_issuances.retain(|stored| !stored.is_same_issuance(pending));
         if let Some(index) = renewed {
@@ -474,6 +457,23 @@ impl<P: Ports, S: WalletStore> IssuanceRun<'_, P, S> {
             ports.notify(Notice::IssuerNotNotified);
         }
         Ok(IssuanceStep::Received(summary))
+    }
+
+    /// Describes a credential that was received or renewed.
+    fn received(&self, held: &HeldCredential, renewed: bool, skipped_checks: Vec<&'static str>) -> ReceivedCredential {
+        let trust = &self.wallet.contents.trust;
+        ReceivedCredential {
+            id: held.id.clone(),
+            type_name: held.type_name.clone(),
+            format: held.format,
+            issuer: held.issuer.clone(),
+            issuer_name: held.issuer_name.clone(),
+            copies: held.copies.len(),
+            renewed,
+            valid_until: held.valid_until,
+            skipped_checks: Some(skipped_checks),
+            trust_decision: trust::issuer_decision_json(trust, held, self.catalogue, self.ports.now()),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ pub mod contents;
 pub mod deletion;
 pub mod file;
 mod held_states;
+pub mod holder_key;
 pub mod log;
 mod lookup;
 pub mod packing;
@@ -19,10 +20,10 @@ pub mod trust;
 pub mod vouchers;
 
 pub use contents::{
-    CredentialCopy, HeldCredential, HolderKey, IssuanceStage, OfferRedemption, PendingIssuance, PinnedRegistrar,
-    WalletContents,
+    CredentialCopy, HeldCredential, IssuanceStage, OfferRedemption, PendingIssuance, PinnedRegistrar, WalletContents,
 };
 pub use file::{WalletFile, WalletScope, read_wallet};
+pub use holder_key::HolderKey;
 pub use log::{LogEntryKind, LoggedCredential, WalletLogEntry};
 pub use trust::{PinnedList, WalletTrust};
 

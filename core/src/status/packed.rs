@@ -1,7 +1,7 @@
 //! Status list that stays compressed while its entries change.
 //!
 //! DEFLATE blocks can be concatenated, and the checksums of GZIP and ZLIB can be combined from those of parts. A list
-//! is therefore compressed in independent pieces, and a change recompresses only the affected piece: with two bits per
+//! is compressed in independent pieces, and a change recompresses only the affected piece: with two bits per
 //! entry, one of sixteen for a million entries.
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};

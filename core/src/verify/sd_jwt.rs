@@ -79,16 +79,7 @@ pub(super) fn verify_sd_jwt(
     paths.extend(clear.iter().cloned());
     let payload = VerifiedDocument(payload);
     let model = report.record(CheckName::Model, about, model(&token, format, &payload.0, env))?;
-    // A `sub` that is not a text cannot identify the holder.
-    let sub = payload.0.get("sub").map(|sub| sub.as_str().unwrap_or_default());
-    let ids: Vec<&str> =
-        if format == CredentialFormat::VcSdJwt { model.credential.subject_ids().collect() } else { Vec::new() };
-    // A VCDM credential whose subject has no id has no holder, even if it has a `sub`.
-    let named: Vec<&str> = if format == CredentialFormat::VcSdJwt && ids.is_empty() {
-        Vec::new()
-    } else {
-        ids.into_iter().chain(sub).collect()
-    };
+    let named = subject_names(format, &model.credential, &payload.0);
     match &holder {
         None => report.record_not_applicable(CheckName::HolderSubject, about, "there is no holder here"),
         Some(_) if format == CredentialFormat::DcSdJwt && named.is_empty() => {
@@ -128,6 +119,22 @@ pub(super) fn verify_sd_jwt(
         report.record_issuer_time(at);
     }
     Some(CheckedCredential { held, payload, clear_paths: clear, holder_key: holder })
+}
+
+/// Returns the identifiers of the subject: the ids of a VCDM credential's subjects, and `sub`. A VCDM credential whose
+/// subject has no id has no holder, even if it has a `sub`.
+fn subject_names<'a>(
+    format: CredentialFormat,
+    credential: &'a Credential,
+    payload: &'a Map<String, Value>,
+) -> Vec<&'a str> {
+    // A `sub` that is not a text cannot identify the holder.
+    let sub = payload.get("sub").map(|sub| sub.as_str().unwrap_or_default());
+    if format != CredentialFormat::VcSdJwt {
+        return sub.into_iter().collect();
+    }
+    let ids: Vec<&str> = credential.subject_ids().collect();
+    if ids.is_empty() { Vec::new() } else { ids.into_iter().chain(sub).collect() }
 }
 
 fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, CredentialFormat), Problem> {

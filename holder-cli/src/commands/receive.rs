@@ -20,7 +20,7 @@ use crate::{
     offer::{OfferLink, PinFormat},
     secrets::{SecretKind, read_first_line},
     ui::{Ui, labels::TypeLabels, parties, sanitise::sanitise},
-    wallet::contents::WalletSecret,
+    wallet::holder_key::WalletSecret,
 };
 
 /// Maximum number of prompts for a PIN; all but the last are repeated after a malformed one.

@@ -60,7 +60,7 @@ async fn an_answer_that_could_not_be_stored_can_be_had_again() {
         endpoint: endpoint.clone(),
         issuer: scene.desk.issuer.did.to_string(),
         configuration_id: CONFIGURATION.to_owned(),
-        access_token: crate::wallet::contents::WalletSecret::new("token".to_owned()),
+        access_token: crate::wallet::holder_key::WalletSecret::new("token".to_owned()),
         keys,
         started_at: NOW,
         stage: IssuanceStage::Requested { proofs, until: NOW.plus(300) },

@@ -447,7 +447,7 @@ async fn an_offer_gives_so_many_copies_a_day_by_refill() {
     assert_eq!(wait(1).await, 3600);
 }
 
-/// After a reinstatement the copies of before do not count; those since then do, each for a whole day.
+/// After a reinstatement earlier copies do not count; later ones do, each for a whole day.
 #[tokio::test]
 async fn the_limit_of_a_day_is_a_whole_day_after_a_reinstatement_too() {
     let issuer = start().await;

@@ -1,9 +1,10 @@
 //! Key register: the keys of a service, their states and their history, in one file that is replaced atomically.
 
 pub(super) mod jwk;
+mod lock;
 
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     io::{ErrorKind, Read as _},
     path::Path,
 };
@@ -20,10 +21,11 @@ use super::{
     single_key_file,
     updater::UpdateKey,
 };
+pub(super) use lock::{lock_exclusive, lock_shared};
+
 use crate::{config::StartError, disk, time::at};
 
 const REGISTER_FILE: &str = "keys.json";
-const LOCK_FILE: &str = "keys.lock";
 const FORMAT_VERSION: u32 = 1;
 /// Maximum size of the file, in bytes; far more than a register of [`MAX_KEYS`] needs.
 const MAX_BYTES: u64 = 1 << 20;
@@ -524,31 +526,4 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StartError> {
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
     file.take(MAX_BYTES).read_to_end(&mut text).map_err(unreadable)?;
     Ok(text)
-}
-
-/// Locks the keys against changes, while a service signs with them.
-pub(super) fn lock_shared(data: &Path) -> Result<File, StartError> {
-    let (file, locked) = lock(data, File::try_lock_shared)?;
-    if locked { Ok(file) } else { Err(busy("Another program is changing these keys.")) }
-}
-
-/// Locks the keys for a change; fails while a service signs with them.
-pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
-    let (file, locked) = lock(data, File::try_lock)?;
-    if locked { Ok(file) } else { Err(busy("A program is using these keys. Nothing was changed.")) }
-}
-
-fn busy(what: &str) -> StartError {
-    StartError::new(what, "Stop the service, run this again, and start the service.").retryable()
-}
-
-fn lock(data: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> Result<(File, bool), StartError> {
-    let path = data.join(LOCK_FILE);
-    let failed = |error: std::io::Error| {
-        StartError::new(
-            format!("{} could not be used: {error}. Nothing was changed.", path.display()),
-            "Check that the directory exists and that this user may write in it.",
-        )
-    };
-    disk::lock_file(&path, how).map_err(failed)
 }

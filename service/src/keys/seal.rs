@@ -249,7 +249,7 @@ mod in_token {
 #[cfg(not(feature = "pkcs11"))]
 pub(super) fn no_tokens() -> StartError {
     StartError::new("This build cannot use keys in a PKCS#11 token.", "Use a build with the feature `pkcs11`.")
-        .unchanged()
+        .nothing_changed()
 }
 
 /// Returns the error for a passphrase or key-encryption key that is missing in the configuration, or is of another kind

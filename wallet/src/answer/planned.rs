@@ -62,10 +62,7 @@ pub(super) fn plan_presentation(
                 values.push(element);
                 proofs.push(proof);
                 openings.extend(commitments_path(path, threshold.direction()));
-                let name = match path.last() {
-                    Some(Step::Name(name)) => name.clone(),
-                    _ => path_to_text(path),
-                };
+                let name = last_name(path);
                 proves.push(ProvedClaim { name, path: path.clone(), threshold: threshold.clone() });
             }
             let selected = token.select_claims(&values)?;
@@ -113,11 +110,7 @@ pub(super) fn plan_presentation(
         }
     }
     stays.retain(|name| !is_told(&proves, name));
-    // The copy was opened with this serial only, so any disclosed element of the array is this serial.
-    let serial = opened.serial.clone().filter(|serial| {
-        let texts = goes.iter().filter_map(|claim| claim.value.as_array()).flatten().filter_map(Value::as_str);
-        texts.into_iter().any(|text| serial_digest(text) == *serial)
-    });
+    let serial = disclosed_serial(opened, &goes);
     Ok(PlannedPresentation {
         query_id: query.id.clone(),
         credential: opened.credential,
@@ -133,6 +126,23 @@ pub(super) fn plan_presentation(
         disclosed_paths: paths,
         serial_digest: serial,
         shown,
+    })
+}
+
+/// Returns the last name of a claim's path; the whole path as text if it ends with an array element.
+fn last_name(path: &[Step]) -> String {
+    match path.last() {
+        Some(Step::Name(name)) => name.clone(),
+        _ => path_to_text(path),
+    }
+}
+
+/// Returns the digest of the voucher serial that the presentation discloses, if any. The copy was opened with this
+/// serial only, so any disclosed element of the array is this serial.
+fn disclosed_serial(opened: &DecryptedCopy, disclosed: &[DisplayedClaim]) -> Option<String> {
+    opened.serial.clone().filter(|serial| {
+        let mut texts = disclosed.iter().filter_map(|claim| claim.value.as_array()).flatten().filter_map(Value::as_str);
+        texts.any(|text| serial_digest(text) == *serial)
     })
 }
 

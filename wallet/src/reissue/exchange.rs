@@ -15,7 +15,7 @@ use crate::{
     issuer_metadata::{ExpectedCredential, OfferedConfiguration},
     ports::{IssuanceResponse, IssuerClient, Ports, resolve_issuer},
     protocol::ServiceProtocol,
-    store::{HeldCredential, HolderKey, Wallet, WalletStore, contents::HolderAlgorithm},
+    store::{HeldCredential, HolderKey, Wallet, WalletStore, holder_key::HolderAlgorithm},
 };
 
 /// Exchange with an issuer for a refill or a renewal: the copy to be presented to it, and its metadata.

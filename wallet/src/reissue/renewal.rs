@@ -11,7 +11,7 @@ use crate::{
     protocol::ServiceProtocol,
     store::{
         HeldCredential, HolderKey, IssuanceStage, PendingIssuance, Wallet, WalletStore, cached_status::CopyState,
-        contents::WalletSecret,
+        holder_key::WalletSecret,
     },
 };
 

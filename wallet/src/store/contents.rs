@@ -1,22 +1,21 @@
 //! Contents of a wallet.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
-    Problem,
     epoch::Epoch,
     format::CredentialFormat,
-    keys::{SecretKey, SignatureAlgorithm},
     time::{CLOCK_SKEW, Timestamp},
 };
 use carnet_fetch::local::LocalSite;
 use rand_core::{OsRng, RngCore};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
     cached_status::CachedStatus,
+    holder_key::{HolderKey, WalletSecret},
     log::WalletLog,
     packing::{self, PackedText},
     requests::StoredRequestObjects,
@@ -423,93 +422,6 @@ impl PendingIssuance {
     }
 }
 
-/// Secret text in the wallet. It is zeroized on drop, and `Debug` does not print it.
-#[derive(Clone)]
-pub struct WalletSecret(Zeroizing<String>);
-
-impl WalletSecret {
-    /// Wraps a secret text.
-    pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-
-    /// Returns the secret text.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for WalletSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WalletSecret(redacted)")
-    }
-}
-
-impl Serialize for WalletSecret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for WalletSecret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
-    }
-}
-
-/// Signature algorithm of a holder key.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum HolderAlgorithm {
-    /// Ed25519.
-    #[default]
-    EdDsa,
-    /// ECDSA on P-256, for issuers that require it.
-    Es256,
-}
-
-/// Prefix of the text of a P-256 key. Keys without it are Ed25519 keys.
-const P256: &str = "ES256:";
-
-/// Secret key of one copy: 32 bytes in base64url, with a prefix for P-256; without a prefix Ed25519.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct HolderKey(WalletSecret);
-
-impl HolderKey {
-    /// Generates an Ed25519 key.
-    pub fn generate() -> Self {
-        Self::generate_for(HolderAlgorithm::EdDsa)
-    }
-
-    /// Generates a key for a signature algorithm.
-    pub fn generate_for(algorithm: HolderAlgorithm) -> Self {
-        let (mark, algorithm) = match algorithm {
-            HolderAlgorithm::EdDsa => ("", SignatureAlgorithm::EdDsa),
-            HolderAlgorithm::Es256 => (P256, SignatureAlgorithm::Es256),
-        };
-        let key = SecretKey::generate(algorithm, &mut OsRng);
-        let mut text = Zeroizing::new(String::with_capacity(64));
-        text.push_str(mark);
-        URL_SAFE_NO_PAD.encode_string(key.to_bytes().as_slice(), &mut text);
-        Self(WalletSecret(text))
-    }
-
-    /// Decodes the key.
-    ///
-    /// # Errors
-    /// `key_invalid` if the text is damaged.
-    pub fn decode(&self) -> Result<SecretKey, Problem> {
-        let text = self.0.expose();
-        let (algorithm, text) =
-            text.strip_prefix(P256).map_or((SignatureAlgorithm::EdDsa, text), |text| (SignatureAlgorithm::Es256, text));
-        let mut bytes = Zeroizing::new(Vec::with_capacity(64));
-        URL_SAFE_NO_PAD
-            .decode_vec(text, &mut bytes)
-            .map_err(|_| Problem::new(carnet_core::Code::KeyInvalid, "a holder key in the wallet is damaged"))?;
-        SecretKey::from_bytes(algorithm, &bytes)
-    }
-}
-
 /// Generates a local identifier: 64 random bits in hexadecimal.
 pub fn random_id() -> String {
     format!("{:016x}", OsRng.next_u64())
@@ -517,34 +429,7 @@ pub fn random_id() -> String {
 
 #[cfg(test)]
 mod tests {
-    use carnet_core::keys::Signer as _;
-
     use super::*;
-
-    #[test]
-    fn secrets_are_not_printed() {
-        let secret = WalletSecret::new("hunter2".to_owned());
-        assert!(!format!("{secret:?}").contains("hunter2"));
-        assert_eq!(serde_json::to_string(&secret).unwrap(), "\"hunter2\"");
-    }
-
-    #[test]
-    fn a_holder_key_comes_back_with_its_algorithm() {
-        for (wanted, algorithm) in
-            [(HolderAlgorithm::EdDsa, SignatureAlgorithm::EdDsa), (HolderAlgorithm::Es256, SignatureAlgorithm::Es256)]
-        {
-            let key = HolderKey::generate_for(wanted);
-            let stored = serde_json::to_string(&key).unwrap();
-            let read: HolderKey = serde_json::from_str(&stored).unwrap();
-            assert_eq!(read.decode().unwrap().public_key(), key.decode().unwrap().public_key());
-            assert_eq!(read.decode().unwrap().algorithm(), algorithm);
-        }
-        // The form in wallets from before P-256: 43 characters and no mark.
-        let old: HolderKey = serde_json::from_str(&format!("\"{}\"", "A".repeat(43))).unwrap();
-        assert_eq!(old.decode().unwrap().algorithm(), SignatureAlgorithm::EdDsa);
-        let damaged: HolderKey = serde_json::from_str("\"ES256:AAAA\"").unwrap();
-        assert!(damaged.decode().is_err());
-    }
 
     #[test]
     fn unknown_members_are_refused() {

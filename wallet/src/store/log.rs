@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::thresholds::direction;
 
 mod checkpoint;
+mod instant;
 
 pub use checkpoint::Checkpoint;
 
@@ -414,22 +415,6 @@ fn number(index: usize) -> u64 {
 
 fn digest(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
-}
-
-/// Serialisation of a [`Timestamp`] as text, so that an exported log can be verified
-/// unmodified.
-mod instant {
-    use carnet_core::time::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(at)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Timestamp::parse(&text).map_err(|_| D::Error::custom("no instant"))
-    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::with_token;
 use crate::{
     failure::{Failure, FailureReason, FaultParty, Sentence, from_grpc_status},
     ui::wait_notice::WaitNotice,
-    wallet::{OfferRedemption, contents::WalletSecret},
+    wallet::{OfferRedemption, holder_key::WalletSecret},
 };
 
 /// Connection to an issuer over gRPC.

@@ -16,7 +16,7 @@ use carnet_spec::Catalogue;
 use carnet_wallet::{
     issuer_metadata::{OfferedConfiguration, WalletIssuerMetadata},
     ports::{Clock as _, CopyFreshness, IssuanceNotification, IssuanceResponse, IssuerClient, RedeemedOffer},
-    store::{OfferRedemption, contents::WalletSecret},
+    store::{OfferRedemption, holder_key::WalletSecret},
 };
 use serde_json::Value;
 

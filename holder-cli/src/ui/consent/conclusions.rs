@@ -1,4 +1,4 @@
-//! What the verifier can conclude from an answer about hidden claims, and the bounds that it requested before.
+//! Conclusions that an answer allows about hidden claims, and bounds that the verifier requested earlier.
 
 use std::fmt::Write;
 

@@ -4,7 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::{
     failure::{FailureKind, Sentence},
-    store::contents::{CredentialCopy, FORMAT_VERSION, HeldCredential, HolderKey},
+    store::{
+        HolderKey,
+        contents::{CredentialCopy, FORMAT_VERSION, HeldCredential},
+    },
 };
 
 fn passphrase(text: &str) -> SecretString {

@@ -7,7 +7,7 @@ use crate::{
     store::{
         HeldCredential, WalletContents,
         cached_status::{CachedStatus, CopyState, FreshnessStatements},
-        contents::HolderKey,
+        holder_key::HolderKey,
         stored_texts::StoredTexts,
     },
 };
