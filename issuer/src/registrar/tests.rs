@@ -231,11 +231,14 @@ fn everything_that_would_be_allowed_is_shown_and_no_word_of_the_askers_makes_a_l
     let asker = Asker::new();
     let mut wants = asker.wants();
     wants.name = "Job Centre\u{202e}ertneC boJ".to_owned();
+    let hidden = Value::Object(asker.request(&wants)).to_string();
+    assert!(Registrar::verify_request_file(hidden.as_bytes(), None, 365, NOW).is_err());
+    wants.name = "Job \"Centre\"".to_owned();
     let request = Value::Object(asker.request(&wants)).to_string();
     let application = Registrar::verify_request_file(request.as_bytes(), None, 365, NOW).unwrap();
     let expected = format!(
         r#"{asker} asks to be registered (request of 2026-11-22T12:00:00Z):
-  name            "Job Centre\u{{202e}}ertneC boJ"
+  name            "Job \"Centre\""
   legal id        none
   country         DE
   register        none
