@@ -43,7 +43,7 @@ impl Direction {
     /// Both directions.
     pub const ALL: [Self; 2] = [Self::AtLeast, Self::AtMost];
 
-    /// Returns `with_min_sequence` or `at_most`: the name of the proof's member that contains the threshold (spec/at-least.md
+    /// Returns `at_least` or `at_most`: the name of the proof's member that contains the threshold (spec/at-least.md
     /// 6.2).
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -177,18 +177,18 @@ pub fn locate_commitments(
 ///
 /// # Examples
 /// ```
-/// use carnet_core::at_least::{Direction, OrderedValue, commitments, prove, verify};
+/// use carnet_core::at_least::{Direction, OrderedValue, commitments, prove_threshold, verify_threshold};
 /// use serde_json::json;
 ///
 /// // A date of birth, known to issuer and holder; born on that day or before: at least eighteen.
 /// let salt = "2GLC42sKQveCfGfryNRN9w";
-/// let born = OrderedValue::of_claim(Direction::AtMost, &json!("2001-05-04"))?;
-/// let threshold = OrderedValue::of_threshold(&json!("2008-11-18"))?;
+/// let born = OrderedValue::from_claim(Direction::AtMost, &json!("2001-05-04"))?;
+/// let threshold = OrderedValue::from_threshold(&json!("2008-11-18"))?;
 ///
 /// let entries = commitments(Direction::AtMost, salt, born);
-/// let opening = prove(Direction::AtMost, salt, born, threshold)?;
-/// let disclosed = entries.iter().find(|entry| entry.entry == opening.entry).unwrap();
-/// verify(Direction::AtMost, threshold, &disclosed.commitment, &opening.witness)?;
+/// let opening = prove_threshold(Direction::AtMost, salt, born, threshold)?;
+/// let disclosed = entries.iter().find(|entry| entry.entry_index == opening.entry_index).unwrap();
+/// verify_threshold(Direction::AtMost, threshold, &disclosed.commitment, &opening.witness)?;
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
 pub fn prove_threshold(

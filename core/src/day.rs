@@ -34,7 +34,7 @@ pub fn parse_start(text: &str) -> Result<Timestamp, Problem> {
 /// ```
 /// use carnet_core::day;
 ///
-/// let end = day::parse_until("2026-11-30")?;
+/// let end = day::parse_end("2026-11-30")?;
 /// assert_eq!(end.to_string(), "2026-12-01T00:00:00Z");
 /// assert_eq!(day::format_end(end), "2026-11-30");
 /// # Ok::<(), carnet_core::Problem>(())

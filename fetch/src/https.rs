@@ -112,7 +112,7 @@ impl HttpsFetcher {
         self.fetch(&file.url, file.accept, file.max_bytes).await
     }
 
-    /// Fetches an https URL, with the same restrictions as for DID documents and at most `max_document_bytes`. `accept` is the
+    /// Fetches an https URL, with the same restrictions as for DID documents and at most `max_bytes`. `accept` is the
     /// `Accept` header. Only for configured URLs, never for one received from an unknown party.
     ///
     /// # Errors
@@ -231,7 +231,7 @@ pub(crate) fn parse_fetch_url(text: &str) -> Result<Url, Problem> {
     }
 }
 
-/// Reads the body of a response: `too_large` for more than `max_document_bytes`, `did_unresolved` if it breaks off.
+/// Reads the body of a response: `too_large` for more than `max_bytes`, `did_unresolved` if it breaks off.
 pub(crate) async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Problem> {
     let url = response.url().clone();
     let too_large = || Problem::new(Code::TooLarge, format!("{url} has more than {max_bytes} bytes"));

@@ -345,7 +345,8 @@ pub(crate) struct AddTrust {
 /// Arguments of `carnet trust update`.
 #[derive(Debug, Args)]
 pub(crate) struct UpdateTrust {
-    /// Accept the list with this digest although a newer one was seen before; its operators announce the digest
+    /// Accept the list with this digest although it is older than the newest one seen before, or does not follow from
+    /// it; its operators announce the digest
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     pub(crate) accept: Option<String>,
 }

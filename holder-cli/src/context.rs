@@ -44,7 +44,7 @@ pub(crate) struct CommandContext {
 }
 
 impl CommandContext {
-    /// Creates the parts from the options of the command line. Nothing is opened or read yet.
+    /// Creates the context from the options of the command line. No file is opened or read yet.
     pub(crate) fn new(global: GlobalOptions, clock: CommandClock) -> Self {
         let language = global.lang.unwrap_or_else(Language::from_environment);
         let mut ui = Ui::new(global.json, global.no_input, language);

@@ -70,7 +70,7 @@ pub(crate) enum Fault {
     ErasureRefused,
 }
 
-/// Verifier on loopback.
+/// Fake verifier on loopback. Its receipts and confirmations of erasure have the current [`Fault`].
 pub(crate) struct VerifierDesk {
     asker: Asker,
     object: String,

@@ -122,7 +122,8 @@ impl<S: Store> Issuer<S> {
         Ok(reissue)
     }
 
-    /// Stores the intent to sign an approved renewal, unless it is stored already. `None` if no renewal has this
+    /// Stores the intent to sign an approved renewal, unless it is stored already. Before the decision of staff,
+    /// nothing is stored, and the result is [`DeferredRenewalStep::Pending`]. `None` if no renewal has this
     /// transaction id, or it is issued.
     ///
     /// # Errors

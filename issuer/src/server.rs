@@ -132,7 +132,7 @@ pub(crate) async fn serve(
 }
 
 /// Returns the routes of the gRPC services, of OpenID4VCI and of the status lists. Calls of the three staff services
-/// are authenticated first. `max_body_bytes`: maximum size of a request.
+/// are authenticated first. `most_bytes`: maximum size of a request.
 pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffAuthenticator, most_bytes: usize) -> Routes {
     let offers = OfferServiceServer::new(OfferGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
     let statuses = StatusServiceServer::new(StatusGrpc(issuer.clone())).max_decoding_message_size(most_bytes);

@@ -109,10 +109,10 @@ async fn delete_due_records<T: StoreTx>(tx: &mut T, now: Timestamp, before: Time
     Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
 }
 
-/// Erases all expired data: claims of expired offers, used nonces, encrypted responses, pending renewals, digests and
-/// keys of expired copies, counters of expired cohorts, and records of offers whose last copy ended more than
-/// `record_days` days ago (of offers without copies: the offer itself). Returns the number of offers that it closed as
-/// expired.
+/// Erases all expired data: claims of expired offers, used nonces, encrypted responses, the claims and keys of pending
+/// and approved renewals whose deadline is over, digests and keys of expired copies, counters of expired cohorts, and
+/// records of offers whose last copy ended more than `record_days` days ago (of offers without copies: the offer
+/// itself). Returns the number of offers that it closed as expired.
 ///
 /// # Errors
 /// Store errors.

@@ -14,7 +14,7 @@
 //! and adds the suite to the registry of the JCS suites:
 //!
 //! ```ignore
-//! let suites = carnet_jsonld::register(Suites::jcs(), catalogue.contexts()?)?;
+//! let suites = carnet_jsonld::register_suites(Cryptosuites::jcs(), catalogue.contexts()?)?;
 //! data_integrity::verify(document, &suites, resolver, &expected)?;
 //! ```
 //!

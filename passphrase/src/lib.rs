@@ -78,7 +78,7 @@ pub struct PassphraseIdentity {
 }
 
 impl PassphraseIdentity {
-    /// Creates an identity that refuses files with a work factor above `max_work_factor`, so that a file cannot
+    /// Creates an identity that refuses files with a work factor above `greatest_work_factor`, so that a file cannot
     /// demand excessive time and memory.
     #[must_use]
     pub fn new(passphrase: &SecretString, greatest_work_factor: u8) -> Self {

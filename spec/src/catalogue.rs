@@ -44,7 +44,7 @@ impl Catalogue {
     /// assert_eq!(known.vct, "urn:carnet:type:qualification:1");
     ///
     /// let claims = serde_json::json!({"title": "Master of Science", "awardingBodi": "University of Example"});
-    /// let faults = known.claim_faults(claims.as_object().unwrap());
+    /// let faults = known.claim_errors(claims.as_object().unwrap());
     /// assert!(faults.iter().any(|fault| fault.nearest.as_deref() == Some("awardingBody")));
     /// # Ok::<(), carnet_spec::SpecError>(())
     /// ```

@@ -68,7 +68,7 @@ impl AcceptedIssuers {
         self.cache.persist_in(file)
     }
 
-    /// Reads the trust list from its source, if one is configured. A URL is not read again within `key_binding_max_age` while a
+    /// Reads the trust list from its source, if one is configured. A URL is not read again within `max_age` while a
     /// list is in force. Failures are logged as warnings.
     pub(crate) async fn refresh_trust<S: Store>(&self, store: &S, max_age: Duration, now: Timestamp) {
         if let Some(trust) = &self.trust {
@@ -89,7 +89,7 @@ impl AcceptedIssuers {
         self.configured.keys().cloned().chain(listed).collect()
     }
 
-    /// Fetches every document that is missing or older than `key_binding_max_age`: those of the issuers, and then those of the
+    /// Fetches every document that is missing or older than `max_age`: those of the issuers, and then those of the
     /// status list signers that they name. Failures are logged as warnings and retried later; the old document remains
     /// in use for one day. Returns whether any document changed.
     pub(crate) async fn refresh(&self, max_age: Duration) -> bool {

@@ -53,7 +53,7 @@ const REFRESH_WAIT: Duration = Duration::from_secs(2);
 /// Maximum time between two checks for due lists, in seconds.
 const MAX_WAIT: i64 = 30;
 
-/// Configuration of the status lists.
+/// Configuration of the fetching of status lists.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StatusConfig {
@@ -188,7 +188,7 @@ impl StatusListCache {
         self.work.lock().await.busy.is_empty()
     }
 
-    /// Waits until a list is due or a DID document changed, at least one second if nothing changed and at most 30.
+    /// Waits until a list is due, but at least one second and at most 30. Returns at once if a DID document changes.
     pub(crate) async fn wait_until_due(&self) {
         let seconds = self.next_due.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, MAX_WAIT);
         let _ =

@@ -182,7 +182,7 @@ impl ConfiguredTrustList {
         current.list.clone().ok_or_else(none)
     }
 
-    /// Refreshes the operators' documents, the list and its timestamp. URLs are not read again within `key_binding_max_age` while a
+    /// Refreshes the operators' documents, the list and its timestamp. URLs are not read again within `max_age` while a
     /// list is in force. If the new list is refused, the current one remains in force while it is valid.
     ///
     /// # Errors
@@ -313,7 +313,7 @@ impl ConfiguredTrustList {
     }
 
     /// Verifies the newest accepted list again: after a restart, when an operator's document has changed, and every
-    /// `key_binding_max_age`, because a key can expire. An invalid list is not used until it is valid again.
+    /// `max_age`, because a key can expire. An invalid list is not used until it is valid again.
     ///
     /// # Errors
     /// The result could not be saved.
@@ -391,7 +391,7 @@ impl ConfiguredTrustList {
         OperatorDocuments(self.operator_dids.iter().map(|did| (did.clone(), document(did))).collect())
     }
 
-    /// Reads the text of the source; `None` if it is a URL that was read within `key_binding_max_age`, and a list is in force.
+    /// Reads the text of the source; `None` if it is a URL that was read within `max_age`, and a list is in force.
     async fn read_source(
         &self,
         fetcher: &HttpsFetcher,

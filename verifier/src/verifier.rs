@@ -60,7 +60,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Refreshes the trust list, and then the issuers' documents that are missing or older than `key_binding_max_age`. If a
+    /// Refreshes the trust list, and then the issuers' documents that are missing or older than `max_age`. If a
     /// document changed, the status lists are checked against it.
     pub(crate) async fn refresh_trust_and_documents(&self, max_age: Duration) {
         let issuers = &self.verification.issuers;

@@ -35,7 +35,8 @@ pub struct KnownHost {
 pub struct KnownHosts(Vec<KnownHost>);
 
 impl KnownHosts {
-    /// Collects the hosts named by the did:web and did:webvh DIDs of these owners. Trust lists that are invalid at
+    /// Collects the hosts named by the did:web and did:webvh DIDs of the issuers and registrars in trust lists,
+    /// of pinned registrars, of local services, and of the issuers of held credentials. Trust lists that are invalid at
     /// `now` are ignored.
     pub fn from_contents(contents: &WalletContents, now: Timestamp) -> Self {
         let lists = ValidTrustLists::from_wallet(&contents.trust, now);

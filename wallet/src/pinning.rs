@@ -12,7 +12,8 @@ use crate::{
 /// Maximum length of a registrar's name, in characters; longer names are truncated.
 const LONGEST_NAME: usize = 200;
 
-/// Pins a registrar, or renames a pinned one. The log records it, and the wallet is saved.
+/// Pins a registrar, or renames a pinned one. The name is sanitised, and truncated to 200 characters. The log records
+/// it, and the wallet is saved. Returns the stored registrar.
 ///
 /// # Errors
 /// `did_malformed`; the wallet cannot be saved.

@@ -43,7 +43,7 @@ impl ThresholdProof {
     ///
     /// # Errors
     /// `token_malformed` if the structure is wrong, a claim and direction are repeated, or a proof does not have
-    /// exactly one of `with_min_sequence` and `at_most`; `threshold_invalid` if a threshold is not an integer from 0 to 65,535;
+    /// exactly one of `at_least` and `at_most`; `threshold_invalid` if a threshold is not an integer from 0 to 65,535;
     /// `threshold_unproven` or `invalid_encoding` for a malformed witness.
     pub fn parse_all(value: &Value) -> Result<Vec<Self>, Problem> {
         let items = value.as_array().filter(|items| (1..=MAX_PROOFS).contains(&items.len()));

@@ -206,14 +206,14 @@ impl VerificationRelationship {
 /// # Examples
 /// ```
 /// use carnet_core::{
-///     did::{Did, DidUrl, VerificationRelationship, Resolve, SelfContained},
-///     keys::{Algorithm, SecretKey, Signer},
+///     did::{Did, DidUrl, VerificationRelationship, Resolve, SelfContainedResolver},
+///     keys::{SignatureAlgorithm, SecretKey, Signer},
 /// };
 ///
-/// let secret = SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32])?;
-/// let did = Did::key(&secret.public_key());
-/// let method = DidUrl::parse(&format!("{did}#{}", did.id()))?;
-/// let key = SelfContained.resolve(&did)?.key_for(&method, VerificationRelationship::Authentication)?;
+/// let secret = SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[7; 32])?;
+/// let did = Did::did_key(&secret.public_key());
+/// let method = DidUrl::parse(&format!("{did}#{}", did.method_specific_id()))?;
+/// let key = SelfContainedResolver.resolve(&did)?.key_for(&method, VerificationRelationship::Authentication)?;
 /// key.verify(b"nonce", &secret.sign(b"nonce")?)?;
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```

@@ -130,9 +130,9 @@ impl PublicKey {
     ///
     /// # Examples
     /// ```
-    /// use carnet_core::keys::{Algorithm, PublicKey, SecretKey, Signer};
+    /// use carnet_core::keys::{SignatureAlgorithm, PublicKey, SecretKey, Signer};
     ///
-    /// let key = SecretKey::from_bytes(Algorithm::Es256, &[7; 32])?.public_key();
+    /// let key = SecretKey::from_bytes(SignatureAlgorithm::Es256, &[7; 32])?.public_key();
     /// let jwk = key.to_jwk();
     /// assert_eq!(jwk["crv"], "P-256");
     /// assert_eq!(PublicKey::from_jwk(&jwk.into())?.thumbprint(), key.thumbprint());

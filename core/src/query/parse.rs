@@ -24,9 +24,9 @@ impl Query {
     /// Parses a `dcql_query` (OpenID4VP 1.0 section 6).
     ///
     /// # Errors
-    /// `query_malformed`, also for two bounds of one claim (spec/at-least.md 5.2). An unsupported format or constraint
-    /// is not an error: no credential answers such a credential query, but another option of its set may be answered
-    /// ([`CredentialQuery::unsupported_reason`]).
+    /// `query_malformed`, also for different bounds in one direction, or a bound and values, for one claim of one type
+    /// (spec/at-least.md 5.2). An unsupported format or constraint is not an error: no credential answers such a
+    /// credential query, but another option of its set may be answered ([`CredentialQuery::unsupported_reason`]).
     ///
     /// # Examples
     /// ```
@@ -39,8 +39,8 @@ impl Query {
     ///     "meta": {"vct_values": ["urn:carnet:type:residence-permit:1"]},
     ///     "claims": [{"path": ["rightToWork"], "values": [true]}],
     /// }]}))?;
-    /// assert!(query.satisfied_by(&["permit"]).is_ok());
-    /// assert!(query.satisfied_by(&[]).is_err());
+    /// assert!(query.check_presented_ids(&["permit"]).is_ok());
+    /// assert!(query.check_presented_ids(&[]).is_err());
     /// # Ok::<(), carnet_core::Problem>(())
     /// ```
     pub fn parse(value: &Value) -> Result<Self, Problem> {

@@ -130,25 +130,25 @@ pub struct VerifiedCredential {
 /// ```
 /// use carnet_core::{
 ///     Code, Problem,
-///     did::SelfContained,
-///     secure::{data_integrity::Suites, sd_jwt::Step},
+///     did::SelfContainedResolver,
+///     secure::{data_integrity::Cryptosuites, sd_jwt::Step},
 ///     time::Timestamp,
-///     verify::{self, VerificationEnvironment, VerifiedCredential, IssuerPolicy, StatusPolicy, TypeRules},
+///     verify::{self, VerificationEnvironment, VerifiedCredential, IssuerPolicy, StatusPolicy, TypeCatalogue},
 /// };
 /// use serde_json::{Map, Value};
 ///
 /// struct NoIssuer;
 /// impl IssuerPolicy for NoIssuer {
-///     fn accepts(&self, _held: &VerifiedCredential) -> Result<(), Problem> {
+///     fn check_issuer(&self, _held: &VerifiedCredential) -> Result<(), Problem> {
 ///         Err(Code::IssuerUntrusted.into())
 ///     }
 /// }
 /// struct NoType;
-/// impl TypeRules for NoType {
+/// impl TypeCatalogue for NoType {
 ///     fn type_name(&self, _types: &[&str], _vct: Option<&str>) -> Result<String, Problem> {
 ///         Err(Code::TypeUnknown.into())
 ///     }
-///     fn check(&self, _type_name: &str, _disclosed: &Map<String, Value>) -> Result<(), Problem> {
+///     fn check_schema(&self, _type_name: &str, _disclosed: &Map<String, Value>) -> Result<(), Problem> {
 ///         Err(Code::TypeUnknown.into())
 ///     }
 /// }
@@ -156,15 +156,15 @@ pub struct VerifiedCredential {
 /// let environment = VerificationEnvironment {
 ///     now: Timestamp::parse("2026-11-18T09:30:00Z")?,
 ///     skew: 60,
-///     resolver: &SelfContained,
-///     suites: &Suites::jcs(),
-///     issuers: &NoIssuer,
+///     resolver: &SelfContainedResolver,
+///     suites: &Cryptosuites::jcs(),
+///     issuer_policy: &NoIssuer,
 ///     types: &NoType,
-///     status: StatusPolicy::NotChecked("an example"),
+///     status_policy: StatusPolicy::NotChecked("an example"),
 /// };
 /// let (report, verified) = verify::verify_credential(br#"{"issuer": "did:web:university.example"}"#, &environment);
 /// assert!(verified.is_none());
-/// assert!(report.failure().is_some());
+/// assert!(report.first_failure().is_some());
 /// # Ok::<(), Problem>(())
 /// ```
 #[must_use]

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Requirements on the credentials of a type that are stricter than the standards. The default is the profile of
-/// Carnet's own types; [`TypeRules::profile`](super::TypeCatalogue::profile) relaxes it for a type and its issuers.
+/// Carnet's own types; [`TypeCatalogue::profile`](super::TypeCatalogue::profile) relaxes it for a type and its issuers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerificationProfile {
     /// `kid` is a complete DID URL. If `false`, it may be a fragment (`#0`), which is resolved against the issuer's

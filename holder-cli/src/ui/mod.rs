@@ -120,8 +120,8 @@ impl Ui {
         }
     }
 
-    /// Asks the holder a question. [`Answer::Unclear`] if questions cannot be asked, or the answer is neither yes nor
-    /// no.
+    /// Asks the holder a question, to which it appends the possible answers; up to three times, until the answer is
+    /// clear. [`Answer::Unclear`] if questions cannot be asked, or no answer is yes or no.
     pub(crate) fn ask(&self, question: &str) -> Answer {
         if !self.ask {
             return Answer::Unclear;

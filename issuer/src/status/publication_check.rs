@@ -37,7 +37,7 @@ use crate::{
     },
 };
 
-/// Subject of the lists in [`PublicationFaults`](carnet_service::keys::PublicationProblems).
+/// Subject of the lists in [`PublicationProblems`](carnet_service::keys::PublicationProblems).
 const LISTS_SUBJECT: &str = "the status lists";
 /// Fault: the web site forwards to this service, but cannot reach it.
 const SERVICE_UNREACHABLE: &str = "the web site answers that it cannot reach this service";

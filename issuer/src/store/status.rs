@@ -94,7 +94,8 @@ pub(crate) struct ChangedEntry {
     pub(crate) deferred: Option<(StatusState, Timestamp)>,
     /// End of the copy; `None`: the store has no record of it.
     pub(crate) ends: Option<Timestamp>,
-    /// State before the first late change; `None`: there was no late one.
+    /// State before the first change that was made after the end of the copy, and so is never published; `None`: there
+    /// was no such change.
     pub(crate) before_late: Option<StatusState>,
 }
 

@@ -1,4 +1,4 @@
-//! Error responses of a wallet (OpenID4VP section 8.5), and of the verifier at its `check_response_uri` (section 8.2).
+//! Error responses of a wallet (OpenID4VP section 8.5), and of the verifier at its `response_uri` (section 8.2).
 
 use carnet_core::{
     Code, Problem,
@@ -58,7 +58,7 @@ impl WalletErrorCode {
     }
 }
 
-/// Error response of a verifier at `check_response_uri` or `request_uri`. OpenID4VP defines no body for it: `error` is from
+/// Error response of a verifier at `response_uri` or `request_uri`. OpenID4VP defines no body for it: `error` is from
 /// RFC 6749, and the receipt is a member of Carnet's profile (spec/openid4vp.md).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VerifierErrorResponse {

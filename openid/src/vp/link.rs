@@ -53,7 +53,7 @@ impl RequestLink {
     ///
     /// # Errors
     /// `too_large`: longer than 65,536 bytes; `unknown_format` for another scheme; those of
-    /// [`crate::form::FormParameters::parse`]; `request_malformed`: no `check_client_id`, both `request` and `request_uri`,
+    /// [`crate::form::FormParameters::parse`]; `request_malformed`: no `client_id`, both `request` and `request_uri`,
     /// or an invalid `request_uri` or `request_uri_method`; those of [`json::parse`] for a parameter whose value is
     /// JSON.
     pub fn parse(link: &str) -> Result<Self, Problem> {

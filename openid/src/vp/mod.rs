@@ -22,9 +22,9 @@ pub const MAX_NONCE_BYTES: usize = 512;
 /// Response mode (OpenID4VP section 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseMode {
-    /// `direct_post`: form posted to `check_response_uri`.
+    /// `direct_post`: form posted to `response_uri`.
     DirectPost,
-    /// `direct_post.jwt`: form with an encrypted response, posted to `check_response_uri`.
+    /// `direct_post.jwt`: form with an encrypted response, posted to `response_uri`.
     DirectPostJwt,
 }
 

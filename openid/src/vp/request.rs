@@ -15,7 +15,7 @@ use super::{
 };
 use crate::link::parse_https_url;
 
-/// Maximum length of `request_uri` and `check_response_uri`, in bytes.
+/// Maximum length of `request_uri` and `response_uri`, in bytes.
 pub(super) const MAX_URL_BYTES: usize = 2_048;
 /// Maximum number of entries in `verifier_info`.
 const MAX_VERIFIER_INFO: usize = 16;
@@ -175,7 +175,7 @@ impl AuthorizationRequest {
     }
 }
 
-/// Checks that `check_client_id` is that of the link, and that the request is signed exactly if the identifier requires it.
+/// Checks that `client_id` is that of the link, and that the request is signed exactly if the identifier requires it.
 fn check_client_id(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>) -> Result<ClientId, Problem> {
     let inner = text(parameters, "client_id")?;
     if inner != policy.client_id {
@@ -205,7 +205,7 @@ fn check_validity(parameters: &Map<String, Value>, now: Timestamp) -> Result<Tim
     Ok(expires_at)
 }
 
-/// Parses and checks `check_response_uri`. It must equal the client identifier of an unsigned request (OpenID4VP section
+/// Parses and checks `response_uri`. It must equal the client identifier of an unsigned request (OpenID4VP section
 /// 5.9.3), or have the origin of the URL from which the request object was fetched (spec/openid4vp.md).
 fn check_response_uri(
     parameters: &Map<String, Value>,

@@ -1,4 +1,4 @@
-//! Authorization responses at `check_response_uri` (OpenID4VP section 8).
+//! Authorization responses at `response_uri` (OpenID4VP section 8).
 
 use std::collections::BTreeMap;
 
@@ -143,7 +143,7 @@ impl AuthorizationResponse {
     /// Serialises the form body, encrypted if the response mode is `direct_post.jwt`.
     ///
     /// # Errors
-    /// `response_encryption_metadata` if the request has no encryption parameters, and those of [`encrypt`].
+    /// `response_encryption` if the request has no encryption parameters, and those of [`encrypt`].
     pub fn to_form(&self, request: &AuthorizationRequest, rng: Rng<'_>) -> Result<Zeroizing<String>, Problem> {
         if request.response_mode == ResponseMode::DirectPost {
             let token = Zeroizing::new(self.vp_token().to_string());

@@ -55,7 +55,7 @@ pub async fn open_store_for_service(data: &Path, migrator: &Migrator) -> Result<
     Ok((open_store(data, migrator).await?, lock))
 }
 
-/// Creates the store of a new directory, with a new random id, and its mark.
+/// Creates the store of a new data directory, with a new random id, and its [`StoreMark`].
 ///
 /// # Errors
 /// A store or its mark already exists; a file cannot be written.

@@ -16,7 +16,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RegistrationCommand {
-    /// Create a registration request for a registrar to sign, and print it.
+    /// Create a request to a registrar for a registration, and print it or write it to a file.
     Request {
         /// The data directory that `init` created.
         #[arg(long, value_parser = carnet_service::directory::DataDirectoryParser)]

@@ -9,7 +9,7 @@ use super::StoreFuture;
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct OpenIdExchange {
     /// Secret key with which responses are decrypted; empty if they are not encrypted. The database erases it, with
-    /// `ephemeral_keys` and `sign_request_object`, when the content of the request is erased.
+    /// `ephemeral_keys` and `request_object`, when the content of the request is erased.
     pub(crate) encryption_key: Zeroizing<Vec<u8>>,
     /// Received encrypted responses: for each, the thumbprint of the wallet's ephemeral key, a dot, and the digest of
     /// the response.

@@ -70,11 +70,11 @@ pub(super) fn store_deferred(
     wallet.save().map_err(|failure| failure.with_safety(DataSafety::Issuer))
 }
 
-/// Checks that a renewed credential ends later than before, and returns the names of the claims that it changed, added
-/// or removed.
+/// Checks that a renewed credential has the same format as before and ends later, and returns the names of the claims
+/// that it changed, added or removed; commitments of threshold proofs are not compared.
 ///
 /// # Errors
-/// `renewal_not_longer`; a copy cannot be parsed.
+/// `renewal_not_longer`, also for another format; a copy cannot be parsed.
 pub(crate) fn check_extension(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Failure> {
     if format_of(held) != format_of(renewed) || held.valid_until >= renewed.valid_until {
         let message = Sentence::new("error-renewal-not-longer");

@@ -67,7 +67,7 @@ pub struct StapledStatement {
 }
 
 impl FreshnessStatements {
-    /// Creates the statements from their JWTs, newest first.
+    /// Creates the statements from their JWTs, newest first. `since` and `until` are start and end of the newest one.
     pub fn from_jwts(texts: &[String], since: Timestamp, until: Timestamp) -> Self {
         Self { text: texts.join(&BETWEEN.to_string()).into(), since, until }
     }

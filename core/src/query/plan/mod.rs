@@ -196,7 +196,7 @@ pub struct ExplanationLine {
 /// Disclosure or alternative that a line of the explanation describes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PlanItem {
-    /// Presentation of a document.
+    /// Presentation of a credential, in whichever copy.
     Document {
         /// Index of the copy, in the list given to [`Query::plan`].
         copy_index: usize,

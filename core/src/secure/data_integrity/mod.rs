@@ -134,16 +134,16 @@ pub struct ProofRequirements<'a> {
 /// # Examples
 /// ```
 /// use carnet_core::{
-///     did::{Did, VerificationRelationship, SelfContained},
-///     keys::{Algorithm, SecretKey, Signer},
-///     secure::data_integrity::{ProofRequirements, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022, add_proof, verify},
+///     did::{Did, VerificationRelationship, SelfContainedResolver},
+///     keys::{SignatureAlgorithm, SecretKey, Signer},
+///     secure::data_integrity::{ProofRequirements, ProofOptions, Cryptosuites, eddsa_jcs::EddsaJcs2022, add_proof, verify},
 ///     time::Timestamp,
 /// };
 /// use serde_json::json;
 ///
-/// let secret = SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32])?;
-/// let issuer = Did::key(&secret.public_key());
-/// let method = format!("{issuer}#{}", issuer.id());
+/// let secret = SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[7; 32])?;
+/// let issuer = Did::did_key(&secret.public_key());
+/// let method = format!("{issuer}#{}", issuer.method_specific_id());
 /// let now = Timestamp::parse("2026-11-18T09:30:00Z")?;
 /// let document = json!({"issuer": issuer.as_str(), "name": "Status list 1"});
 /// let options = ProofOptions {
@@ -164,7 +164,7 @@ pub struct ProofRequirements<'a> {
 ///         now,
 ///         skew: 60,
 ///     };
-/// assert_eq!(verify(&secured, &Suites::jcs(), &SelfContained, &expected)?, *document.as_object().unwrap());
+/// assert_eq!(verify(&secured, &Cryptosuites::jcs(), &SelfContainedResolver, &expected)?, *document.as_object().unwrap());
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
 pub fn add_proof(

@@ -71,14 +71,14 @@ pub struct PaddedArray {
 /// # Examples
 /// ```
 /// use carnet_core::{
-///     keys::{Algorithm, SecretKey, Signer},
+///     keys::{SignatureAlgorithm, SecretKey, Signer},
 ///     query::parse_path,
 ///     secure::sd_jwt::{IssueOptions, KeyBindingRequirements, SdJwt, issue},
 ///     time::Timestamp,
 /// };
 /// use serde_json::json;
 ///
-/// let [issuer, holder] = [1, 2].map(|seed| SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap());
+/// let [issuer, holder] = [1, 2].map(|seed| SecretKey::from_bytes(SignatureAlgorithm::EdDsa, &[seed; 32]).unwrap());
 /// let payload = json!({"iss": "did:web:university.example", "title": "Master of Science", "grade": "1.5"});
 /// let [title, grade] = ["title", "grade"].map(|name| parse_path(&json!([name])).unwrap());
 /// let options = IssueOptions {
@@ -94,13 +94,13 @@ pub struct PaddedArray {
 ///
 /// // The holder shows the title, to one verifier and for one request.
 /// let now = Timestamp::parse("2026-11-18T09:30:00Z")?;
-/// let shown = SdJwt::parse(&copy)?.select(&[title])?.bind("n-0S6", "agency.example", now, &holder)?;
+/// let shown = SdJwt::parse(&copy)?.select_claims(&[title])?.bind_key("n-0S6", "agency.example", now, &holder)?;
 ///
 /// let presented = SdJwt::parse(&shown)?;
 /// presented.verify_signature(&issuer.public_key())?;
 /// let required = KeyBindingRequirements { nonce: "n-0S6", audience: "agency.example", now, max_age: 300, skew: 60 };
 /// presented.verify_key_binding(&required)?;
-/// let payload = presented.disclosed()?.payload;
+/// let payload = presented.resolve_disclosures()?.payload;
 /// assert!(payload.contains_key("title") && !payload.contains_key("grade"));
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```

@@ -41,7 +41,8 @@ impl ConsentScreen<'_> {
         whole
     }
 
-    /// Returns the names of the missing credential types, separated by commas.
+    /// Returns the labels of the missing credential types in the language of the messages, separated by commas. A label
+    /// that repeats the one before it is omitted.
     pub(crate) fn missing_types(&self, ui: &Ui, missing: &[UnansweredQuery]) -> String {
         let mut names: Vec<String> = missing.iter().map(|missing| self.document_of(ui, missing)).collect();
         names.dedup();

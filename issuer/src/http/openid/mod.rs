@@ -69,7 +69,7 @@ impl<S> Clone for EndpointState<S> {
     }
 }
 
-/// Returns the routes of OpenID4VCI. `max_body_bytes` is the maximum size of a request body.
+/// Returns the routes of OpenID4VCI. `most_bytes` is the maximum size of a request body.
 pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Router {
     let well_known = |name: &str| format!("/.well-known/{name}");
     let types = type_metadata::router(&issuer);

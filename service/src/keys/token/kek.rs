@@ -50,7 +50,7 @@ pub(in crate::keys) fn prepare(config: &KeysConfig, label: &str) -> Result<(), S
     })
 }
 
-/// Encrypts a secret with AES-256-GCM, and returns nonce and ciphertext. `associated_data` is the associated data.
+/// Encrypts a secret with AES-256-GCM, and returns nonce and ciphertext. `bound_to` is the associated data.
 ///
 /// # Errors
 /// [`TokenError`]; or the PIN cannot be read.
