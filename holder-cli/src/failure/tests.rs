@@ -146,7 +146,7 @@ fn every_sentence_of_a_failure_is_in_the_catalogue_and_every_one_there_is_used()
 fn no_failure_is_told_in_words_of_the_source() {
     let mut count = 0;
     for (path, text) in product() {
-        for call in text.split("Sentence::id(").skip(1) {
+        for call in text.split("Sentence::new(").skip(1) {
             let Some(literal) = call.trim_start().strip_prefix('"') else { continue };
             let id = literal.split('"').next().unwrap_or_default();
             count += 1;

@@ -88,6 +88,6 @@ fn a_proof_costs_at_most_64_blocks_and_its_check_63() {
 #[test]
 fn what_is_secret_is_not_printed() {
     let opening = prove_threshold(Direction::AtLeast, SALT, 46_344.into(), 46_021.into()).unwrap();
-    assert_eq!(format!("{opening:?}"), "ThresholdWitness { entry: 2, witness: Witness(..) }");
+    assert_eq!(format!("{opening:?}"), "ThresholdWitness { entry_index: 2, witness: Witness(..) }");
     assert!(!format!("{:?}", commitments(Direction::AtLeast, SALT, 46_344.into())).contains("46344"));
 }
