@@ -27,7 +27,7 @@ use carnet_core::{
     secure::data_integrity::Cryptosuites,
     status::{
         StatusState, bitstring,
-        publication::{ListFormat, PublicationParameters, PublishedStatusList},
+        publication::{ListFormat, PublicationParameters, UnsignedStatusList},
     },
     time::Timestamp,
 };
@@ -40,7 +40,7 @@ const ROUNDS: usize = 60;
 fn main() {
     let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     let kid = DidUrl::parse(&format!("{}#0", Did::did_jwk(&key.public_key()))).unwrap();
-    let sign = |list: &mut PublishedStatusList, form: ListFormat| {
+    let sign = |list: &mut UnsignedStatusList, form: ListFormat| {
         let url = format!("https://issuer.example/status/{}/0", form.as_str());
         let now = Timestamp::from_unix(1_800_000_000);
         let terms = PublicationParameters { kid: &kid, url: &url, now, lifetime_seconds: 86_400, ttl: 300 };
@@ -53,7 +53,7 @@ fn main() {
     let mut worst = 0.0_f64;
     // From a list in which nothing happened yet to one of which a tenth is revoked.
     for one_in in [0_u64, 1_000, 100, 10] {
-        let mut list = PublishedStatusList::new(ENTRIES).unwrap();
+        let mut list = UnsignedStatusList::new(ENTRIES).unwrap();
         for _ in 0..ENTRIES.checked_div(one_in).unwrap_or_default() {
             list.set_state(draw(), StatusState::Revoked).unwrap();
         }

@@ -24,7 +24,7 @@ use carnet_core::{
     status::{
         StatusPurpose, StatusState, VerifiedStatusList,
         bitstring::BitstringStatusListEntry,
-        publication::{ListFormat, PublicationParameters, PublishedStatusList},
+        publication::{ListFormat, PublicationParameters, UnsignedStatusList},
     },
     time::Timestamp,
     verify::StatusLists,
@@ -39,7 +39,7 @@ fn main() {
     let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
     let issuer = Did::did_jwk(&key.public_key());
     let read = |entries: u64, number: u64| {
-        let mut list = PublishedStatusList::new(entries).unwrap();
+        let mut list = UnsignedStatusList::new(entries).unwrap();
         for _ in 0..entries / 100 {
             list.set_state(OsRng.next_u64() % entries, StatusState::Revoked).unwrap();
         }

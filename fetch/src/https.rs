@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidFile, DidMethods, ResolutionStep, ResolvedDid},
+    did::{Did, DidMethods, PublishedDidFile, ResolutionStep, ResolvedDid},
     endpoint::{EndpointError, parse_endpoint},
     text::quoted,
     time::Timestamp,
@@ -108,7 +108,7 @@ impl HttpsFetcher {
         Err(Problem::new(Code::DidUnresolved, format!("{did} has too many published files")))
     }
 
-    async fn did_file(&self, file: &DidFile) -> Result<Vec<u8>, Problem> {
+    async fn did_file(&self, file: &PublishedDidFile) -> Result<Vec<u8>, Problem> {
         self.fetch(&file.url, file.accept, file.max_bytes).await
     }
 

@@ -99,7 +99,7 @@ impl<S: Store> Issuer<S> {
                 notification_hash: notification_hash(&notification_id(&transaction_id, &request)),
                 configuration_id: configuration.id,
                 thumbprints: proven.keys.iter().map(PublicKey::thumbprint).collect(),
-                holder_keys: jwks_to_text(&proven.keys),
+                holder_keys: jwk_array_text(&proven.keys),
                 now,
                 deferred_until: now.plus(i64::from(self.settings.deferred_ttl_seconds)),
             })
@@ -358,7 +358,7 @@ fn parse_claims(text: &str) -> Result<Map<String, Value>, Error> {
 }
 
 /// Formats public keys as a JSON array of JWKs.
-pub(crate) fn jwks_to_text(keys: &[PublicKey]) -> String {
+pub(crate) fn jwk_array_text(keys: &[PublicKey]) -> String {
     Value::Array(keys.iter().map(|key| Value::Object(key.to_jwk())).collect()).to_string()
 }
 

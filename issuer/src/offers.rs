@@ -217,7 +217,7 @@ impl<S: Store> Issuer<S> {
     /// [`Error::Corrupt`] for unreadable claims; store errors.
     pub(crate) async fn record_unique_claims(&self) -> Result<(), Error> {
         for credential_type in self.catalogue.types().filter(|known| !known.generated_claims.is_empty()) {
-            let offers = self.store.read().await?.offers_without_unique_claims(&credential_type.name).await?;
+            let offers = self.store.read().await?.offers_with_unrecorded_claims(&credential_type.name).await?;
             for (offer_id, StoredClaims(text)) in offers {
                 let claims = json::parse_object(text.as_bytes(), json::Limits::DOCUMENT);
                 let claims = claims.map_err(|_| Error::Corrupt("offers.claims"))?;

@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     intent::StoredIssuance,
     issuance::{
-        IssuanceOutcome, copy_identifiers, decrypt_stored_response, holder_keys_from_json, jwks_to_text,
+        IssuanceOutcome, copy_identifiers, decrypt_stored_response, holder_keys_from_json, jwk_array_text,
         notification_hash, notification_id, spawn_cpu,
     },
     issuer::{Issuer, RESPONSE_SECONDS},
@@ -112,7 +112,7 @@ impl<S: Store> Issuer<S> {
         Ok(NewPendingRenewal {
             transaction_hash: secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]),
             claims: secrets::encrypt_response(transaction_id, request_digest, &text).ok_or(Error::Corrupt("claims"))?,
-            holder_keys: jwks_to_text(keys),
+            holder_keys: jwk_array_text(keys),
             wait_until: now.plus(i64::from(self.settings.deferred_ttl_seconds)),
         })
     }

@@ -107,7 +107,7 @@ pub(crate) async fn serve(
         other => unpublished(other),
     })?;
     issuer.publish().await.map_err(unpublished)?;
-    let older = watch.watch_until_outdated(issuer.did.clone());
+    let older = watch.watch_until_register_outdated(issuer.did.clone());
     let marker = tokio::spawn(ground.clone().update_mark_regularly());
     let sweeper = tokio::spawn(erase_periodically(issuer.clone()));
     let publisher = tokio::spawn(publish_periodically(issuer.clone()));

@@ -96,7 +96,7 @@ pub(crate) async fn init_issuer(data: &Path, new: &NewIssuer<'_>) -> Result<Init
         text.push_str(&local::config_section(&[&certificate_sha256]));
         let name = name.unwrap_or(did.as_str()).to_owned();
         let site = LocalSite { did: did.to_string(), name, certificate_sha256, registrar: None };
-        local::write_site_files(data, &site, &staff_token)?;
+        local::write_local_site_files(data, &site, &staff_token)?;
     }
     // The configuration is written last: a directory without it is not taken for an issuer's.
     write_new(&data.join("config.toml"), text.as_bytes(), 0o600)?;

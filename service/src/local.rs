@@ -99,7 +99,7 @@ fn certificate(now: Timestamp) -> Result<(rcgen::Certificate, KeyPair), rcgen::E
 ///
 /// # Errors
 /// A file cannot be written, for example because it already exists.
-pub fn write_site_files(data: &Path, site: &LocalSite, staff_token: &str) -> Result<(), StartError> {
+pub fn write_local_site_files(data: &Path, site: &LocalSite, staff_token: &str) -> Result<(), StartError> {
     let write = |name: &str, text: &str, mode| {
         let path = data.join(name);
         disk::write_new(&path, text.as_bytes(), mode).map_err(|error| {
@@ -304,7 +304,7 @@ mod tests {
         let (dir, did, pin) = site();
         let described =
             LocalSite { did: did.to_string(), name: "A".to_owned(), certificate_sha256: pin, registrar: None };
-        write_site_files(dir.path(), &described, "carnet_staff_x").unwrap();
+        write_local_site_files(dir.path(), &described, "carnet_staff_x").unwrap();
         let mode = |name: &str| std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(KEY_FILE), mode(TOKEN_FILE)), (0o600, 0o600));
         assert_eq!(read_site_file(&dir.path().join(SITE_FILE)).unwrap(), described);

@@ -160,8 +160,8 @@ impl Catalogue {
     /// Returns a sentence about a claim of a foreign type that is required and that some answer to the query would
     /// lack; `None` if there is none.
     #[must_use]
-    pub fn unasked_claim(&self, query: &Query) -> Option<String> {
-        query.credentials.iter().find_map(|asked| self.foreign.unasked(asked))
+    pub fn missing_required_claim(&self, query: &Query) -> Option<String> {
+        query.credentials.iter().find_map(|asked| self.foreign.missing_required_claim(asked))
     }
 
     /// Returns all request templates.
@@ -251,7 +251,7 @@ impl Catalogue {
             return Err(SpecError::file(path, "another request has its id", "Give it an id of its own"));
         }
         new.check_against_catalogue(path, |query| self.types_asked(query))?;
-        if let Some(what) = self.unasked_claim(&new.first_day_query) {
+        if let Some(what) = self.missing_required_claim(&new.first_day_query) {
             return Err(SpecError::file(path, what, "Ask for it, or require less of the type"));
         }
         self.templates.push(new);

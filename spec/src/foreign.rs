@@ -89,7 +89,7 @@ impl ForeignType {
     /// Parses the path of a claim in the payload, such as `address.country` or `nationalities[]`; `None` if it is
     /// malformed.
     #[must_use]
-    pub fn parse_claim(text: &str) -> Option<ClaimPath> {
+    pub fn parse_claim_path(text: &str) -> Option<ClaimPath> {
         claims::parse_path(text, &[])
     }
 
@@ -152,7 +152,7 @@ impl ForeignType {
     }
 
     /// Returns the first required claim that some answer to the query would lack.
-    fn unasked<'a>(&'a self, query: &CredentialQuery) -> Option<&'a ClaimPath> {
+    fn unrequested_claim<'a>(&'a self, query: &CredentialQuery) -> Option<&'a ClaimPath> {
         if !query.format.known().is_some_and(CredentialFormat::is_sd_jwt) {
             return None;
         }
@@ -252,13 +252,13 @@ impl ForeignTypes {
     }
 
     /// Returns a sentence about a required claim that some answer to the query would lack; `None` if there is none.
-    pub(crate) fn unasked(&self, query: &CredentialQuery) -> Option<String> {
+    pub(crate) fn missing_required_claim(&self, query: &CredentialQuery) -> Option<String> {
         let is_asked = |known: &&ForeignType| match &known.name {
             ForeignTypeName::Vct(vct) => query.vct_values.contains(vct),
             ForeignTypeName::Type(name) => query.type_values.iter().any(|types| types.contains(name)),
         };
         self.0.iter().filter(is_asked).find_map(|known| {
-            let claim = path_to_text(known.unasked(query)?);
+            let claim = path_to_text(known.unrequested_claim(query)?);
             let (id, name) = (&query.id, known.name.as_str());
             Some(format!("\"{id}\" can be answered without {claim}, which the configuration requires for {name}"))
         })

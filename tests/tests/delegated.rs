@@ -12,7 +12,7 @@ use carnet_core::{
     secure::data_integrity::Cryptosuites,
     status::{
         StatusState,
-        publication::{ListFormat, PublicationParameters, PublishedStatusList},
+        publication::{ListFormat, PublicationParameters, UnsignedStatusList},
     },
 };
 use carnet_tests::{
@@ -50,7 +50,7 @@ impl Service {
     fn publish(&self, stage: &Stage, shelf: &Shelf, index: u64, state: StatusState) -> Result<()> {
         let (base, path) = base(stage);
         let kid = self.did.with_fragment("key-1")?;
-        let mut publication = PublishedStatusList::new(ENTRIES)?;
+        let mut publication = UnsignedStatusList::new(ENTRIES)?;
         publication.set_state(index, state)?;
         let urls = ListFormat::ALL.map(|form| format!("{base}/{}/0", form.as_str()));
         let directory = (format!("{path}/lists"), json!({ "status_lists": urls }).to_string());

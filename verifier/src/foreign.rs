@@ -108,7 +108,8 @@ impl ForeignContextEntry {
 
 fn claims(field: &str, texts: &[String]) -> Result<Vec<ClaimPath>, String> {
     let parse = |text: &String| {
-        ForeignType::parse_claim(text).ok_or_else(|| format!("{field}: {} is not the path of a claim", quoted(text)))
+        ForeignType::parse_claim_path(text)
+            .ok_or_else(|| format!("{field}: {} is not the path of a claim", quoted(text)))
     };
     texts.iter().map(parse).collect()
 }

@@ -85,7 +85,7 @@ impl<S: Store> Verifier<S> {
         let object = self.answered_object(&stored, &exchange, response.wallet_nonce.as_deref()).await?;
         let request_digest = request_digest(&object);
         let offered = AnsweredQuery::WithAlternatives { request_digest };
-        let answered = self.submit_for_query(id, response.presentations, offered, now).await?;
+        let answered = self.submit_for_variant(id, response.presentations, offered, now).await?;
         let redirect = if answered.verdict.accepted() { self.issue_response_code(&stored).await } else { Ok(None) };
         let redirect = redirect.unwrap_or_else(|error| {
             // The result is recorded in any case.

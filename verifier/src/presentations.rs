@@ -22,7 +22,7 @@ use crate::{
     statement_age::max_statement_age,
     store::{ReadRequests as _, Store},
     verdicts::{Verdict, VerificationResult},
-    verification::{PresentationBinding, VpToken},
+    verification::{PresentationExpectations, VpToken},
     verifier::Verifier,
 };
 
@@ -62,12 +62,12 @@ impl<S: Store> Verifier<S> {
         vp_token: VpToken,
         now: Timestamp,
     ) -> Result<SubmissionResponse, Error> {
-        self.submit_for_query(id, vp_token, AnsweredQuery::Original, now).await
+        self.submit_for_variant(id, vp_token, AnsweredQuery::Original, now).await
     }
 
     /// Verifies a presentation as [`Self::submit_presentation`], for a request object with this variant of the query. Continues if
     /// the client disconnects.
-    pub(crate) async fn submit_for_query(
+    pub(crate) async fn submit_for_variant(
         self: &Arc<Self>,
         id: &str,
         vp_token: VpToken,
@@ -110,7 +110,7 @@ impl<S: Store> Verifier<S> {
             // It is no longer known if the presentation would be a use of a voucher.
             return Err(Error::Internal("the template of a stored request is no longer in the catalogue".to_owned()));
         }
-        let binding = PresentationBinding {
+        let binding = PresentationExpectations {
             query,
             nonce: request.nonce.clone(),
             audience,
@@ -178,7 +178,7 @@ impl<S: Store> Verifier<S> {
             ));
         }
         let (_, query) = parse_custom_query(dcql, "dcql_query")?;
-        let binding = PresentationBinding {
+        let binding = PresentationExpectations {
             query,
             nonce,
             audience,

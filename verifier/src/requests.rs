@@ -217,7 +217,7 @@ impl<S: Store> Verifier<S> {
                 if !allow_unknown {
                     require_known_names(&self.verification.catalogue, &asked, "query.dcql_query")?;
                 }
-                if let Some(what) = self.verification.catalogue.unasked_claim(&asked) {
+                if let Some(what) = self.verification.catalogue.missing_required_claim(&asked) {
                     return Err(Error::invalid("QUERY_UNSUPPORTED", "query.dcql_query", what));
                 }
                 check_texts(&purpose, "query.purpose")?;

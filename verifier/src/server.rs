@@ -102,7 +102,7 @@ pub(crate) async fn run_service(
         &verifier.identity.keyring,
         PublicationProblems::default(),
     )
-    .watch_until_outdated(verifier.identity.did.clone());
+    .watch_until_register_outdated(verifier.identity.did.clone());
     let verifier = Arc::new(verifier);
     let prefetch = async {
         verifier.refresh_trust_and_documents(Duration::ZERO).await;

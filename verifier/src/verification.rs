@@ -41,7 +41,7 @@ pub(crate) struct VerificationService {
 }
 
 /// Query, nonce and audience to which a presentation must be bound, and its tolerances.
-pub(crate) struct PresentationBinding {
+pub(crate) struct PresentationExpectations {
     pub(crate) query: Query,
     pub(crate) nonce: String,
     pub(crate) audience: String,
@@ -92,7 +92,7 @@ impl VerificationService {
     pub(crate) async fn verify_presentation(
         self: &Arc<Self>,
         mut vp_token: VpToken,
-        binding: PresentationBinding,
+        binding: PresentationExpectations,
         now: Timestamp,
     ) -> Result<VerificationResult, Error> {
         let this = Arc::clone(self);

@@ -23,7 +23,7 @@ pub trait DidDriver: Send + Sync {
     ///
     /// # Errors
     /// `did_unsupported`: nothing is published; `did_malformed`.
-    fn location(&self, did: &Did) -> Result<DidFile, Problem> {
+    fn location(&self, did: &Did) -> Result<PublishedDidFile, Problem> {
         Err(unpublished(did))
     }
 
@@ -43,7 +43,7 @@ pub trait DidDriver: Send + Sync {
 
 /// Published file of a DID.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DidFile {
+pub struct PublishedDidFile {
     /// HTTPS URL.
     pub url: String,
     /// File name in the controller's data directory, such as `did.json`.
@@ -79,7 +79,7 @@ pub enum ResolutionStep {
     /// Resolved.
     Resolved(ResolvedDid),
     /// Another file is needed, which the function verifies.
-    Fetch(DidFile, FileReader),
+    Fetch(PublishedDidFile, FileReader),
 }
 
 /// Verification of a further file, fetched at the given time.

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Did, DidDocument, DidDriver, DidFile, Resolve, jwk::DidJwk, key::DidKey, web::DidWeb, webvh::DidWebVh};
+use super::{
+    Did, DidDocument, DidDriver, PublishedDidFile, Resolve, jwk::DidJwk, key::DidKey, web::DidWeb, webvh::DidWebVh,
+};
 use crate::{Code, Problem};
 
 /// DID methods that a program supports, by name. A program builds the registry once and passes it to everything that
@@ -51,7 +53,7 @@ impl DidMethods {
     ///
     /// # Errors
     /// `did_unsupported`, also for methods whose DIDs contain their document; `did_malformed`.
-    pub fn location(&self, did: &Did) -> Result<DidFile, Problem> {
+    pub fn location(&self, did: &Did) -> Result<PublishedDidFile, Problem> {
         self.driver(did)?.location(did)
     }
 

@@ -20,7 +20,7 @@ pub mod web;
 pub mod webvh;
 
 pub use document::DidDocument;
-pub use driver::{DidDriver, DidFile, FileReader, ResolutionStep, ResolvedDid};
+pub use driver::{DidDriver, FileReader, PublishedDidFile, ResolutionStep, ResolvedDid};
 pub use jwk::DidJwk;
 pub use key::DidKey;
 pub use methods::{DidMethod, DidMethods, SelfContainedResolver};
@@ -250,9 +250,9 @@ impl Resolve for PinnedKeyResolver {
 /// Resolver that adds the keys of earlier versions to the documents of another resolver
 /// ([`DidDocument::with_history`]). Use it to verify credentials, whose signing key may have been replaced since.
 #[derive(Clone, Copy)]
-pub struct HistoryResolver<'a>(pub &'a dyn Resolve);
+pub struct KeyHistoryResolver<'a>(pub &'a dyn Resolve);
 
-impl Resolve for HistoryResolver<'_> {
+impl Resolve for KeyHistoryResolver<'_> {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let document = self.0.resolve(did)?;
         Ok(if document.has_history() { Arc::new(document.with_history()) } else { document })

@@ -1,6 +1,6 @@
 //! did:web: the URL of the document, and its content. The caller fetches it.
 
-use super::{Did, DidDocument, DidDriver, DidFile, ResolutionStep, ResolvedDid, malformed};
+use super::{Did, DidDocument, DidDriver, PublishedDidFile, ResolutionStep, ResolvedDid, malformed};
 use crate::{
     Code, Problem,
     json::{self, Limits},
@@ -20,9 +20,9 @@ impl DidDriver for DidWeb {
         NAME
     }
 
-    fn location(&self, did: &Did) -> Result<DidFile, Problem> {
+    fn location(&self, did: &Did) -> Result<PublishedDidFile, Problem> {
         let (url, accept) = (document_url(did)?, "application/did+json, application/json");
-        Ok(DidFile { url, name: "did.json", accept, max_bytes: MAX_BYTES })
+        Ok(PublishedDidFile { url, name: "did.json", accept, max_bytes: MAX_BYTES })
     }
 
     /// Reads the document.

@@ -98,14 +98,14 @@ pub const MAX_ENTRIES_WITH_MESSAGES: u64 = MAX_LIST_BYTES as u64 * 2;
 
 /// Status list with all of its published formats, kept compressed while entries change.
 #[derive(Debug)]
-pub struct PublishedStatusList {
+pub struct UnsignedStatusList {
     revocation: CompressedStatusList,
     suspension: CompressedStatusList,
     token: CompressedStatusList,
     message: Option<CompressedStatusList>,
 }
 
-impl PublishedStatusList {
+impl UnsignedStatusList {
     /// Creates a list in which every entry is valid.
     ///
     /// # Errors
@@ -254,7 +254,7 @@ mod tests {
     }
 
     fn all(
-        publication: &mut PublishedStatusList,
+        publication: &mut UnsignedStatusList,
         key: &SecretKey,
         now: Timestamp,
     ) -> (StatusList, StatusList, StatusList) {
@@ -279,7 +279,7 @@ mod tests {
     fn the_three_forms_say_the_same() {
         let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
         let now = Timestamp::from_unix(1_795_348_800);
-        let mut publication = PublishedStatusList::new(MIN_ENTRIES).unwrap();
+        let mut publication = UnsignedStatusList::new(MIN_ENTRIES).unwrap();
         assert_eq!(
             publication.set_state(5, StatusState::Suspended).unwrap(),
             [ListFormat::Suspension, ListFormat::Token]
@@ -319,7 +319,7 @@ mod tests {
     fn no_mixture_of_forms_makes_a_revoked_entry_valid() {
         let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
         let now = Timestamp::from_unix(1_795_348_800);
-        let mut publication = PublishedStatusList::new(MIN_ENTRIES).unwrap();
+        let mut publication = UnsignedStatusList::new(MIN_ENTRIES).unwrap();
         publication.set_state(5, StatusState::Suspended).unwrap();
         let before = all(&mut publication, &key, now);
         publication.set_state(5, StatusState::Revoked).unwrap();
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn a_list_of_ten_million_is_published() {
         let key = SecretKey::generate(SignatureAlgorithm::EdDsa, &mut OsRng);
-        let mut publication = PublishedStatusList::new(10_000_000).unwrap();
+        let mut publication = UnsignedStatusList::new(10_000_000).unwrap();
         publication.set_state(9_999_999, StatusState::Revoked).unwrap();
         let (revocation, _, token) = all(&mut publication, &key, Timestamp::from_unix(1_795_348_800));
         assert_eq!((revocation.value(9_999_999).unwrap(), token.value(9_999_999).unwrap()), (1, token::INVALID));
@@ -352,7 +352,7 @@ mod tests {
             lifetime_seconds: 86_400,
             ttl: 300,
         };
-        let mut publication = PublishedStatusList::with_messages(MIN_ENTRIES).unwrap();
+        let mut publication = UnsignedStatusList::with_messages(MIN_ENTRIES).unwrap();
         assert_eq!(publication.formats(), ListFormat::WITH_MESSAGES);
         assert!(publication.set_message(5, 15).unwrap() && !publication.set_message(5, 15).unwrap());
         publication.set_message(6, 1).unwrap();
@@ -371,14 +371,14 @@ mod tests {
             (0..MIN_ENTRIES).map(|index| (index, list.value(index).unwrap())).filter(|(_, value)| *value > 0).collect();
         assert_eq!(set, [(5, 15), (6, 1)]);
         // A list without them has no such form.
-        let mut without = PublishedStatusList::new(MIN_ENTRIES).unwrap();
+        let mut without = UnsignedStatusList::new(MIN_ENTRIES).unwrap();
         assert_eq!(without.formats(), ListFormat::ALL);
         assert_eq!(without.set_message(5, 1).unwrap_err().code, Code::StatusPurpose);
         assert_eq!(
             without.sign(ListFormat::Message, &terms, &Cryptosuites::jcs(), &key).unwrap_err().code,
             Code::StatusPurpose
         );
-        assert!(PublishedStatusList::with_messages(MAX_ENTRIES_WITH_MESSAGES).is_ok());
-        assert!(PublishedStatusList::with_messages(MAX_ENTRIES_WITH_MESSAGES + 1).is_err());
+        assert!(UnsignedStatusList::with_messages(MAX_ENTRIES_WITH_MESSAGES).is_ok());
+        assert!(UnsignedStatusList::with_messages(MAX_ENTRIES_WITH_MESSAGES + 1).is_err());
     }
 }

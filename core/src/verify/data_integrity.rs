@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Code, Problem,
     credential::{Credential, TopLevelMembers},
-    did::{DidUrl, HistoryResolver, VerificationRelationship},
+    did::{DidUrl, KeyHistoryResolver, VerificationRelationship},
     format::CredentialFormat,
     json::{self, Limits},
     keys::PublicKey,
@@ -139,7 +139,7 @@ fn verify(
             skew: env.skew,
         };
         // Credentials outlive the key that signed them.
-        let resolver = HistoryResolver(env.resolver);
+        let resolver = KeyHistoryResolver(env.resolver);
         verify_proofs(document, env.suites, &resolver, &expected)
             .map(|verified| (format, verified))
             .map_err(|problem| common::as_unknown_key(problem, &issuer))

@@ -178,7 +178,7 @@ fn issuer_key(
         return Err(Problem::new(Code::MethodOfOther, "kid names a key of a party other than the issuer"));
     }
     // Credentials outlive the key that signed them.
-    let document = did::HistoryResolver(env.resolver).resolve(url.did())?;
+    let document = did::KeyHistoryResolver(env.resolver).resolve(url.did())?;
     let made = numeric_date(payload, "iat")?;
     if document.retired_at(&url).zip(made).is_some_and(|(retired, made)| made > retired.plus(env.skew)) {
         return Err(Problem::new(Code::KeyInvalid, "the issuer's key was retired before the credential was made"));

@@ -8,7 +8,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidDriver, DidFile, DidMethods, ResolutionStep, Resolve as _, ResolvedDid},
+    did::{Did, DidDocument, DidDriver, DidMethods, PublishedDidFile, ResolutionStep, Resolve as _, ResolvedDid},
     json::{self, Limits},
     time::Timestamp,
 };
@@ -23,9 +23,9 @@ const MOST: usize = 10_000;
 struct DidTwice;
 
 impl DidTwice {
-    fn file(did: &Did, path: &str) -> DidFile {
+    fn file(did: &Did, path: &str) -> PublishedDidFile {
         let url = format!("https://localhost:{}/{path}", did.method_specific_id());
-        DidFile { url, name: "did.json", accept: "*/*", max_bytes: MOST }
+        PublishedDidFile { url, name: "did.json", accept: "*/*", max_bytes: MOST }
     }
 }
 
@@ -34,7 +34,7 @@ impl DidDriver for DidTwice {
         "twice"
     }
 
-    fn location(&self, did: &Did) -> Result<DidFile, Problem> {
+    fn location(&self, did: &Did) -> Result<PublishedDidFile, Problem> {
         Ok(Self::file(did, "first"))
     }
 

@@ -88,7 +88,7 @@ impl OfferRows for SqliteTx {
         Ok(None)
     }
 
-    async fn offers_without_unique_claims(
+    async fn offers_with_unrecorded_claims(
         &mut self,
         credential_type: &str,
     ) -> StoreResult<Vec<(String, StoredClaims)>> {

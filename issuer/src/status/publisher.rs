@@ -10,7 +10,7 @@ use carnet_core::{
     status::{
         StatusListUrl,
         message::StatusMessages,
-        publication::{self, PublishedStatusList},
+        publication::{self, UnsignedStatusList},
     },
     time::{CLOCK_SKEW, Timestamp},
 };
@@ -51,7 +51,7 @@ pub(super) struct PublicationState {
     /// Number of the last act that is included; 0: none was read.
     pub(super) version: i64,
     /// Published lists by number.
-    pub(super) lists: BTreeMap<i64, PublishedStatusList>,
+    pub(super) lists: BTreeMap<i64, UnsignedStatusList>,
     /// Numbers of lists that are no longer published, since their copies have all expired.
     pub(super) retired: BTreeSet<i64>,
     /// Lists and formats whose content differs from the published one.
@@ -159,7 +159,7 @@ impl PublicationState {
                 continue;
             }
             if let std::collections::btree_map::Entry::Vacant(entry) = self.lists.entry(record.list) {
-                entry.insert(PublishedStatusList::new(record.entries).map_err(Error::Signing)?);
+                entry.insert(UnsignedStatusList::new(record.entries).map_err(Error::Signing)?);
                 self.dirty.extend(publication::ListFormat::ALL.map(|form| (record.list, form)));
             }
         }

@@ -200,7 +200,7 @@ pub(crate) trait OfferRows {
         unique: &[UniqueClaim],
     ) -> impl Future<Output = StoreResult<Option<String>>> + Send;
     /// Returns the ids and claims of open and redeemed offers of a type whose unique claims are not recorded yet.
-    fn offers_without_unique_claims(
+    fn offers_with_unrecorded_claims(
         &mut self,
         credential_type: &str,
     ) -> impl Future<Output = StoreResult<Vec<(String, StoredClaims)>>> + Send;

@@ -96,7 +96,7 @@ impl PublishedKeysWatch {
     /// Compares regularly, until the published document of `did`, the service's own, has newer information about a key
     /// than the register; returns that error. A document that cannot be fetched or lacks a key is only recorded. Never
     /// returns for a DID that is not published.
-    pub async fn watch_until_outdated(self, did: Did) -> StartError {
+    pub async fn watch_until_register_outdated(self, did: Did) -> StartError {
         if !did.has_published_document() {
             return std::future::pending().await;
         }

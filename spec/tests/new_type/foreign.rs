@@ -25,7 +25,7 @@ en = "Only the outcome is kept, for 30 days."
 
 fn pid(issuer: &str, required: &[&str]) -> ForeignType {
     ForeignType {
-        required: required.iter().map(|text| ForeignType::parse_claim(text).unwrap()).collect(),
+        required: required.iter().map(|text| ForeignType::parse_claim_path(text).unwrap()).collect(),
         ..ForeignType::sd_jwt_vc(VCT.to_owned(), BTreeSet::from([Did::parse(issuer).unwrap()]))
     }
 }
@@ -88,7 +88,7 @@ fn a_foreign_type_has_issuers_and_a_name_of_its_own() {
         assert!(error.contains(says), "{error}");
     }
     for wrong in ["", "a..b", "_sd", "a[0]", "a b"] {
-        assert_eq!(ForeignType::parse_claim(wrong), None, "{wrong}");
+        assert_eq!(ForeignType::parse_claim_path(wrong), None, "{wrong}");
     }
 }
 
@@ -130,7 +130,7 @@ fn a_query_that_can_be_answered_without_a_required_claim_is_named() {
         if sets.is_array() {
             asked["claim_sets"] = sets;
         }
-        known.unasked_claim(&Query::parse(&json!({"credentials": [asked]})).unwrap())
+        known.missing_required_claim(&Query::parse(&json!({"credentials": [asked]})).unwrap())
     };
     let (name, country) = (json!({"id": "n", "path": ["name"]}), json!({"id": "c", "path": ["address", "country"]}));
     assert_eq!(unasked(json!([country]), Value::Null), None);

@@ -178,7 +178,7 @@ pub(super) async fn run(args: VerifierInitArgs) -> Result<u8, StaffFailure> {
             let registrar = Some(local::register_locally(&args.data, &made.did, request)?);
             let (did, certificate_sha256) = (made.did.to_string(), certificate.clone());
             let site = LocalSite { did, name: args.name.clone(), certificate_sha256, registrar };
-            service_local::write_site_files(&args.data, &site, &made.staff_token)?;
+            service_local::write_local_site_files(&args.data, &site, &made.staff_token)?;
         }
         requested = Some(path.display().to_string());
     }

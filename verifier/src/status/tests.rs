@@ -4,7 +4,7 @@ use carnet_core::{
     keys::{SecretKey, SignatureAlgorithm, Signer as _},
     status::{
         MIN_ENTRIES,
-        publication::{ListFormat, PublicationParameters, PublishedStatusList},
+        publication::{ListFormat, PublicationParameters, UnsignedStatusList},
     },
     verify::StatusLists as _,
 };
@@ -52,7 +52,7 @@ fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_ane
         let (document, url) = (document(name, false), format!("https://{name}.example/token/0"));
         let kid = document.did().with_fragment("1").unwrap();
         let terms = PublicationParameters { kid: &kid, url: &url, now: now(), lifetime_seconds: 60, ttl: 30 };
-        let text = PublishedStatusList::new(MIN_ENTRIES)
+        let text = UnsignedStatusList::new(MIN_ENTRIES)
             .unwrap()
             .sign(ListFormat::Token, &terms, &Cryptosuites::jcs(), &key)
             .unwrap();
@@ -97,7 +97,7 @@ fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
     // Two issuers that use the same list.
     let kid = did("lists").with_fragment("1").unwrap();
     let terms = PublicationParameters { kid: &kid, url, now: now(), lifetime_seconds: 60, ttl: 30 };
-    let text = PublishedStatusList::new(MIN_ENTRIES)
+    let text = UnsignedStatusList::new(MIN_ENTRIES)
         .unwrap()
         .sign(ListFormat::Token, &terms, &Cryptosuites::jcs(), &key)
         .unwrap();

@@ -10,7 +10,7 @@ use carnet_core::{
     status::{
         BitOrder, ListValidity, MIN_ENTRIES, StatusList, StatusPurpose,
         bitstring::{BitstringListParameters, BitstringStatusListEntry},
-        publication::{ListFormat, PublicationParameters, PublishedStatusList},
+        publication::{ListFormat, PublicationParameters, UnsignedStatusList},
     },
 };
 use carnet_service::time::now;
@@ -124,7 +124,7 @@ async fn a_signer_of_lists_whose_document_did_not_come_is_no_stranger() {
     let terms = PublicationParameters { kid: &kid, url: &url, now: now(), lifetime_seconds: 3_600, ttl: 300 };
     site.put(
         LIST,
-        PublishedStatusList::new(MIN_ENTRIES)
+        UnsignedStatusList::new(MIN_ENTRIES)
             .unwrap()
             .sign(ListFormat::Revocation, &terms, &Cryptosuites::jcs(), &signer)
             .unwrap(),

@@ -13,7 +13,7 @@ use carnet_core::{
         MIN_ENTRIES, StatusPurpose, StatusState,
         bitstring::BitstringStatusListEntry,
         freshness,
-        publication::{ListFormat, PublicationParameters, PublishedStatusList},
+        publication::{ListFormat, PublicationParameters, UnsignedStatusList},
     },
     time::Timestamp,
 };
@@ -84,7 +84,7 @@ impl Authority {
     /// Publishes the list, signed with a key, with the entry in a state.
     fn list(&self, key: usize, at: Timestamp, (validity, ttl): (i64, i64), state: StatusState) {
         let (kid, url) = (self.kid(key), self.site.url(LIST));
-        let mut list = PublishedStatusList::new(MIN_ENTRIES).unwrap();
+        let mut list = UnsignedStatusList::new(MIN_ENTRIES).unwrap();
         list.set_state(ENTRY, state).unwrap();
         let terms = PublicationParameters { kid: &kid, url: &url, now: at, lifetime_seconds: validity, ttl };
         self.site.put(LIST, list.sign(ListFormat::Revocation, &terms, &Cryptosuites::jcs(), &self.keys[key]).unwrap());

@@ -7,7 +7,7 @@ use carnet_core::{
         MIN_ENTRIES, StatusPurpose, StatusState, VerifiedStatusList,
         bitstring::BitstringStatusListEntry,
         message::StatusMessages,
-        publication::{ListFormat, PublicationParameters, PublishedStatusList},
+        publication::{ListFormat, PublicationParameters, UnsignedStatusList},
     },
     time::Timestamp,
 };
@@ -40,12 +40,12 @@ async fn request(world: &World) -> Asked {
 
 /// Caches a list that was signed and fetched then, and is valid for an hour.
 fn fetched(world: &World, at: Timestamp, state: StatusState) {
-    let mut list = PublishedStatusList::new(MIN_ENTRIES).unwrap();
+    let mut list = UnsignedStatusList::new(MIN_ENTRIES).unwrap();
     list.set_state(ENTRY, state).unwrap();
     put(world, &mut list, (ListFormat::Revocation, URL), at);
 }
 
-fn put(world: &World, list: &mut PublishedStatusList, (form, url): (ListFormat, &str), at: Timestamp) {
+fn put(world: &World, list: &mut UnsignedStatusList, (form, url): (ListFormat, &str), at: Timestamp) {
     let issuer = Did::parse(&did(&world.issuer)).unwrap();
     let kid = DidUrl::parse(&format!("{issuer}#0")).unwrap();
     let terms = PublicationParameters { kid: &kid, url, now: at, lifetime_seconds: 86_400, ttl: 3_600 };
@@ -151,7 +151,7 @@ async fn an_issuers_message_is_for_staff_and_changes_nothing() {
     assert_eq!((outcome, code.as_str()), (CheckOutcome::Tolerated, "status_list_unavailable"));
     assert!(messages.is_empty());
     for (number, expected) in [(1, Some("the card was lost")), (0, None)] {
-        let mut list = PublishedStatusList::with_messages(MIN_ENTRIES).unwrap();
+        let mut list = UnsignedStatusList::with_messages(MIN_ENTRIES).unwrap();
         list.set_message(ENTRY, number).unwrap();
         put(&world, &mut list, (ListFormat::Message, url), now());
         let (outcome, _, messages) = shown().await;

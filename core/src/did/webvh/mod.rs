@@ -3,7 +3,7 @@
 //! The caller fetches the log and the witness file; [`UnwitnessedLog::verify_entries`] and [`UnwitnessedLog::verify_witnesses`]
 //! verify them and return a [`WebVhLog`].
 
-use super::{Did, DidDriver, DidFile, ResolutionStep, malformed, web};
+use super::{Did, DidDriver, PublishedDidFile, ResolutionStep, malformed, web};
 use crate::{
     Code, Problem,
     time::{CLOCK_SKEW, Timestamp},
@@ -43,8 +43,8 @@ impl DidDriver for DidWebVh {
         NAME
     }
 
-    fn location(&self, did: &Did) -> Result<DidFile, Problem> {
-        Ok(DidFile { url: log_url(did)?, name: "did.jsonl", accept: "text/jsonl", max_bytes: MAX_LOG_BYTES })
+    fn location(&self, did: &Did) -> Result<PublishedDidFile, Problem> {
+        Ok(PublishedDidFile { url: log_url(did)?, name: "did.jsonl", accept: "text/jsonl", max_bytes: MAX_LOG_BYTES })
     }
 
     /// Verifies the log.
@@ -60,7 +60,7 @@ impl DidDriver for DidWebVh {
             return read(log, None, now);
         }
         let (url, accept) = (witness_url(did)?, "application/json");
-        let file = DidFile { url, name: "did-witness.json", accept, max_bytes: MAX_WITNESS_BYTES };
+        let file = PublishedDidFile { url, name: "did-witness.json", accept, max_bytes: MAX_WITNESS_BYTES };
         Ok(ResolutionStep::Fetch(file, Box::new(move |witnesses, now| read(log, Some(witnesses), now))))
     }
 

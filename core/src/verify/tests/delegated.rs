@@ -6,7 +6,7 @@ use crate::{
     secure::data_integrity::Cryptosuites,
     status::{
         MIN_ENTRIES, StatusState,
-        publication::{ListFormat, PublicationParameters, PublishedStatusList},
+        publication::{ListFormat, PublicationParameters, UnsignedStatusList},
     },
 };
 
@@ -26,7 +26,7 @@ fn every_form(by: &World, state: StatusState) -> Vec<(String, Vec<u8>)> {
     let terms = (by.now, DAY, 300);
     let mut every: Vec<_> =
         ListFormat::ALL.map(|form| (url(form), signed(by, form, MIN_ENTRIES, state, terms).into_bytes())).into();
-    let mut publication = PublishedStatusList::new(MIN_ENTRIES).unwrap();
+    let mut publication = UnsignedStatusList::new(MIN_ENTRIES).unwrap();
     publication.set_state(MINE, state).unwrap();
     let (kid, url) = (DidUrl::parse(&format!("{}#0", by.did())).unwrap(), url(ListFormat::Token));
     let terms = PublicationParameters { kid: &kid, url: &url, now: by.now, lifetime_seconds: DAY, ttl: 300 };
@@ -72,7 +72,7 @@ fn row_59_a_list_by_whom_the_issuer_names_and_by_nobody_else() {
     let forged = |form| {
         let terms =
             PublicationParameters { kid: &kid, url: &url(form), now: world.now, lifetime_seconds: DAY, ttl: 300 };
-        let text = PublishedStatusList::new(MIN_ENTRIES)
+        let text = UnsignedStatusList::new(MIN_ENTRIES)
             .unwrap()
             .sign(form, &terms, &Cryptosuites::jcs(), &service.issuer)
             .unwrap();

@@ -4,7 +4,7 @@ use super::{status::*, *};
 use crate::status::{
     MIN_ENTRIES,
     message::StatusMessages,
-    publication::{ListFormat, PublicationParameters, PublishedStatusList},
+    publication::{ListFormat, PublicationParameters, UnsignedStatusList},
 };
 use crate::{did::DidUrl, status::StatusState};
 
@@ -15,7 +15,7 @@ fn message_entry(index: u64) -> Value {
 
 /// Puts a list of messages in memory, in which the credential's entry has this number.
 fn publish_message(world: &mut World, number: u8) {
-    let mut publication = PublishedStatusList::with_messages(MIN_ENTRIES).unwrap();
+    let mut publication = UnsignedStatusList::with_messages(MIN_ENTRIES).unwrap();
     publication.set_message(MINE, number).unwrap();
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
     let at = url(ListFormat::Message);

@@ -13,7 +13,7 @@ use crate::{
     },
     status::{
         MIN_ENTRIES, StatusState,
-        publication::{ListFormat, PublicationParameters, PublishedStatusList},
+        publication::{ListFormat, PublicationParameters, UnsignedStatusList},
     },
 };
 
@@ -32,7 +32,7 @@ pub(super) fn signed(
     state: StatusState,
     (at, validity, ttl): (Timestamp, i64, i64),
 ) -> String {
-    let mut publication = PublishedStatusList::new(entries).unwrap();
+    let mut publication = UnsignedStatusList::new(entries).unwrap();
     publication.set_state(MINE.rem_euclid(entries), state).unwrap();
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
     let terms = PublicationParameters { kid: &kid, url: &url(form), now: at, lifetime_seconds: validity, ttl };
@@ -405,7 +405,7 @@ fn a_list_stands_by_the_keys_that_sign_lists_now() {
     for form in ListFormat::ALL {
         let terms =
             PublicationParameters { kid: &kid, url: &url(form), now: world.now, lifetime_seconds: DAY, ttl: 300 };
-        let text = PublishedStatusList::new(MIN_ENTRIES)
+        let text = UnsignedStatusList::new(MIN_ENTRIES)
             .unwrap()
             .sign(form, &terms, &Cryptosuites::jcs(), &world.issuer)
             .unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    did::{DidDocument, HistoryResolver, Resolve, VerificationRelationship},
+    did::{DidDocument, KeyHistoryResolver, Resolve, VerificationRelationship},
     keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer as _},
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,

@@ -51,7 +51,7 @@ fn a_key_of_an_earlier_version_is_for_what_was_signed_then() {
     assert_eq!(document.key_for(&new, VerificationRelationship::AssertionMethod).unwrap(), public(2));
     assert_eq!(code(document.key_for(&old, VerificationRelationship::AssertionMethod)), Code::MethodUnknown);
     let resolver = One(document);
-    let historic = HistoryResolver(&resolver).resolve(&did).unwrap();
+    let historic = KeyHistoryResolver(&resolver).resolve(&did).unwrap();
     for (url, seed) in [(&old, 1), (&new, 2)] {
         assert_eq!(historic.key_for(url, VerificationRelationship::AssertionMethod).unwrap(), public(seed));
     }
