@@ -3,7 +3,7 @@
 //!
 //! A LoTE identifies parties by certificates and services by URIs; a trust list uses DIDs and credential types. The
 //! operator states the mapping on the command line. An entry without a counterpart is refused by name. The certificate
-//! that signed the list ([`signed`]) authenticates its publisher, not the operator's mapping; so the imported source
+//! that signed the list ([`signature`]) authenticates its publisher, not the operator's mapping; so the imported source
 //! must be reviewed by an operator before a list can be created from it.
 
 mod binding;

@@ -157,7 +157,7 @@ impl Registration {
     }
 
     /// Verifies a registration: signed by a registrar that the caller trusts
-    /// ([`ExpectedRegistration::is_pinned_registrar`]), for the verifier that sent the request, and within its validity
+    /// ([`ExpectedRegistration::is_trusted_registrar`]), for the verifier that sent the request, and within its validity
     /// period.
     ///
     /// # Errors
