@@ -71,12 +71,12 @@ pub(crate) struct RefillIntent {
 
 impl<S: Store> Issuer<S> {
     /// Verifies a presented copy and the proofs, and signs a new copy for each proof's key, with the claims and the
-    /// validity of the presented copy.
+    /// validity of the presented copy; dates from before epochs are rounded to their epoch.
     ///
     /// # Errors
-    /// The copy, its key binding, a proof or the nonce is refused; [`Error::CopyUnknown`];
-    /// [`Error::RefillUnsupported`]; [`Error::RefillLimit`], or the limit of all refills is reached;
-    /// [`Error::KeyUsed`]; store errors; signing errors.
+    /// The copy, its key binding, a proof or the nonce is refused; the copy is revoked or suspended;
+    /// [`Error::CopyUnknown`]; [`Error::RefillUnsupported`]; [`Error::RefillLimit`], or the limit of all refills is
+    /// reached; [`Error::KeyUsed`]; store errors; signing errors.
     pub(crate) async fn refill(
         self: &Arc<Self>,
         presentation: Zeroizing<String>,

@@ -30,8 +30,8 @@ use crate::{
 
 impl<S: Store> Issuer<S> {
     /// Verifies a presented copy and the proofs, and signs a new copy for each proof's key, with the claims of the
-    /// presented copy and a later expiry. If staff must approve renewals of the type, the request is stored instead,
-    /// and the outcome is deferred.
+    /// presented copy and a later expiry; the date claims that the renewal policy names are moved by its number of
+    /// days. If staff must approve renewals of the type, the request is stored instead, and the outcome is deferred.
     ///
     /// # Errors
     /// [`Error::RenewalUnavailable`]; the renewal is too early, or one too many; the copy, its key binding, a proof or

@@ -31,7 +31,8 @@ pub struct StartError {
     /// `true` if a file or secret named on the command line is missing or unreadable; the exit code is then that of a
     /// usage error.
     pub is_input_missing: bool,
-    /// `true` if a file named on the command line is missing or unreadable.
+    /// `true` if a file, not a secret, named on the command line is missing or unreadable; a service program then
+    /// reports the reason `file_unreadable`. Implies [`Self::is_input_missing`].
     pub unreadable: bool,
     /// Configuration field that is invalid, such as `status.entries`; `None` for other errors.
     field: Option<String>,

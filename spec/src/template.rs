@@ -257,8 +257,10 @@ impl RequestTemplate {
         })
     }
 
-    /// Checks the query against the catalogue: known types and claims, thresholds that can be proved, and no required
-    /// or retained claim that must not be required. `find` returns the types of a credential query.
+    /// Checks the query against the catalogue. Each credential query must have a supported format, name at least one
+    /// claim, and have only types that are known or foreign; foreign types have no thresholds. For known types, the
+    /// claims must exist and the thresholds must be provable, no claim that is `never_mandatory` may be retained, and
+    /// one combination of claims must do without such claims. `find` returns the types of a credential query.
     pub(crate) fn check_against_catalogue<'a>(
         &self,
         path: &str,

@@ -123,7 +123,7 @@ impl Operator {
     /// Checks that a list may be signed: it is not older than the newest list signed here, is no other list with the
     /// same number, and descends from it. The last condition is waived if `left_out` is that list's digest: the
     /// operator then declares it void.
-    pub(crate) fn check_may_sign(
+    pub(crate) fn check_against_last_signed(
         &self,
         preview: &UnverifiedTrustList,
         left_out: Option<&str>,
@@ -186,7 +186,7 @@ impl Operator {
         )
     }
 
-    /// Signs a list, after the check of [`Self::check_may_sign`]. The signature is recorded on disk before it is returned.
+    /// Signs a list, after the check of [`Self::check_against_last_signed`]. The signature is recorded on disk before it is returned.
     pub(crate) fn sign(
         &self,
         document: &Map<String, Value>,
@@ -197,7 +197,7 @@ impl Operator {
         // The lock is held until the record is on disk: the later of two concurrent calls sees the signature of the
         // first.
         let _lock = self.lock()?;
-        self.check_may_sign(preview, left_out)?;
+        self.check_against_last_signed(preview, left_out)?;
         let signed = TrustList::sign(document, &self.kid, &self.key, now).map_err(|problem| {
             CommandError::from_problem(&problem, "The list could not be signed", "look at the list again")
         })?;

@@ -23,7 +23,7 @@ pub(crate) enum DecidedBy {
 }
 
 /// Decision to accept or refuse an issuer, with the trust list's entry and rule. It is stored with the result, and
-/// reveals nothing about the holder except the issuer of the credential, and not even that for an unlisted issuer.
+/// reveals nothing about the holder except the type and the issuer of the credential; an unlisted issuer is not named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrustDecision {

@@ -43,7 +43,7 @@ pub(crate) enum Error {
     /// again.
     #[error("the issuer's key is not known yet")]
     IssuerKeyUnknown,
-    /// The system clock is behind the clock floor.
+    /// The system clock is behind the clock floor: the latest signing time in accepted input.
     #[error("the clock is at {now}, which is before the latest time that an issuer signed, {floor}")]
     ClockBehind { now: Timestamp, floor: Timestamp },
     /// This desk has redeemed the maximum number of uses that is permitted between two reconciliations with the other

@@ -123,7 +123,7 @@ impl RecordedUse {
     }
 }
 
-/// Credential in a presentation: type, issuer, format and disclosed paths, without values.
+/// Credential in a presentation: type, issuer, format, disclosed paths and proved thresholds, without values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CredentialSummary {

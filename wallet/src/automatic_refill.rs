@@ -15,7 +15,7 @@ use crate::{
         refresh_new_copies,
     },
     ports::{Clock as _, Notice, Ports},
-    reissue::{Reissue, is_voucher_without_serials, reissue, unrefillable_reason},
+    reissue::{Reissue, predates_serials, reissue, unrefillable_reason},
     store::{
         HeldCredential, Wallet, WalletContents, WalletStore,
         cached_status::{CachedStatus, CopyState},
@@ -37,7 +37,7 @@ pub async fn refill_if_low(ports: &impl Ports, wallet: &mut Wallet<impl WalletSt
     for index in low {
         let name = wallet.contents.credentials.get(index).map(|held| held.type_name.clone()).unwrap_or_default();
         let held = wallet.contents.credentials.get(index).zip(catalogue.credential_type(&name));
-        if held.is_some_and(|(held, known)| is_voucher_without_serials(held, known)) {
+        if held.is_some_and(|(held, known)| predates_serials(held, known)) {
             continue;
         }
         let (catalogue, type_name) = (&catalogue, name.as_str());
@@ -151,7 +151,7 @@ async fn replace_outdated(
         let held = wallet.contents.credentials.get(index);
         // Former vouchers get no more copies; their existing ones are valid until their end.
         let is_former = |held: &HeldCredential| {
-            catalogue.credential_type(&held.type_name).is_some_and(|known| is_voucher_without_serials(held, known))
+            catalogue.credential_type(&held.type_name).is_some_and(|known| predates_serials(held, known))
         };
         if held.is_some_and(is_former) {
             continue;

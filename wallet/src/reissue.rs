@@ -64,7 +64,7 @@ fn no_such_credential() -> Failure {
 
 /// Returns whether a voucher was issued before vouchers had serials: its type has serials now, and the credential has
 /// none.
-pub fn is_voucher_without_serials(held: &HeldCredential, known: &CredentialType) -> bool {
+pub fn predates_serials(held: &HeldCredential, known: &CredentialType) -> bool {
     known.serials.is_some() && held.serials.is_none()
 }
 
@@ -188,7 +188,7 @@ fn unreissuable_reason(
         let message = Sentence::new("error-type-unknown").with("type", sanitise(&held.type_name));
         return Some(Failure::new(Code::TypeUnknown, message, Sentence::new("hint-type-came")));
     };
-    is_voucher_without_serials(held, known).then(|| {
+    predates_serials(held, known).then(|| {
         let message = Sentence::new("error-former-voucher");
         Failure::new(FailureReason::RefillUnsupported, message, Sentence::new("hint-holds-end"))
     })

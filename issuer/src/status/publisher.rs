@@ -106,7 +106,7 @@ impl StatusPublisher {
 /// Status lists, and their entries that changed since a version.
 #[derive(Debug, Clone)]
 pub(crate) struct ListChanges {
-    /// Number of the last act that is included.
+    /// Number of the last act of staff (a status change or a message to holders) whose changes are included.
     pub(crate) version: i64,
     /// All lists of the store.
     pub(crate) lists: Vec<StatusListRecord>,

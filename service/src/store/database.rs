@@ -177,7 +177,7 @@ impl Database {
         });
     }
 
-    /// Closes all connections; calls that wait for a connection fail.
+    /// Closes all connections, after those in use were returned; calls that wait for a connection fail.
     pub async fn close(&self) {
         // The writer is closed last, since a read-only connection cannot truncate the log.
         self.readers.close().await;

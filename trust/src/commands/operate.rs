@@ -150,7 +150,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, CommandError> {
     let (document, preview) = read_list(&args.list)?;
     let previous = args.previous.as_deref().map(read_list).transpose()?.map(|(_, previous)| previous);
     check_previous(&preview, previous.as_ref())?;
-    operator.check_may_sign(&preview, args.leave_out.as_deref())?;
+    operator.check_against_last_signed(&preview, args.leave_out.as_deref())?;
     let object = |signed: Value| {
         let mut shown = rendering::list_head_json(&preview);
         if let Some(members) = shown.as_object_mut() {
