@@ -96,7 +96,7 @@ pub fn decode_list(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
 /// use carnet_core::status::{BitOrder, StatusList, bitstring};
 ///
 /// let mut list = StatusList::new(131_072, 1, BitOrder::MostSignificantFirst)?;
-/// list.set(94_567, 1)?;
+/// list.set_value(94_567, 1)?;
 /// let published = bitstring::decode_list(&bitstring::encode_list(&list)?, 1)?;
 /// assert_eq!((published.value(94_567)?, published.value(94_568)?), (1, 0));
 /// # Ok::<(), carnet_core::Problem>(())

@@ -85,10 +85,10 @@ pub struct PaddedArray {
 ///     typ: "dc+sd-jwt",
 ///     kid: "did:web:university.example#key-1",
 ///     disclosable: &[title.clone(), grade],
-///     ordered: &[],
-///     holder: Some(&holder.public_key()),
+///     ordered_claims: &[],
+///     holder_key: Some(&holder.public_key()),
 ///     decoys_to_multiple_of: 4,
-///     padded: &[],
+///     padded_arrays: &[],
 /// };
 /// let copy = issue(payload.as_object().unwrap(), &options, &issuer, &mut rand_core::OsRng)?;
 ///
