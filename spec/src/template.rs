@@ -122,8 +122,8 @@ impl RequestTemplate {
     /// use carnet_spec::RequestTemplate;
     ///
     /// let texts = BTreeMap::from([("de".to_owned(), "Sprachkurs".to_owned()), ("en".to_owned(), "Course".to_owned())]);
-    /// assert_eq!(RequestTemplate::text(&texts, "de"), "Sprachkurs");
-    /// assert_eq!(RequestTemplate::text(&texts, "uk"), "Course");
+    /// assert_eq!(RequestTemplate::text_in_language(&texts, "de"), "Sprachkurs");
+    /// assert_eq!(RequestTemplate::text_in_language(&texts, "uk"), "Course");
     /// ```
     #[must_use]
     pub fn text_in_language<'a>(texts: &'a BTreeMap<String, String>, language: &str) -> &'a str {
