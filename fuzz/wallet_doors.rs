@@ -7,13 +7,13 @@ use std::{collections::BTreeSet, sync::LazyLock};
 
 use carnet_core::{
     did::SelfContainedResolver,
+    endpoint::parse_endpoint,
     format::CredentialFormat,
     json::{Limits, parse},
     keys::Signer as _,
     secure::jose::{self, Jws},
 };
 use carnet_wallet::{
-    address::service_address,
     answer::tests::{Issuer, NOW},
     issuance::{DateRequirement, IssuanceRequirements, verify_copies},
     issuer_metadata::ExpectedCredential,
@@ -51,7 +51,7 @@ pub(crate) fn link(bytes: &[u8]) {
     }
     if let Ok(pointer) = AuthorizationRequestLink::parse(text) {
         assert_eq!(LinkKind::detect(&found), Some(LinkKind::Request));
-        assert!(service_address(&pointer.endpoint).is_ok() && !pointer.request_id.contains('/'));
+        assert!(parse_endpoint(&pointer.endpoint).is_ok() && !pointer.request_id.contains('/'));
     }
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn offer(bytes: &[u8]) {
 }
 
 fn is_consistent(offer: &ReceivedOffer) {
-    assert!(service_address(&offer.endpoint).is_ok(), "{}", offer.endpoint);
+    assert!(parse_endpoint(&offer.endpoint).is_ok(), "{}", offer.endpoint);
     let ids: BTreeSet<&String> = offer.configuration_ids.iter().collect();
     assert!(!ids.is_empty() && ids.len() == offer.configuration_ids.len());
     assert!(!offer.code.expose().is_empty());

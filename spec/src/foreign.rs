@@ -132,7 +132,7 @@ impl ForeignType {
         // A credential that is disclosed as a whole has no other bound on what stands outside of the claims.
         let members = paths_without_selective_disclosure(CredentialFormat::VcSdJwt, document);
         let mut outside = members.into_iter().filter(|path| path.first() != Some(&Step::Name(SUBJECT.to_owned())));
-        match outside.find(|path| !self.is_visible(path)) {
+        match outside.find(|path| !self.profile.is_visible(path)) {
             None => Ok(()),
             Some(path) => Err(Problem::new(
                 Code::SchemaViolation,
@@ -147,10 +147,6 @@ impl ForeignType {
         types.contains(&own.as_str()) && types.iter().all(|name| *name == own || self.other_types.contains(*name))
     }
 
-    fn is_visible(&self, path: &[Step]) -> bool {
-        self.profile.visible.iter().any(|known| contains(known, path))
-    }
-
     /// Returns the first required claim that some answer to the query would lack.
     fn unrequested_claim<'a>(&'a self, query: &CredentialQuery) -> Option<&'a ClaimPath> {
         if !query.format.known().is_some_and(CredentialFormat::is_sd_jwt) {
@@ -161,7 +157,7 @@ impl ForeignType {
             query.claims.iter().any(|claim| in_set(&claim.id) && contains(&claim.path, path))
         };
         let always = |path: &ClaimPath| {
-            self.is_visible(path)
+            self.profile.is_visible(path)
                 || if query.claim_sets.is_empty() {
                     asks(path, None)
                 } else {

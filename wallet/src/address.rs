@@ -3,22 +3,20 @@
 use carnet_core::{
     Code,
     did::{self, Did},
-    endpoint::is_loopback,
+    endpoint::{EndpointError, is_loopback, parse_endpoint},
 };
 use url::Url;
 
-pub use carnet_core::endpoint::{EndpointError as AddressError, parse_endpoint as service_address};
-
 use crate::failure::{Failure, Sentence};
 
-impl From<AddressError> for Failure {
-    fn from(error: AddressError) -> Self {
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
         let why = match error {
-            AddressError::NoUrl => "why-no-url",
-            AddressError::NoHost => "why-no-host",
-            AddressError::Password => "why-password",
-            AddressError::Unencrypted => "why-unencrypted",
-            AddressError::Scheme => "why-scheme",
+            EndpointError::NoUrl => "why-no-url",
+            EndpointError::NoHost => "why-no-host",
+            EndpointError::Password => "why-password",
+            EndpointError::Unencrypted => "why-unencrypted",
+            EndpointError::Scheme => "why-scheme",
         };
         let message = Sentence::new("error-address").with_part("why", Sentence::new(why));
         Self::new(Code::AddressForbidden, message, Sentence::new("hint-forbidden-address"))
@@ -29,7 +27,7 @@ impl From<AddressError> for Failure {
 /// did:webvh, on any port, or it is on this machine. `false` if the address is invalid. The link of an offer can
 /// contain any address, and valid copies prove nothing about it, since a relay can forward them from the issuer.
 pub fn belongs_to_issuer(endpoint: &str, issuer: &str) -> bool {
-    let Ok(endpoint) = service_address(endpoint) else { return false };
+    let Ok(endpoint) = parse_endpoint(endpoint) else { return false };
     let host = |text: String| Url::parse(&text).ok()?.host_str().map(str::to_owned);
     let published = |did: Did| did::web::document_url(&did).or_else(|_| did::webvh::log_url(&did));
     let named = Did::parse(issuer).and_then(published).ok().and_then(host);
@@ -77,8 +75,8 @@ mod tests {
     #[test]
     fn a_refused_address_is_told_as_such() {
         for bad in ["http://issuer.example", "ftp://a", "x", "https://u:p@a.example", "file:///etc"] {
-            assert_eq!(Failure::from(service_address(bad).unwrap_err()).reason, "address_forbidden", "{bad}");
+            assert_eq!(Failure::from(parse_endpoint(bad).unwrap_err()).reason, "address_forbidden", "{bad}");
         }
-        assert_eq!(origin(&service_address("https://a.example:8443/x/y?z").unwrap()), "https://a.example:8443");
+        assert_eq!(origin(&parse_endpoint("https://a.example:8443/x/y?z").unwrap()), "https://a.example:8443");
     }
 }

@@ -4,6 +4,7 @@
 use carnet_core::{
     Problem,
     did::Did,
+    endpoint::parse_endpoint,
     json::canonicalize,
     keys::SecretKey,
     receipt::{ErasureRequest, Receipt},
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    address::{origin, service_address},
+    address::origin,
     failure::{DataSafety, Failure, FailureKind, FailureReason, FaultParty, Sentence},
     ports::{DidParty, DocumentSource as _, Ports},
     protocol::ServiceProtocol,
@@ -230,7 +231,7 @@ async fn confirmation(ports: &impl Ports, open: &ErasableDisclosure) -> Result<(
     let hint = || contact(Some(&open.sent));
     let unsent = |problem: &_| Failure::from_problem(problem, Sentence::new("error-erase-unasked"), hint());
     let did = Did::parse(open.receipt.verifier()).map_err(|problem| unsent(&problem))?;
-    let endpoint = origin(&service_address(open.endpoint())?);
+    let endpoint = origin(&parse_endpoint(open.endpoint())?);
     ports.documents().resolve(&did, DidParty::Verifier).await?;
     let mut verifier = ports.connect_verifier(&endpoint, ServiceProtocol::Grpc).await?;
     let proof = ErasureRequest::sign(&open.receipt, &open.key, ports.now()).map_err(|problem| unsent(&problem))?;

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use carnet_core::{
     Code, Problem,
+    endpoint::parse_endpoint,
     secure::sd_jwt::SdJwt,
     status::freshness,
     time::{CLOCK_SKEW, Timestamp},
@@ -16,7 +17,7 @@ use carnet_core::{
 use rand_core::{OsRng, RngCore};
 
 use crate::{
-    address::{belongs_to_issuer, service_address},
+    address::belongs_to_issuer,
     failure::{Failure, FailureReason, FaultParty, Sentence},
     ports::{Clock as _, CopyFreshness, DocumentSource as _, Notice, Ports, resolve_issuer},
     protocol::ServiceProtocol,
@@ -141,7 +142,7 @@ pub async fn refresh_issuer(
     (did, endpoint): &IssuerService,
     copies: &BTreeMap<CopyHandle, CopyPosition>,
 ) -> Result<FreshnessSummary, Failure> {
-    service_address(endpoint)?;
+    parse_endpoint(endpoint)?;
     let mut issuer = ports.connect_issuer(endpoint, ServiceProtocol::Grpc).await?;
     let metadata = issuer.metadata(None).await?;
     if metadata.issuer != *did {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem,
+    endpoint::parse_endpoint,
     input::{parse_numeric_pin, text_without_bom},
     json::{Limits, parse},
     time::Timestamp,
@@ -15,7 +16,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    address::{origin, service_address},
+    address::origin,
     failure::{Failure, FailureReason, Sentence},
     link::{LinkKind, extract_link, wrong_kind_failure},
     protocol::ServiceProtocol,
@@ -99,7 +100,7 @@ impl OfferLink {
                 // Issuers of Carnet state the end; others speak OpenID4VCI alone (spec/openid.md 5.3).
                 Ok(Self::Offer(if offer.valid_until.is_some() { offer } else { offer.with_openid() }))
             }
-            ([], [reference]) => Ok(Self::Reference(service_address(reference)?)),
+            ([], [reference]) => Ok(Self::Reference(parse_endpoint(reference)?)),
             _ => Err(malformed("why-offer-missing")),
         }
     }
@@ -159,7 +160,7 @@ impl ReceivedOffer {
     fn from_json(json: &Value) -> Result<Self, Failure> {
         let issuer = json.get("credential_issuer").and_then(Value::as_str);
         let credential_issuer = issuer.ok_or_else(|| malformed("why-no-issuer"))?.to_owned();
-        let endpoint = origin(&service_address(&credential_issuer)?);
+        let endpoint = origin(&parse_endpoint(&credential_issuer)?);
         let configuration_ids: Vec<String> = json
             .get("credential_configuration_ids")
             .and_then(Value::as_array)
@@ -182,7 +183,7 @@ impl ReceivedOffer {
         };
         let authorization_server = match grant.get("authorization_server") {
             None => None,
-            Some(Value::String(server)) => Some(service_address(server).map(|_| server.clone())?),
+            Some(Value::String(server)) => Some(parse_endpoint(server).map(|_| server.clone())?),
             Some(_) => return Err(malformed("why-authorization-server")),
         };
         let valid_until = match json.get("carnet_valid_until") {

@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
     did::{Did, DidUrl, Resolve, VerificationRelationship},
+    endpoint::parse_endpoint,
     json::{as_unsigned_integer, canonicalize},
     query::Query,
     receipt::{DID_CLIENT_ID_PREFIX, REQUEST_TYP},
@@ -23,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::{
-    address::{origin, service_address},
+    address::origin,
     failure::{Failure, Sentence},
     languages::Languages,
     link::{LinkKind, extract_link, wrong_kind_failure},
@@ -116,7 +117,7 @@ impl AuthorizationRequestLink {
             .strip_prefix(DID_CLIENT_ID_PREFIX)
             .and_then(|did| Did::parse(did).ok())
             .ok_or_else(|| malformed("why-no-did"))?;
-        let request_uri = service_address(&one("request_uri")?)?;
+        let request_uri = parse_endpoint(&one("request_uri")?)?;
         let id = request_uri
             .path()
             .strip_prefix("/requests/")
@@ -141,9 +142,9 @@ impl AuthorizationRequestLink {
             Ok(ClientId::RedirectUri(_)) | Err(_) => return Err(refused(Sentence::new("why-no-did"))),
         };
         let endpoint = match &link.source {
-            RequestSource::Reference(url, _) => origin(&service_address(url.as_str())?),
+            RequestSource::Reference(url, _) => origin(&parse_endpoint(url.as_str())?),
             // The response address is verified later, with the signature.
-            RequestSource::Object(object) => origin(&service_address(&response_uri(object).unwrap_or_default())?),
+            RequestSource::Object(object) => origin(&parse_endpoint(&response_uri(object).unwrap_or_default())?),
             RequestSource::Parameters(_) => return Err(refused(Sentence::new("why-unsigned"))),
         };
         let openid = Some(OpenIdSource::of(link.source));
@@ -348,7 +349,7 @@ fn check_parameters(
         return Err(malformed("redirect_uri is not allowed with direct_post"));
     }
     let response =
-        service_address(text(payload, "response_uri")?).map_err(|error| malformed(&format!("response_uri {error}")))?;
+        parse_endpoint(text(payload, "response_uri")?).map_err(|error| malformed(&format!("response_uri {error}")))?;
     if origin(&response) != pointer.endpoint {
         return Err(malformed("the answer would go to an address other than the request's"));
     }

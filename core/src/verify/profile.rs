@@ -24,7 +24,8 @@ impl VerificationProfile {
     pub const DEFAULT: &'static Self = &Self { requires_absolute_kid: true, requires_end: true, visible: Vec::new() };
 
     /// Returns whether a claim, or one that contains it, may be in the clear although it was not requested.
-    pub(super) fn is_visible(&self, path: &[Step]) -> bool {
+    #[must_use]
+    pub fn is_visible(&self, path: &[Step]) -> bool {
         self.visible.iter().any(|known| query::contains(known, path))
     }
 }

@@ -2,6 +2,7 @@
 
 use carnet_core::{
     Code, Problem,
+    endpoint::parse_endpoint,
     epoch::Epoch,
     keys::Signer as _,
     secure::sd_jwt::{KeyBindingMembers, SdJwt},
@@ -9,7 +10,6 @@ use carnet_core::{
 
 use super::{Reissue, copy_to_present, damaged, format_of, no_such_credential, unrefillable_reason};
 use crate::{
-    address::service_address,
     failure::{Failure, FailureReason, FaultParty, Sentence},
     issuance::{generate_keys, sign_proofs},
     issuer_metadata::{ExpectedCredential, OfferedConfiguration},
@@ -53,7 +53,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         let (Some(endpoint), Some(shown)) = (&held.endpoint, copy_to_present(&held)) else {
             return Err(no_such_credential());
         };
-        service_address(endpoint)?;
+        parse_endpoint(endpoint)?;
         let mut issuer = ports.connect_issuer(endpoint, ServiceProtocol::Grpc).await?;
         let metadata = issuer.metadata(None).await?;
         // Checked before a whole copy is presented there.
