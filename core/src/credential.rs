@@ -265,7 +265,7 @@ pub(crate) fn id_of(value: Option<&Value>, property: &str) -> Result<String, Pro
 ///
 /// # Errors
 /// `malformed_value`
-fn url<'a>(value: &'a Value, property: &str) -> Result<&'a str, Problem> {
+pub(crate) fn url<'a>(value: &'a Value, property: &str) -> Result<&'a str, Problem> {
     let malformed = || Problem::new(Code::MalformedValue, format!("{property} is not a URL"));
     let text = value.as_str().ok_or_else(malformed)?;
     let (scheme, rest) = text.split_once(':').ok_or_else(malformed)?;

@@ -6,7 +6,7 @@ use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{DefaultIgnorableCodePoint, GeneralCategory},
 };
-use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::{UnicodeNormalization as _, char::canonical_combining_class};
 use zeroize::Zeroizing;
 
 /// U+FEFF in UTF-8. Some editors put it at the start of a file.
@@ -106,6 +106,13 @@ pub fn fold_for_language(text: &str, language: &str) -> String {
     });
     // In upper case the dotless i would become a common I.
     fold_case(normal, |c| c == 'ı')
+}
+
+/// Returns the text in NFC without its diacritics, such as `si` for `sí`: combining marks that do not change which
+/// letter it is by Unicode's combining classes. Vowel signs of Indic scripts are kept.
+#[must_use]
+pub fn without_diacritics(text: &str) -> String {
+    text.nfd().filter(|c| canonical_combining_class(*c) == 0).nfc().collect()
 }
 
 /// Folds the case of NFC characters, except those for which `is_kept` returns `true`, and returns the result in NFC.

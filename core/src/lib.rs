@@ -10,6 +10,8 @@
 pub mod at_least;
 mod cbor;
 pub mod cohort;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod credential;
 pub mod day;
 pub mod did;

@@ -37,6 +37,13 @@ pub fn invisible_characters(text: &str) -> impl Iterator<Item = (usize, char)> +
     })
 }
 
+/// Returns true for a text that is not blank and has at most `max` characters, all of them visible: the rule for names
+/// in statements.
+#[must_use]
+pub fn is_visible_text(text: &str, max: usize) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= max && invisible_characters(text).next().is_none()
+}
+
 /// Returns the text with invisible characters, which include line ends, escaped as in `\u{202e}`.
 #[must_use]
 pub fn escaped(text: &str) -> String {

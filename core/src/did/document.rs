@@ -1,5 +1,7 @@
 //! DID documents, parsed according to DID Core 1.0 and the retrieval rules of Controlled Identifiers 1.0 section 3.3.
 
+mod rendering;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -351,14 +353,19 @@ impl DidDocument {
         })
     }
 
-    /// Sets the services of a document to a single one, `#status`: the https URL `lists` of the index of status lists.
+    /// Sets the service of a document for the index of status lists, `#status`, to the https URL `lists`. Other services
+    /// are unchanged.
     #[must_use]
     pub fn with_status_lists(did: &Did, mut document: Value, lists: &str) -> Value {
         if let Some(members) = document.as_object_mut() {
-            members.insert(
-                "service".to_owned(),
-                json!([{"id": format!("{did}#status"), "type": STATUS_LISTS, "serviceEndpoint": lists}]),
-            );
+            let id = format!("{did}#status");
+            let mut services = match members.remove("service") {
+                Some(Value::Array(services)) => services,
+                _ => Vec::new(),
+            };
+            services.retain(|service| service["id"] != "#status" && service["id"] != *id);
+            services.push(json!({"id": id, "type": STATUS_LISTS, "serviceEndpoint": lists}));
+            members.insert("service".to_owned(), Value::Array(services));
         }
         document
     }

@@ -434,6 +434,11 @@ fn a_document_names_its_status_lists() {
     let mut other = rendered();
     other["service"] = json!([{"id": "#x", "type": "LinkedDomains", "serviceEndpoint": {"origins": []}}]);
     assert!(DidDocument::parse(&web(), &other).unwrap().status_lists_url().is_none());
+    // Setting the service again replaces it, and keeps the others.
+    let once = DidDocument::with_status_lists(&web(), other, "https://old.example/lists");
+    let twice = DidDocument::with_status_lists(&web(), once, lists);
+    assert_eq!(DidDocument::parse(&web(), &twice).unwrap().status_lists_url(), Some(lists));
+    assert_eq!((twice["service"].as_array().unwrap().len(), &twice["service"][0]["id"]), (2, &json!("#x")));
 }
 
 #[test]

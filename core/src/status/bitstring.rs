@@ -13,7 +13,7 @@ use crate::{
 
 /// `type` of a status list credential.
 pub const CREDENTIAL_TYPE: &str = "BitstringStatusListCredential";
-const LIST_TYPE: &str = "BitstringStatusList";
+pub(crate) const LIST_TYPE: &str = "BitstringStatusList";
 /// `type` of an entry of `credentialStatus`.
 pub const ENTRY_TYPE: &str = "BitstringStatusListEntry";
 /// Time to live of a list that states none (section 2.2), in milliseconds.

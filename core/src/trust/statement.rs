@@ -14,7 +14,7 @@ use crate::{
     json,
     keys::Signer,
     secure::data_integrity::{self, Cryptosuites, ProofOptions, ProofRequirements, eddsa_jcs::EddsaJcs2022},
-    text::invisible_characters,
+    text::is_visible_text,
     time::Timestamp,
 };
 
@@ -215,9 +215,7 @@ impl StatementKind {
 
     /// Checks a text for people: not blank, at most `max` characters, all of them visible (see [`crate::text`]).
     pub(crate) fn check_text(&self, text: &str, what: &str, max: usize) -> Result<(), Problem> {
-        let is_visible = invisible_characters(text).next().is_none();
-        let holds = !text.trim().is_empty() && text.chars().count() <= max && is_visible;
-        self.require(holds, what, &format!("is not a text of 1 to {max} visible characters"))
+        self.require(is_visible_text(text, max), what, &format!("is not a text of 1 to {max} visible characters"))
     }
 
     /// Checks texts by language tag: at most 32 languages, English among them, each with at most 1,000 characters.

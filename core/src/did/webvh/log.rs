@@ -267,9 +267,12 @@ impl WebVhLog {
     }
 
     /// Returns whether this key may sign the next entry: an update key or, with pre-rotation, a key that the last entry
-    /// committed to. A deactivated DID, which cannot have another entry, is not treated differently.
+    /// committed to. No key may sign for a deactivated DID, which cannot have another entry.
     #[must_use]
     pub fn may_sign_next(&self, key: &PublicKey) -> bool {
+        if self.last().is_ok_and(|version| version.deactivated) {
+            return false;
+        }
         let (key, committed) = (key.to_multikey(), &self.parameters.next_key_hashes);
         if committed.is_empty() {
             return self.parameters.update_keys.contains(&key);

@@ -46,6 +46,35 @@ const PROOF_MEMBERS: [&str; 13] = [
 
 pub use suites::Cryptosuites;
 
+/// Requirements on proofs, each of which may be absent. [`verify`] sets all that its caller must not leave out.
+#[derive(Clone, Copy)]
+pub(crate) struct ProofPolicy<'a> {
+    /// Accepted values of `proofPurpose`.
+    pub(crate) purposes: &'a [VerificationRelationship],
+    /// Required controller of every key; `None`: any.
+    pub(crate) controller: Option<&'a str>,
+    /// Required `challenge`; `None`: not compared.
+    pub(crate) challenge: Option<&'a str>,
+    /// Required `domain`; `None`: not compared.
+    pub(crate) domain: Option<&'a str>,
+    /// Accepts proofs from before Data Integrity 1.0, whose `type` is the name of a registered suite, such as
+    /// `Ed25519Signature2020`.
+    pub(crate) typed_suites: bool,
+    /// Time of verification.
+    pub(crate) now: Timestamp,
+    /// Tolerated clock skew, in seconds.
+    pub(crate) skew: i64,
+}
+
+/// Document whose proofs were all verified, without them, and the verification methods of the proofs in document order.
+pub(crate) struct VerifiedProofs {
+    /// Document without `proof`.
+    pub(crate) document: Map<String, Value>,
+    /// Verification method of each proof.
+    #[cfg_attr(not(feature = "conformance"), allow(dead_code, reason = "the product knows the controller in advance"))]
+    pub(crate) methods: Vec<DidUrl>,
+}
+
 fn malformed(what: impl Into<String>) -> Problem {
     Problem::new(Code::ProofMalformed, what)
 }
@@ -229,7 +258,10 @@ pub fn check_rendering(
 }
 
 /// Returns the JSON members of the proof options, before the suite completes them.
-fn options_to_json(suite: &dyn Cryptosuite, options: &ProofOptions<'_>) -> Result<Map<String, Value>, Problem> {
+pub(crate) fn options_to_json(
+    suite: &dyn Cryptosuite,
+    options: &ProofOptions<'_>,
+) -> Result<Map<String, Value>, Problem> {
     let method = DidUrl::parse(options.verification_method)
         .map_err(|problem| Problem::new(Code::ProofGeneration, problem.detail))?;
     let mut config: Map<String, Value> = Map::new();
@@ -265,14 +297,37 @@ pub fn verify(
     resolver: &dyn Resolve,
     expected: &ProofRequirements<'_>,
 ) -> Result<Map<String, Value>, Problem> {
+    let policy = ProofPolicy {
+        purposes: &[expected.purpose],
+        controller: Some(expected.controller),
+        challenge: expected.binding.map(|(challenge, _)| challenge),
+        domain: expected.binding.map(|(_, domain)| domain),
+        typed_suites: false,
+        now: expected.now,
+        skew: expected.skew,
+    };
+    verify_under(document, suites, resolver, &policy).map(|verified| verified.document)
+}
+
+/// Verifies every proof of a document as [`verify`] does, with the requirements that the policy states.
+///
+/// # Errors
+/// Those of [`verify`].
+pub(crate) fn verify_under(
+    document: &Map<String, Value>,
+    suites: &Cryptosuites,
+    resolver: &dyn Resolve,
+    expected: &ProofPolicy<'_>,
+) -> Result<VerifiedProofs, Problem> {
     let mut unsecured = document.clone();
     let secured = unsecured.remove("proof").ok_or(Code::ProofMissing)?;
     let proofs = proofs(&secured)?;
+    let mut methods = Vec::with_capacity(proofs.len());
     for proof in &proofs {
-        let suite = check_proof(proof, suites, expected)?;
+        let (suite, purpose) = check_proof(proof, suites, expected)?;
         let url = verification_method(proof, expected)?;
         let controller = resolver.resolve(url.did())?;
-        let key = controller.current_key_for(&url, expected.purpose, expected.now, expected.skew)?;
+        let key = controller.current_key_for(&url, purpose, expected.now, expected.skew)?;
         let retired = controller.retired_at(&url).map(|at| at.plus(expected.skew));
         if retired.zip(time(proof, "created")?).is_some_and(|(retired, created)| created > retired) {
             return Err(Problem::new(
@@ -296,8 +351,9 @@ pub fn verify(
         if input != unsecured {
             return Err(Problem::new(Code::Transformation, "the cryptosuite verified another document"));
         }
+        methods.push(url);
     }
-    Ok(unsecured)
+    Ok(VerifiedProofs { document: unsecured, methods })
 }
 
 fn proofs(secured: &Value) -> Result<Vec<&Map<String, Value>>, Problem> {
@@ -336,36 +392,40 @@ fn required<'a>(proof: &'a Map<String, Value>, name: &str) -> Result<&'a str, Pr
     text(proof, name)?.ok_or_else(|| malformed(format!("the proof has no {name}")))
 }
 
-/// Checks the members of a proof that can be checked without the key, and returns its cryptosuite.
+/// Checks the members of a proof that can be checked without the key, and returns its cryptosuite and its purpose.
 fn check_proof<'s>(
     proof: &Map<String, Value>,
     suites: &'s Cryptosuites,
-    expected: &ProofRequirements<'_>,
-) -> Result<&'s dyn Cryptosuite, Problem> {
-    if required(proof, "type")? != PROOF_TYPE {
+    expected: &ProofPolicy<'_>,
+) -> Result<(&'s dyn Cryptosuite, VerificationRelationship), Problem> {
+    let kind = required(proof, "type")?;
+    let is_typed_suite = expected.typed_suites && !proof.contains_key("cryptosuite") && suites.by_name(kind).is_ok();
+    if kind != PROOF_TYPE && !is_typed_suite {
         return Err(malformed("the proof's type is not DataIntegrityProof"));
     }
     if let Some(unknown) = proof.keys().find(|name| !PROOF_MEMBERS.contains(&name.as_str())) {
         return Err(malformed(format!("a proof must not have the member {}", quoted(unknown))));
     }
-    let suite = suites.by_name(required(proof, "cryptosuite")?)?;
+    let suite = suites.by_name(if is_typed_suite { kind } else { required(proof, "cryptosuite")? })?;
     required(proof, "proofValue")?;
-    if required(proof, "proofPurpose")? != expected.purpose.as_str() {
-        return Err(Code::ProofPurpose.into());
-    }
+    let purpose = required(proof, "proofPurpose")?;
+    let accepted = expected.purposes.iter().find(|accepted| accepted.as_str() == purpose);
+    let purpose = *accepted.ok_or(Code::ProofPurpose)?;
     if time(proof, "created")?.is_some_and(|created| created > expected.now.plus(expected.skew)) {
         return Err(Problem::new(Code::NotYetValid, "the proof was made in the future"));
     }
     if time(proof, "expires")?.is_some_and(|end| end.plus(expected.skew) <= expected.now) {
         return Err(Code::ProofExpired.into());
     }
-    if let Some((challenge, domain)) = expected.binding {
-        if text(proof, "challenge")?.ok_or(Code::ChallengeMissing)? != challenge {
-            return Err(Code::ChallengeMismatch.into());
-        }
+    if let Some(challenge) = expected.challenge
+        && text(proof, "challenge")?.ok_or(Code::ChallengeMissing)? != challenge
+    {
+        return Err(Code::ChallengeMismatch.into());
+    }
+    if let Some(domain) = expected.domain {
         check_domain(proof.get("domain"), domain)?;
     }
-    Ok(suite)
+    Ok((suite, purpose))
 }
 
 fn time(proof: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
@@ -396,9 +456,12 @@ fn check_domain(domain: Option<&Value>, expected: &str) -> Result<(), Problem> {
 }
 
 /// Returns the proof's verification method, which must belong to the expected controller.
-fn verification_method(proof: &Map<String, Value>, expected: &ProofRequirements<'_>) -> Result<DidUrl, Problem> {
+fn verification_method(proof: &Map<String, Value>, expected: &ProofPolicy<'_>) -> Result<DidUrl, Problem> {
     let url = DidUrl::parse(required(proof, "verificationMethod")?)?;
-    if url.did().as_str() == expected.controller { Ok(url) } else { Err(Code::MethodOfOther.into()) }
+    match expected.controller {
+        Some(controller) if url.did().as_str() != controller => Err(Code::MethodOfOther.into()),
+        _ => Ok(url),
+    }
 }
 
 /// Returns the proofs that `previousProof` refers to, in the document's order (section 4.3 step 4). They are verified

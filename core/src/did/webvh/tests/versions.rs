@@ -200,6 +200,7 @@ fn a_deactivated_did_gives_no_document_and_ends() {
     let text = append(&before, &log, &ended, &secret(100)).unwrap();
     let after = verify(&did, &text).unwrap();
     assert_eq!(code(after.document()), Code::DidDeactivated);
+    assert!(before.may_sign_next(&public(100)) && !after.may_sign_next(&public(100)));
     assert_eq!(after.versions().len(), 2);
     assert_eq!(code(append(&after, &text, &change(20, &state), &secret(100))), Code::DidLogInvalid);
 }
