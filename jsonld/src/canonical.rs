@@ -1,4 +1,5 @@
-//! RDF Dataset Canonicalization (RDFC-1.0, W3C Recommendation, 21 May 2024) with SHA-256 and a limit on the work.
+//! RDF Dataset Canonicalization (RDFC-1.0, W3C Recommendation, 21 May 2024) with SHA-256 or SHA-384 and a limit on the
+//! work.
 //!
 //! It is implemented here because the crate ssi has only the older URDNA2015, which has no limit, so that a small
 //! poison graph would block it, and which escapes control characters differently.
@@ -10,7 +11,7 @@ use std::{
 
 use base16ct::lower::encode_string as hex;
 use carnet_core::{Code, Problem};
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384};
 
 /// Maximum number of steps of the hash-N-degree algorithm for one document: one for each call, for each quad of its
 /// blank node, and for each blank node of each tried permutation. Credentials need few or none; all graphs of the
@@ -18,6 +19,34 @@ use sha2::{Digest, Sha256};
 pub const WORK_LIMIT: u32 = 50_000;
 /// Maximum recursion depth of the hash-N-degree algorithm.
 pub const DEPTH_LIMIT: u32 = 64;
+
+/// Hash function of the algorithm: its implementation-specific parameter (RDFC-1.0 section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HashAlgorithm {
+    /// SHA-256, the default.
+    #[default]
+    Sha256,
+    /// SHA-384, for keys on P-384.
+    Sha384,
+}
+
+impl HashAlgorithm {
+    /// Returns the digest of the bytes.
+    #[must_use]
+    pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha256 => Sha256::digest(bytes).to_vec(),
+            Self::Sha384 => Sha384::digest(bytes).to_vec(),
+        }
+    }
+
+    fn hex(self, text: &str) -> String {
+        match self {
+            Self::Sha256 => hex(&Sha256::digest(text)),
+            Self::Sha384 => hex(&Sha384::digest(text)),
+        }
+    }
+}
 
 /// RDF term: subject, object or graph name of a quad.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -121,8 +150,8 @@ fn canonical_literal(value: &str) -> String {
 ///
 /// # Errors
 /// `transformation` if the work exceeds [`WORK_LIMIT`] or [`DEPTH_LIMIT`].
-pub fn canonicalize(quads: &[Quad]) -> Result<String, Problem> {
-    let issued = CanonicalizationState::new(quads).issue_labels()?;
+pub fn canonicalize(quads: &[Quad], hash: HashAlgorithm) -> Result<String, Problem> {
+    let issued = CanonicalizationState::new(quads, hash).issue_labels()?;
     let lines: BTreeSet<String> =
         quads.iter().map(|quad| quad.n_quads_line(|label| issued.get(label).unwrap_or_default().to_owned())).collect();
     Ok(lines.into_iter().collect())
@@ -132,8 +161,8 @@ pub fn canonicalize(quads: &[Quad]) -> Result<String, Problem> {
 ///
 /// # Errors
 /// As [`canonicalize`].
-pub fn canonical_labels(quads: &[Quad]) -> Result<BTreeMap<String, String>, Problem> {
-    let issued = CanonicalizationState::new(quads).issue_labels()?;
+pub fn canonical_labels(quads: &[Quad], hash: HashAlgorithm) -> Result<BTreeMap<String, String>, Problem> {
+    let issued = CanonicalizationState::new(quads, hash).issue_labels()?;
     Ok(issued.labels.into_iter().map(|(old, new)| (old.to_owned(), new)).collect())
 }
 
@@ -166,6 +195,7 @@ impl<'a> IdentifierIssuer<'a> {
 }
 
 struct CanonicalizationState<'a> {
+    hash: HashAlgorithm,
     quads_of: BTreeMap<&'a str, Vec<&'a Quad>>,
     first_degree: HashMap<&'a str, String>,
     canonical: IdentifierIssuer<'a>,
@@ -173,7 +203,7 @@ struct CanonicalizationState<'a> {
 }
 
 impl<'a> CanonicalizationState<'a> {
-    fn new(quads: &'a [Quad]) -> Self {
+    fn new(quads: &'a [Quad], hash: HashAlgorithm) -> Self {
         let mut quads_of: BTreeMap<&str, Vec<&Quad>> = BTreeMap::new();
         let distinct: std::collections::HashSet<&Quad> = quads.iter().collect();
         let mut distinct: Vec<&Quad> = distinct.into_iter().collect();
@@ -184,8 +214,9 @@ impl<'a> CanonicalizationState<'a> {
                 quads_of.entry(label).or_default().push(quad);
             }
         }
-        let first_degree = quads_of.iter().map(|(label, quads)| (*label, hash_first_degree(label, quads))).collect();
-        Self { quads_of, first_degree, canonical: IdentifierIssuer::new("c14n"), work_left: WORK_LIMIT }
+        let first_degree =
+            quads_of.iter().map(|(label, quads)| (*label, hash_first_degree(label, quads, hash))).collect();
+        Self { hash, quads_of, first_degree, canonical: IdentifierIssuer::new("c14n"), work_left: WORK_LIMIT }
     }
 
     fn issue_labels(mut self) -> Result<IdentifierIssuer<'a>, Problem> {
@@ -239,7 +270,7 @@ impl<'a> CanonicalizationState<'a> {
             }
             None => input.push_str(self.first_degree.get(related).map_or("", String::as_str)),
         }
-        hex(&Sha256::digest(input))
+        self.hash.hex(&input)
     }
 
     /// Computes the hash-N-degree of a blank node (section 4.8).
@@ -284,7 +315,7 @@ impl<'a> CanonicalizationState<'a> {
                 issuer = of_path;
             }
         }
-        Ok((hex(&Sha256::digest(data)), issuer))
+        Ok((self.hash.hex(&data), issuer))
     }
 
     /// Performs steps 5.4.1 to 5.4.6 of section 4.8: returns the path of one permutation; `None` if it is no better
@@ -332,11 +363,11 @@ fn too_complex() -> Problem {
 }
 
 /// Computes the first-degree hash of a blank node (section 4.6).
-fn hash_first_degree(label: &str, quads: &[&Quad]) -> String {
+fn hash_first_degree(label: &str, quads: &[&Quad], hash: HashAlgorithm) -> String {
     let mut lines: Vec<String> =
         quads.iter().map(|quad| quad.n_quads_line(|other| if other == label { "a" } else { "z" }.to_owned())).collect();
     lines.sort();
-    hex(&Sha256::digest(lines.concat()))
+    hash.hex(&lines.concat())
 }
 
 /// Changes `order` to the next permutation in lexicographic order; `false` after the last one.

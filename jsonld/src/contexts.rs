@@ -1,6 +1,9 @@
 //! JSON-LD contexts: bundled, pinned by digest, never fetched.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use base16ct::lower::encode_string as hex;
 use carnet_core::{Code, Problem};
@@ -19,9 +22,55 @@ pub const VCDM_V2: &str = "https://www.w3.org/ns/credentials/v2";
 /// The bundled copy is the same JSON with different white space, and so has another digest; a test compares the two.
 pub const VCDM_V2_SHA256: &str = "8a9f494a89ecc51db093e90e84713e07e84d6d9204364a9b3c7868b21751236f";
 
-/// Parsed JSON-LD contexts by URL, with verified digests.
+/// JSON-LD syntax in which documents are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Syntax {
+    /// Restricted, as the module `document` defines it.
+    Restricted,
+    /// All of JSON-LD whose terms are defined, for the conformance processor.
+    #[cfg_attr(not(feature = "conformance"), allow(dead_code, reason = "no product accepts it"))]
+    Open,
+}
+
+/// Parsed JSON-LD contexts by URL, with verified digests, and the syntax of the documents that use them.
 #[derive(Clone)]
-pub(crate) struct Contexts(HashMap<IriBuf, Value>);
+pub(crate) struct Contexts {
+    by_url: HashMap<IriBuf, Value>,
+    syntax: Syntax,
+    /// Processed contexts, by the JSON text of `@context`.
+    processed: Arc<Mutex<HashMap<String, ProcessedContext>>>,
+}
+
+/// Result of processing the `@context` of a document.
+pub(crate) type ProcessedContext = ssi_json_ld::Context<IriBuf, ssi_json_ld::BlankIdBuf>;
+
+/// Maximum number of processed contexts in memory. Documents of a catalogue have a few; whoever sends documents with
+/// others, or in other orders, finds no room, and theirs are processed each time.
+const MAX_PROCESSED: usize = 64;
+
+/// Contexts of the open syntax: those of the data model, of proofs and keys, and of examples. `ssi-contexts` bundles
+/// them, except for that of undefined terms, which is one line.
+#[cfg(feature = "conformance")]
+const OPEN_CONTEXTS: [(&str, &str); 14] = [
+    (VCDM_V2, ssi_contexts::CREDENTIALS_V2),
+    ("https://www.w3.org/ns/credentials/examples/v2", EXAMPLES_V2),
+    ("https://www.w3.org/ns/credentials/undefined-terms/v2", UNDEFINED_TERMS_V2),
+    ("https://www.w3.org/2018/credentials/v1", ssi_contexts::CREDENTIALS_V1),
+    ("https://www.w3.org/2018/credentials/examples/v1", ssi_contexts::CREDENTIALS_EXAMPLES_V1),
+    ("https://w3id.org/security/data-integrity/v1", ssi_contexts::W3ID_DATA_INTEGRITY_V1),
+    ("https://w3id.org/security/data-integrity/v2", ssi_contexts::W3ID_DATA_INTEGRITY_V2),
+    ("https://w3id.org/security/multikey/v1", ssi_contexts::W3ID_MULTIKEY_V1),
+    ("https://w3id.org/security/v1", ssi_contexts::SECURITY_V1),
+    ("https://w3id.org/security/v2", ssi_contexts::SECURITY_V2),
+    ("https://w3id.org/security/suites/ed25519-2020/v1", ssi_contexts::W3ID_ED2020_V1),
+    ("https://w3id.org/vc/status-list/2021/v1", ssi_contexts::STATUS_LIST_2021_V1),
+    ("https://w3id.org/citizenship/v1", ssi_contexts::CITIZENSHIP_V1),
+    ("https://www.w3.org/ns/did/v1", ssi_contexts::DID_V1),
+];
+#[cfg(feature = "conformance")]
+const EXAMPLES_V2: &str = r#"{"@context":{"@vocab":"https://www.w3.org/ns/credentials/examples#"}}"#;
+#[cfg(feature = "conformance")]
+const UNDEFINED_TERMS_V2: &str = r#"{"@context":{"@vocab":"https://www.w3.org/ns/credentials/undefined-terms#"}}"#;
 
 #[derive(Debug)]
 struct NotBundled;
@@ -41,7 +90,7 @@ impl Contexts {
     /// `context_tampered`: a text does not have its digest, is no context, or has a URL that occurs twice.
     /// `context_unknown`: a URL is malformed.
     pub(crate) fn new(others: &[(String, String, String)]) -> Result<Self, Problem> {
-        let mut contexts = Self(HashMap::new());
+        let mut contexts = Self::empty(Syntax::Restricted);
         contexts.insert_verified(VCDM_V2, ssi_contexts::CREDENTIALS_V2, VCDM_V2_SHA256)?;
         for (url, text, sha256) in others {
             contexts.insert_verified(url, text, sha256)?;
@@ -49,11 +98,54 @@ impl Contexts {
         Ok(contexts)
     }
 
+    /// Creates the map of the contexts that the W3C's specifications and suites use, for documents in the open syntax.
+    ///
+    /// # Errors
+    /// `context_tampered`: a bundled context is malformed.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn open() -> Result<Self, Problem> {
+        let mut contexts = Self::empty(Syntax::Open);
+        for (url, text) in OPEN_CONTEXTS {
+            contexts.insert(url, text)?;
+        }
+        Ok(contexts)
+    }
+
+    fn empty(syntax: Syntax) -> Self {
+        Self { by_url: HashMap::new(), syntax, processed: Arc::default() }
+    }
+
+    /// Returns the processed form of an `@context`, given as JSON text, from memory or by `process`.
+    ///
+    /// # Errors
+    /// Those of `process`.
+    pub(crate) fn processed(
+        &self,
+        context: String,
+        process: impl FnOnce() -> Result<ProcessedContext, Problem>,
+    ) -> Result<ProcessedContext, Problem> {
+        let lock = || self.processed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&context) {
+            return Ok(known.clone());
+        }
+        let processed = process()?;
+        let mut all = lock();
+        if all.len() < MAX_PROCESSED {
+            all.insert(context, processed.clone());
+        }
+        Ok(processed)
+    }
+
     fn insert_verified(&mut self, url: &str, text: &str, sha256: &str) -> Result<(), Problem> {
         let tampered = |what: &str| Problem::new(Code::ContextTampered, format!("the bundled context {url} {what}"));
         if !hex(&Sha256::digest(text.as_bytes())).eq_ignore_ascii_case(sha256) {
             return Err(tampered("does not have its pinned digest"));
         }
+        self.insert(url, text)
+    }
+
+    fn insert(&mut self, url: &str, text: &str) -> Result<(), Problem> {
+        let tampered = |what: &str| Problem::new(Code::ContextTampered, format!("the bundled context {url} {what}"));
         let (value, _) = Value::parse_str(text).map_err(|_| tampered("is not JSON"))?;
         if value.as_object().is_none_or(|object| object.get_unique("@context").ok().flatten().is_none()) {
             return Err(tampered("has no @context"));
@@ -61,22 +153,61 @@ impl Contexts {
         let iri = IriBuf::new(url.to_owned())
             .map_err(|_| Problem::new(Code::ContextUnknown, format!("{url} is not an absolute URL")))?;
         // A second definition would replace the first, possibly that of the base context.
-        if self.0.insert(iri, value).is_some() {
+        if self.by_url.insert(iri, value).is_some() {
             return Err(tampered("is there twice"));
         }
         Ok(())
     }
 
     pub(crate) fn contains(&self, url: &str) -> bool {
-        Iri::new(url).is_ok_and(|iri| self.0.contains_key(iri))
+        Iri::new(url).is_ok_and(|iri| self.by_url.contains_key(iri))
+    }
+
+    pub(crate) fn syntax(&self) -> Syntax {
+        self.syntax
     }
 }
 
 impl Loader for Contexts {
     async fn load(&self, url: &Iri) -> Result<RemoteDocument<IriBuf>, LoadError> {
-        match self.0.get(url) {
+        match self.by_url.get(url) {
             Some(value) => Ok(RemoteDocument::new(Some(url.to_owned()), None, value.clone())),
             None => Err(LoadError::new(url.to_owned(), NotBundled)),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_is_processed_once_and_a_bounded_number_is_kept() {
+        let contexts = Contexts::new(&[]).unwrap();
+        let calls = std::cell::Cell::new(0);
+        let process = |context: String| {
+            let count = || {
+                calls.set(calls.get() + 1);
+                Ok(ProcessedContext::default())
+            };
+            contexts.processed(context, count).unwrap();
+        };
+        for _ in 0..3 {
+            process("a".to_owned());
+        }
+        assert_eq!(calls.get(), 1);
+        for other in 0..2 * MAX_PROCESSED {
+            process(other.to_string());
+        }
+        assert_eq!(contexts.processed.lock().unwrap().len(), MAX_PROCESSED);
+        // Kept from before, while the last one found no room.
+        process("a".to_owned());
+        let before = calls.get();
+        process((2 * MAX_PROCESSED - 1).to_string());
+        assert_eq!(calls.get(), before + 1);
+        // A failure is not kept.
+        let failed = contexts.processed("b".to_owned(), || Err(Code::Transformation.into()));
+        assert!(failed.is_err_and(|problem| problem.code == Code::Transformation));
     }
 }

@@ -18,7 +18,10 @@ use std::collections::HashSet;
 use carnet_core::{Code, Problem, json::Limits};
 use serde_json::{Map, Value};
 
-use crate::contexts::Contexts;
+use crate::{
+    contexts::{Contexts, Syntax},
+    values::{plain_number, unsigned_syntax},
+};
 
 /// Checks the syntax, and returns the JSON text to be converted to RDF, with numbers in one form (1.0 is written as 1).
 ///
@@ -28,7 +31,10 @@ pub(crate) fn check_and_serialize(document: &Map<String, Value>, contexts: &Cont
     if !document.contains_key("@context") {
         return Err(Code::ContextMissing.into());
     }
-    let plain = Checker::default().object(document, Position { depth: 1, contexts: Some(contexts) })?;
+    let plain = match contexts.syntax() {
+        Syntax::Restricted => Checker::default().object(document, Position { depth: 1, contexts: Some(contexts) })?,
+        Syntax::Open => crate::open::normalize(document, contexts)?,
+    };
     let text = serde_json::to_string(&plain)
         .map_err(|_| Problem::new(Code::Transformation, "the document cannot be written as JSON"))?;
     if text.len() > Limits::DOCUMENT.max_bytes {
@@ -62,10 +68,6 @@ fn check_top_context(document: &Map<String, Value>, contexts: &Contexts) -> Resu
         }
     }
     Ok(())
-}
-
-fn unsigned_syntax(name: &str, what: &str) -> Problem {
-    Problem::new(Code::Transformation, format!("`{name}` {what}, which the signature would not cover"))
 }
 
 /// Position of a value. `contexts` is set only at the top of a document, where `@context` is allowed.
@@ -198,26 +200,4 @@ fn check_types(value: &Value) -> Result<(), Problem> {
         Value::Array(names) => names.iter().try_for_each(one),
         name => one(name),
     }
-}
-
-/// Greatest integer in I-JSON (RFC 7493 section 2.2).
-const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
-
-/// Returns a number in one form: 1, 1.0 and 1e0 are the same integer.
-fn plain_number(name: &str, number: &serde_json::Number) -> Result<Value, Problem> {
-    let refuse =
-        || Problem::new(Code::Transformation, format!("`{name}` is a number that has no single canonical form"));
-    let value = number.as_f64().filter(|value| value.is_finite()).ok_or_else(refuse)?;
-    if value.fract() == 0.0 {
-        if value.abs() > MAX_INTEGER {
-            return Err(refuse());
-        }
-        #[allow(clippy::cast_possible_truncation, reason = "an integer within 53 bits, as checked above")]
-        return Ok(Value::from(value as i64));
-    }
-    let digits = format!("{value:e}").chars().take_while(|c| *c != 'e').filter(char::is_ascii_digit).count();
-    if digits > 15 {
-        return Err(refuse());
-    }
-    serde_json::Number::from_f64(value).map(Value::Number).ok_or_else(refuse)
 }

@@ -28,23 +28,34 @@
 //! # Contexts
 //! JSON-LD contexts are bundled and pinned by SHA-256, and never fetched.
 //!
+//! With the feature `conformance`, the crate has a second processor (`conformance`) that accepts all of JSON-LD, and
+//! ecdsa-rdfc-2019, for the conformance build. No product enables it.
+//!
 //! # Bounds
 //! [`carnet_core::json::Limits::DOCUMENT`] limits the size and depth of a document. The work of canonicalisation is
 //! limited, so that a poison graph is refused.
 
 #[cfg(feature = "ssi")]
 pub mod canonical;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "ssi")]
 mod contexts;
 #[cfg(feature = "ssi")]
 mod document;
 #[cfg(feature = "ssi")]
+mod open;
+#[cfg(feature = "ssi")]
 mod rdf;
 #[cfg(feature = "ssi")]
 mod suite;
+#[cfg(feature = "ssi")]
+mod values;
 
 #[cfg(feature = "ssi")]
 pub use contexts::{VCDM_V2, VCDM_V2_SHA256};
+#[cfg(feature = "conformance")]
+pub use suite::{EcdsaRdfc2019, Ed25519Signature2020};
 #[cfg(feature = "ssi")]
 pub use suite::{EddsaRdfc2022, register_suites};
 

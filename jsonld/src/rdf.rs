@@ -9,17 +9,17 @@ use std::{
 use carnet_core::{Code, Problem};
 use serde_json::{Map, Value};
 use ssi_json_ld::{
-    BlankIdBuf, Expand, ExpandedDocument, IriBuf, LdQuads, RdfQuads, ValidId,
-    context_processing::algorithm::Action,
+    BlankIdBuf, Expand, ExpandedDocument, IriBuf, LdQuads, Process, RdfQuads, ValidId,
+    context_processing::{Processed, algorithm::Action},
     expansion,
     json_ld::rdf_types::{LiteralType, generator},
-    rdf::Value as RdfValue,
-    syntax::{Parse, Value as SyntaxValue},
+    rdf::{RdfDirection, Value as RdfValue},
+    syntax::{Context as LocalContext, Parse, Print, TryFromJson, Value as SyntaxValue},
 };
 
 use crate::{
     canonical::{Quad, Term},
-    contexts::Contexts,
+    contexts::{Contexts, ProcessedContext},
     document::check_and_serialize,
 };
 
@@ -49,10 +49,14 @@ pub(crate) fn to_quads(document: &Map<String, Value>, contexts: &Contexts) -> Re
 }
 
 fn quads_of_text(text: &str, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
-    let (value, _) =
+    let (mut value, _) =
         SyntaxValue::parse_str(text).map_err(|_| Problem::new(Code::Transformation, "the document is not JSON"))?;
+    // Processing the contexts takes most of the time, and documents of a kind have the same ones.
+    let context = value.as_object_mut().and_then(|object| object.remove("@context").next());
+    let context = context.ok_or(Code::ContextMissing)?.value;
+    let context = contexts.processed(context.compact_print().to_string(), || process(context, contexts))?;
     let mut generator = generator::Blank::new();
-    let mut expanded: ExpandedDocument = expand(&value, contexts)?;
+    let mut expanded: ExpandedDocument = expand(&value, context, contexts)?;
     expanded.relabel_and_canonicalize(&mut generator);
 
     // RDF conversion skips a value that is not an absolute IRI or a well-formed language tag. Every statement of the
@@ -60,7 +64,9 @@ fn quads_of_text(text: &str, contexts: &Contexts) -> Result<Vec<Quad>, Problem> 
     let statements = expanded.quads().count();
     let mut quads = Vec::with_capacity(statements);
     let mut list_cells = 0_usize;
-    for quad in expanded.rdf_quads(&mut generator, None).cloned() {
+    // Without it, a base direction would not be signed. The restricted syntax has none.
+    let direction = Some(RdfDirection::I18nDatatype);
+    for quad in expanded.rdf_quads(&mut generator, direction).cloned() {
         let predicate = match quad.1 {
             ValidId::Iri(iri) => iri.into_string(),
             ValidId::Blank(_) => return Err(statement_dropped()),
@@ -91,17 +97,39 @@ fn statement_dropped() -> Problem {
     )
 }
 
-fn expand(value: &SyntaxValue, contexts: &Contexts) -> Result<ExpandedDocument, Problem> {
-    let options = expansion::Options {
+fn options() -> expansion::Options {
+    expansion::Options {
         policy: expansion::Policy { invalid: Action::Reject, allow_undefined: false, ..expansion::Policy::default() },
         ..expansion::Options::default()
-    };
+    }
+}
+
+/// Processes the value of `@context` as expansion does at the top of a document (JSON-LD 1.1 API section 4.1).
+fn process(context: SyntaxValue, contexts: &Contexts) -> Result<ProcessedContext, Problem> {
+    let malformed =
+        |code: String| Problem::new(Code::Transformation, format!("the contexts cannot be processed: {code}"));
+    let local = LocalContext::try_from_json(context).map_err(|_| malformed("not a context".to_owned()))?;
+    let initial = ProcessedContext::default();
+    let processed = local.process_full(
+        ssi_json_ld::json_ld::rdf_types::vocabulary::no_vocabulary_mut(),
+        &initial,
+        contexts,
+        None,
+        options().into(),
+        (),
+    );
+    let processed =
+        poll_once(processed).ok_or_else(|| Problem::new(Code::Transformation, "context processing did not finish"))?;
+    processed.map(Processed::into_processed).map_err(|error| malformed(format!("{:?}", error.code())))
+}
+
+fn expand(value: &SyntaxValue, context: ProcessedContext, contexts: &Contexts) -> Result<ExpandedDocument, Problem> {
     let expansion = value.expand_full(
         ssi_json_ld::json_ld::rdf_types::vocabulary::no_vocabulary_mut(),
-        ssi_json_ld::Context::default(),
+        context,
         None,
         contexts,
-        options,
+        options(),
         (),
     );
     let expanded =

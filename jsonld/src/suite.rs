@@ -1,4 +1,7 @@
-//! eddsa-rdfc-2022 (Data Integrity EdDSA Cryptosuites 1.0, section 3.2).
+//! Cryptosuites over RDF: eddsa-rdfc-2022 (Data Integrity EdDSA Cryptosuites 1.0 section 3.2) and ecdsa-rdfc-2019 (Data
+//! Integrity ECDSA Cryptosuites 1.0 section 3.2), which differ in their keys and their hash.
+
+use std::sync::Arc;
 
 use carnet_core::{
     Code, Problem,
@@ -7,15 +10,15 @@ use carnet_core::{
     secure::data_integrity::{Cryptosuite, Cryptosuites},
 };
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
-use crate::{canonical::canonicalize, contexts::Contexts, rdf::to_quads};
+use crate::{
+    canonical::{HashAlgorithm, canonicalize},
+    contexts::Contexts,
+    rdf::to_quads,
+};
 
-const NAME: &str = "eddsa-rdfc-2022";
+const EDDSA: &str = "eddsa-rdfc-2022";
 const PROOF_TYPE: &str = "DataIntegrityProof";
-const SIGNATURE_BYTES: usize = 64;
-/// Maximum length of `proofValue`: 64 bytes are at most 88 digits of base58. Longer text is not decoded.
-const LONGEST_PROOF_VALUE: usize = 89;
 
 /// Adds the cryptosuites of this crate to a registry, with these contexts, as [`EddsaRdfc2022::new`] takes them.
 ///
@@ -33,7 +36,7 @@ pub fn register_suites(suites: Cryptosuites, contexts: Vec<(String, String, Stri
 /// the difference between a value and an array of that one value.
 #[derive(Clone)]
 pub struct EddsaRdfc2022 {
-    contexts: Contexts,
+    contexts: Arc<Contexts>,
 }
 
 impl std::fmt::Debug for EddsaRdfc2022 {
@@ -49,7 +52,12 @@ impl EddsaRdfc2022 {
     /// `context_tampered`: a text does not have its digest, is no context, or has a URL that occurs twice (the base
     /// context cannot be replaced). `context_unknown`: a URL is malformed.
     pub fn new(contexts: Vec<(String, String, String)>) -> Result<Self, Problem> {
-        Ok(Self { contexts: Contexts::new(&contexts)? })
+        Ok(Self { contexts: Arc::new(Contexts::new(&contexts)?) })
+    }
+
+    #[cfg(feature = "conformance")]
+    pub(crate) fn with_contexts(contexts: Arc<Contexts>) -> Self {
+        Self { contexts }
     }
 
     /// Returns the canonical N-Quads (RDFC-1.0) of a document: the input of the hash.
@@ -58,35 +66,13 @@ impl EddsaRdfc2022 {
     /// `context_missing`, `context_unknown`, `context_nested`, `term_undefined`, `transformation`, `too_large`,
     /// `too_deep`
     pub fn canonical_n_quads(&self, document: &Map<String, Value>) -> Result<String, Problem> {
-        canonicalize(&to_quads(document, &self.contexts)?)
-    }
-
-    /// Returns the bytes to sign: SHA256(canonical proof options) || SHA256(canonical document), sections 3.2.4 and
-    /// 3.2.5.
-    fn hash_data(&self, document: &Map<String, Value>, options: &Map<String, Value>) -> Result<[u8; 64], Problem> {
-        let mut config = options.clone();
-        config.remove("proofValue");
-        match (config.get("@context"), document.get("@context")) {
-            (Some(own), of_document) if Some(own) != of_document => return Err(Code::ProofContext.into()),
-            (_, Some(of_document)) => {
-                let of_document = of_document.clone();
-                config.insert("@context".to_owned(), of_document);
-            }
-            (_, None) => return Err(Code::ContextMissing.into()),
-        }
-        let options_hash = Sha256::digest(self.canonical_n_quads(&config)?);
-        let document_hash = Sha256::digest(self.canonical_n_quads(document)?);
-        let mut data = [0; 64];
-        let (first, second) = data.split_at_mut(32);
-        first.copy_from_slice(&options_hash);
-        second.copy_from_slice(&document_hash);
-        Ok(data)
+        canonicalize(&to_quads(document, &self.contexts)?, HashAlgorithm::Sha256)
     }
 }
 
 impl Cryptosuite for EddsaRdfc2022 {
     fn name(&self) -> &'static str {
-        NAME
+        EDDSA
     }
 
     fn format(&self) -> CredentialFormat {
@@ -103,16 +89,7 @@ impl Cryptosuite for EddsaRdfc2022 {
         options: Map<String, Value>,
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem> {
-        if signer.algorithm() != SignatureAlgorithm::EdDsa {
-            return Err(Problem::new(Code::AlgorithmMismatch, "eddsa-rdfc-2022 needs an Ed25519 key"));
-        }
-        let mut proof = options;
-        proof.insert("type".to_owned(), PROOF_TYPE.into());
-        proof.insert("cryptosuite".to_owned(), NAME.into());
-        let signature = signer.sign(&self.hash_data(document, &proof)?)?;
-        let proof_value = format!("z{}", bs58::encode(signature).into_string());
-        proof.insert("proofValue".to_owned(), proof_value.into());
-        Ok(proof)
+        create(self, &self.contexts, document, options, signer)
     }
 
     fn verify_proof(
@@ -121,27 +98,200 @@ impl Cryptosuite for EddsaRdfc2022 {
         proof: &Map<String, Value>,
         key: &PublicKey,
     ) -> Result<Map<String, Value>, Problem> {
-        let says = |name: &str, expected: &str| proof.get(name).and_then(Value::as_str) == Some(expected);
-        if !says("type", PROOF_TYPE) || !says("cryptosuite", NAME) {
-            return Err(Problem::new(Code::ProofMalformed, "the proof is not an eddsa-rdfc-2022 DataIntegrityProof"));
+        verify(self, &self.contexts, document, proof, key)
+    }
+}
+
+/// Cryptosuite ecdsa-rdfc-2019: P-256 with SHA-256, or P-384 with SHA-384, also in the canonicalisation (section 3.2.3).
+#[cfg(feature = "conformance")]
+#[derive(Clone)]
+pub struct EcdsaRdfc2019 {
+    contexts: Arc<Contexts>,
+}
+
+#[cfg(feature = "conformance")]
+impl EcdsaRdfc2019 {
+    pub(crate) fn with_contexts(contexts: Arc<Contexts>) -> Self {
+        Self { contexts }
+    }
+}
+
+#[cfg(feature = "conformance")]
+impl Cryptosuite for EcdsaRdfc2019 {
+    fn name(&self) -> &'static str {
+        "ecdsa-rdfc-2019"
+    }
+
+    fn format(&self) -> CredentialFormat {
+        CredentialFormat::LdpVc
+    }
+
+    fn supports_algorithm(&self, algorithm: SignatureAlgorithm) -> bool {
+        matches!(algorithm, SignatureAlgorithm::Es256 | SignatureAlgorithm::Es384)
+    }
+
+    fn create_proof(
+        &self,
+        document: &Map<String, Value>,
+        options: Map<String, Value>,
+        signer: &dyn Signer,
+    ) -> Result<Map<String, Value>, Problem> {
+        create(self, &self.contexts, document, options, signer)
+    }
+
+    fn verify_proof(
+        &self,
+        document: &Map<String, Value>,
+        proof: &Map<String, Value>,
+        key: &PublicKey,
+    ) -> Result<Map<String, Value>, Problem> {
+        verify(self, &self.contexts, document, proof, key)
+    }
+}
+
+/// Suite Ed25519Signature2020 (Data Integrity EdDSA Cryptosuites 1.0 appendix, "Ed25519Signature2020"), the form of
+/// eddsa-rdfc-2022 from before Data Integrity 1.0. It only verifies.
+#[cfg(feature = "conformance")]
+#[derive(Clone)]
+pub struct Ed25519Signature2020 {
+    contexts: Arc<Contexts>,
+}
+
+#[cfg(feature = "conformance")]
+impl Ed25519Signature2020 {
+    /// `type` of its proofs, which have no `cryptosuite`.
+    const NAME: &'static str = "Ed25519Signature2020";
+
+    pub(crate) fn with_contexts(contexts: Arc<Contexts>) -> Self {
+        Self { contexts }
+    }
+}
+
+#[cfg(feature = "conformance")]
+impl Cryptosuite for Ed25519Signature2020 {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn format(&self) -> CredentialFormat {
+        CredentialFormat::LdpVc
+    }
+
+    fn supports_algorithm(&self, algorithm: SignatureAlgorithm) -> bool {
+        algorithm == SignatureAlgorithm::EdDsa
+    }
+
+    fn create_proof(
+        &self,
+        _document: &Map<String, Value>,
+        _options: Map<String, Value>,
+        _signer: &dyn Signer,
+    ) -> Result<Map<String, Value>, Problem> {
+        Err(Problem::new(Code::ProofGeneration, "Ed25519Signature2020 is only verified"))
+    }
+
+    fn verify_proof(
+        &self,
+        document: &Map<String, Value>,
+        proof: &Map<String, Value>,
+        key: &PublicKey,
+    ) -> Result<Map<String, Value>, Problem> {
+        if proof.get("type").and_then(Value::as_str) != Some(Self::NAME) || proof.contains_key("cryptosuite") {
+            return Err(Problem::new(Code::ProofMalformed, "the proof is not an Ed25519Signature2020"));
         }
-        let signature = signature(proof)?;
-        if key.algorithm() != SignatureAlgorithm::EdDsa {
-            return Err(Problem::new(Code::AlgorithmMismatch, "eddsa-rdfc-2022 needs an Ed25519 key"));
-        }
-        key.verify(&self.hash_data(document, proof)?, &signature)?;
+        let signature = signature(proof, key.algorithm().signature_length())?;
+        require_algorithm(self, key.algorithm())?;
+        key.verify(&hash_data(&self.contexts, key.algorithm(), document, proof)?, &signature)?;
         Ok(document.clone())
     }
 }
 
-/// Returns the 64 bytes of `proofValue`, which is in base58btc multibase (`z`).
-fn signature(proof: &Map<String, Value>) -> Result<[u8; SIGNATURE_BYTES], Problem> {
-    let malformed = |what: &str| Problem::new(Code::ProofMalformed, format!("proofValue {what}"));
-    let text = proof.get("proofValue").and_then(Value::as_str).ok_or_else(|| malformed("is missing"))?;
+/// Creates a proof (section 3.2.1 of both specifications).
+fn create(
+    suite: &dyn Cryptosuite,
+    contexts: &Contexts,
+    document: &Map<String, Value>,
+    options: Map<String, Value>,
+    signer: &dyn Signer,
+) -> Result<Map<String, Value>, Problem> {
+    require_algorithm(suite, signer.algorithm())?;
+    let mut proof = options;
+    proof.insert("type".to_owned(), PROOF_TYPE.into());
+    proof.insert("cryptosuite".to_owned(), suite.name().into());
+    let signature = signer.sign(&hash_data(contexts, signer.algorithm(), document, &proof)?)?;
+    let proof_value = format!("z{}", bs58::encode(signature).into_string());
+    proof.insert("proofValue".to_owned(), proof_value.into());
+    Ok(proof)
+}
+
+/// Verifies a proof (section 3.2.2), and returns the document.
+fn verify(
+    suite: &dyn Cryptosuite,
+    contexts: &Contexts,
+    document: &Map<String, Value>,
+    proof: &Map<String, Value>,
+    key: &PublicKey,
+) -> Result<Map<String, Value>, Problem> {
+    let says = |name: &str, expected: &str| proof.get(name).and_then(Value::as_str) == Some(expected);
+    if !says("type", PROOF_TYPE) || !says("cryptosuite", suite.name()) {
+        return Err(Problem::new(
+            Code::ProofMalformed,
+            format!("the proof is not a DataIntegrityProof of {}", suite.name()),
+        ));
+    }
+    let signature = signature(proof, key.algorithm().signature_length())?;
+    require_algorithm(suite, key.algorithm())?;
+    key.verify(&hash_data(contexts, key.algorithm(), document, proof)?, &signature)?;
+    Ok(document.clone())
+}
+
+fn require_algorithm(suite: &dyn Cryptosuite, algorithm: SignatureAlgorithm) -> Result<(), Problem> {
+    if suite.supports_algorithm(algorithm) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::AlgorithmMismatch, format!("{} does not sign with {}", suite.name(), algorithm.as_str())))
+}
+
+/// Returns the bytes to sign: the hash of the canonical proof options, then that of the canonical document (sections
+/// 3.2.4 and 3.2.5).
+fn hash_data(
+    contexts: &Contexts,
+    algorithm: SignatureAlgorithm,
+    document: &Map<String, Value>,
+    options: &Map<String, Value>,
+) -> Result<Vec<u8>, Problem> {
+    let mut config = options.clone();
+    config.remove("proofValue");
+    match (config.get("@context"), document.get("@context")) {
+        (Some(own), of_document) if Some(own) != of_document => return Err(Code::ProofContext.into()),
+        (_, Some(of_document)) => {
+            let of_document = of_document.clone();
+            config.insert("@context".to_owned(), of_document);
+        }
+        (_, None) => return Err(Code::ContextMissing.into()),
+    }
+    let hash = match algorithm {
+        SignatureAlgorithm::Es384 => HashAlgorithm::Sha384,
+        SignatureAlgorithm::EdDsa | SignatureAlgorithm::Es256 => HashAlgorithm::Sha256,
+    };
+    let digest = |part: &Map<String, Value>| {
+        Ok::<_, Problem>(hash.digest(canonicalize(&to_quads(part, contexts)?, hash)?.as_bytes()))
+    };
+    let mut data = digest(&config)?;
+    data.extend(digest(document)?);
+    Ok(data)
+}
+
+/// Returns the bytes of `proofValue`, which is in base58btc multibase (`z`).
+fn signature(proof: &Map<String, Value>, length: usize) -> Result<Vec<u8>, Problem> {
+    let malformed = |what: String| Problem::new(Code::ProofMalformed, format!("proofValue {what}"));
+    let text = proof.get("proofValue").and_then(Value::as_str).ok_or_else(|| malformed("is missing".to_owned()))?;
+    // Base58 has 1.37 characters for a byte. Longer text is not decoded, since that takes quadratic time.
+    let most = length.saturating_mul(7).div_ceil(5).saturating_add(1);
     let digits = text
         .strip_prefix('z')
-        .filter(|_| text.len() <= LONGEST_PROOF_VALUE)
-        .ok_or_else(|| malformed("is not 64 bytes in base58btc (z...)"))?;
-    let bytes = bs58::decode(digits).into_vec().map_err(|_| malformed("is not base58"))?;
-    bytes.try_into().map_err(|_| malformed("is not 64 bytes long"))
+        .filter(|_| text.len() <= most)
+        .ok_or_else(|| malformed(format!("is not {length} bytes in base58btc (z...)")))?;
+    let bytes = bs58::decode(digits).into_vec().map_err(|_| malformed("is not base58".to_owned()))?;
+    if bytes.len() == length { Ok(bytes) } else { Err(malformed(format!("is not {length} bytes long"))) }
 }
