@@ -19,7 +19,7 @@ mod failure;
 mod question;
 
 pub use failure::{is_json_requested, print_failure, set_error_members, usage_error_json};
-pub use question::{Answer, Question};
+pub use question::{Answer, Choice, Question};
 
 /// Exit code for a failed command, or a negative result.
 pub const EXIT_FAILURE: u8 = 1;
@@ -164,6 +164,22 @@ pub fn read_line() -> Option<String> {
     let mut line = Vec::new();
     io::stdin().lock().read_until(b'\n', &mut line).ok()?;
     line.strip_suffix(b"\n").map(|line| String::from_utf8_lossy(line).into_owned())
+}
+
+/// Prints a prompt on standard output, and waits for a line on standard input. Lines that were typed before the prompt
+/// are discarded. Returns `false` at the end of the input.
+#[must_use]
+pub fn wait_for_enter(prompt: &str) -> bool {
+    question::discard_typed_ahead();
+    print(prompt);
+    read_line().is_some()
+}
+
+/// Erases the screen of the terminal on standard output and the lines above it; nothing if it is not a terminal.
+pub fn clear_screen() {
+    if stdout_is_terminal() {
+        print("\u{1b}[H\u{1b}[2J\u{1b}[3J");
+    }
 }
 
 /// Returns the width of the terminal on standard output, in columns; `None` if it is not a terminal.

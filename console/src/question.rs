@@ -1,6 +1,6 @@
 //! Yes-or-no questions at a terminal.
 
-use carnet_core::input::{fold_for_language, with_ascii_digits};
+use carnet_core::input::{fold_for_language, with_ascii_digits, without_diacritics};
 
 /// Maximum number of times that a question is asked.
 const MAX_TRIES: usize = 3;
@@ -14,6 +14,15 @@ pub enum Answer {
     No,
     /// Neither: three answers were neither yes nor no, or the input ended.
     Unclear,
+}
+
+/// Answer to a question that also offers a third choice ([`Question::ask_with_third`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// An answer to the question.
+    Answer(Answer),
+    /// The third choice: neither yes nor no, and not unclear.
+    Third,
 }
 
 /// Question to be answered with a whole word in one language, or with 1 for yes and 2 for no, in the digits of any
@@ -47,7 +56,20 @@ impl<'a> Question<'a> {
     ///
     /// Lines that were typed or pasted at the terminal before the question are discarded, since they were not meant as
     /// answers.
-    pub fn ask(&self, mut print: impl FnMut(&str), mut read: impl FnMut() -> Option<String>) -> Answer {
+    pub fn ask(&self, print: impl FnMut(&str), read: impl FnMut() -> Option<String>) -> Answer {
+        match self.ask_once(print, read, false) {
+            Choice::Answer(answer) => answer,
+            // Never returned without a third choice.
+            Choice::Third => Answer::Unclear,
+        }
+    }
+
+    /// Asks the question as [`Question::ask`] does, with 3 as a third choice, which `text` must name.
+    pub fn ask_with_third(&self, print: impl FnMut(&str), read: impl FnMut() -> Option<String>) -> Choice {
+        self.ask_once(print, read, true)
+    }
+
+    fn ask_once(&self, mut print: impl FnMut(&str), mut read: impl FnMut() -> Option<String>, third: bool) -> Choice {
         for tried in 0..MAX_TRIES {
             if tried > 0 {
                 print(self.retry_prompt);
@@ -56,16 +78,20 @@ impl<'a> Question<'a> {
             discard_typed_ahead();
             print(self.text);
             print(" ");
-            let Some(line) = read() else { return Answer::Unclear };
+            let Some(line) = read() else { return Choice::Answer(Answer::Unclear) };
+            if third && with_ascii_digits(&line).trim() == "3" {
+                return Choice::Third;
+            }
             match self.parse_answer(&line) {
                 Answer::Unclear => {}
-                answer => return answer,
+                answer => return Choice::Answer(answer),
             }
         }
-        Answer::Unclear
+        Choice::Answer(Answer::Unclear)
     }
 
-    /// Returns the answer in a line; case and surrounding white space are ignored.
+    /// Returns the answer in a line; case and surrounding white space are ignored. Diacritics may be left out where the
+    /// other answer does not become the same word.
     fn parse_answer(&self, line: &str) -> Answer {
         let fold = |text: &str| fold_for_language(text.trim(), self.language);
         let given = fold(&with_ascii_digits(line));
@@ -74,14 +100,22 @@ impl<'a> Question<'a> {
             "2" => Answer::No,
             word if word == fold(self.yes) => Answer::Yes,
             word if word == fold(self.no) => Answer::No,
-            _ => Answer::Unclear,
+            word => {
+                let plain = |text: &str| without_diacritics(text);
+                let (word, yes, no) = (plain(word), plain(&fold(self.yes)), plain(&fold(self.no)));
+                match (word == yes, word == no) {
+                    (true, false) => Answer::Yes,
+                    (false, true) => Answer::No,
+                    _ => Answer::Unclear,
+                }
+            }
         }
     }
 }
 
 /// Empties the input queue of the terminal on standard input. Input from a file or a pipe is kept: a script has no
 /// other way to answer.
-fn discard_typed_ahead() {
+pub(crate) fn discard_typed_ahead() {
     #[cfg(unix)]
     {
         use std::io::{IsTerminal as _, stdin};
@@ -149,5 +183,35 @@ mod tests {
         assert_eq!(put(somali, &["Haa"]).0, Answer::Yes);
         let composed = Question { yes: "s\u{ed}", ..question() };
         assert_eq!(put(composed, &["SI\u{301}"]).0, Answer::Yes);
+    }
+
+    #[test]
+    fn a_third_choice_counts_only_where_it_is_offered() {
+        let ask = |line: &str| {
+            let mut lines = [line.to_owned()].into_iter();
+            question().ask_with_third(|_| (), || lines.next())
+        };
+        assert_eq!((ask("3"), ask("٣")), (Choice::Third, Choice::Third));
+        assert_eq!((ask("1"), ask("no")), (Choice::Answer(Answer::Yes), Choice::Answer(Answer::No)));
+        assert_eq!(ask("33"), Choice::Answer(Answer::Unclear));
+        assert_eq!(put(question(), &["3"]).0, Answer::Unclear);
+    }
+
+    #[test]
+    fn an_accent_may_be_left_out_unless_the_words_become_one() {
+        let spanish = Question { language: "es", yes: "sí", no: "no", ..question() };
+        for (line, answer) in [("si", Answer::Yes), ("SI", Answer::Yes), ("nó", Answer::No), ("s", Answer::Unclear)] {
+            assert_eq!(put(spanish, &[line]).0, answer, "{line}");
+        }
+        let arabic = Question { language: "ar", yes: "نعم", no: "لا", ..question() };
+        assert_eq!(put(arabic, &["نَعَمْ"]).0, Answer::Yes);
+        // Invented: without its accent each answer is the other one, too.
+        let alike = Question { yes: "pa", no: "pá", ..question() };
+        assert_eq!(put(alike, &["pa"]).0, Answer::Yes);
+        assert_eq!(put(alike, &["pá"]).0, Answer::No);
+        assert_eq!(put(alike, &["pà"]).0, Answer::Unclear);
+        // The dotless i of Turkish is a letter of its own.
+        let turkish = Question { language: "tr", yes: "evet", no: "hayır", ..question() };
+        assert_eq!(put(turkish, &["hayir"]).0, Answer::Unclear);
     }
 }

@@ -95,17 +95,23 @@ pub(crate) struct GuardedResolver {
     pub(crate) localhost_is_loopback: bool,
 }
 
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let host = normalize_host(name.as_str());
+impl GuardedResolver {
+    /// Looks up the addresses of a host name.
+    pub(crate) async fn lookup(self, name: String) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        let host = normalize_host(&name);
         if self.localhost_is_loopback && host == LOCALHOST {
-            return Box::pin(std::future::ready(Ok(Box::new([loopback_address()].into_iter()) as Addrs)));
+            return Ok(vec![loopback_address()]);
         }
         let private = self.private_hosts.contains(&host);
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            Ok(Box::new(require_permitted(found, private)?.into_iter()) as Addrs)
-        })
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+        Ok(require_permitted(found, private)?)
+    }
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let found = self.clone().lookup(name.as_str().to_owned());
+        Box::pin(async move { Ok(Box::new(found.await?.into_iter()) as Addrs) })
     }
 }
 

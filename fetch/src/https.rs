@@ -174,7 +174,6 @@ impl HttpsFetcher {
 /// and resolves `localhost` to 127.0.0.1 without DNS; the caller then checks the URL.
 pub(crate) fn create_client(options: FetchOptions, https_only: bool) -> Result<Client, Problem> {
     let tls = client_config(root_certificates(options.extra_ca_pem.as_deref())?, options.local_pins.clone())?;
-    let private_hosts = options.private_hosts.iter().map(|host| normalize_host(host)).collect();
     Client::builder()
         .tls_backend_preconfigured(tls)
         .https_only(https_only)
@@ -184,13 +183,19 @@ pub(crate) fn create_client(options: FetchOptions, https_only: bool) -> Result<C
         // A proxy would resolve the name itself, and bypass the guarded resolver.
         .no_proxy()
         .referer(false)
-        .dns_resolver(GuardedResolver {
-            private_hosts: Arc::new(private_hosts),
-            localhost_is_loopback: !https_only || !options.local_pins.is_empty(),
-        })
+        .dns_resolver(guarded_resolver(&options, https_only))
         .timeout(options.timeout)
         .build()
         .map_err(|error| Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}")))
+}
+
+/// Returns the resolver of a client ([`create_client`]).
+pub(crate) fn guarded_resolver(options: &FetchOptions, https_only: bool) -> GuardedResolver {
+    let private_hosts = options.private_hosts.iter().map(|host| normalize_host(host)).collect();
+    GuardedResolver {
+        private_hosts: Arc::new(private_hosts),
+        localhost_is_loopback: !https_only || !options.local_pins.is_empty(),
+    }
 }
 
 /// Resource fetched by [`HttpsFetcher::fetch_if_changed`].

@@ -17,8 +17,8 @@ use reqwest::{
 use url::{Host, Url};
 
 use crate::{
-    address::normalize_host,
-    https::{FetchOptions, create_client, read_body, request_problem},
+    address::{ForbiddenAddress, GuardedResolver, normalize_host},
+    https::{FetchOptions, create_client, guarded_resolver, read_body, request_problem},
     local::LOCALHOST,
 };
 
@@ -77,6 +77,8 @@ pub struct ServiceClient {
     https: Client,
     /// Client for loopback addresses without TLS.
     loopback: Client,
+    /// Resolver of `https`.
+    resolver: GuardedResolver,
     private_hosts: Arc<BTreeSet<String>>,
 }
 
@@ -89,6 +91,7 @@ impl ServiceClient {
         let hosts = options.private_hosts.iter().map(|host| normalize_url_host(host)).collect();
         let loopback = FetchOptions { private_hosts: BTreeSet::from([LOCALHOST.to_owned()]), ..options.clone() };
         Ok(Self {
+            resolver: guarded_resolver(&options, true),
             https: create_client(options, true)?,
             loopback: create_client(loopback, false)?,
             private_hosts: Arc::new(hosts),
@@ -112,6 +115,23 @@ impl ServiceClient {
         let request = request.header(ACCEPT, call.accept);
         let request = if call.token.is_empty() { request } else { request.header(AUTHORIZATION, bearer(call.token)?) };
         read_response(request.send().await.map_err(request_problem)?, call.max_document_bytes).await
+    }
+
+    /// Checks that a URL may be called, and looks up its host; nothing is sent to it.
+    ///
+    /// # Errors
+    /// Those of [`ServiceClient::call`] for the URL itself; `address_forbidden` if the host has an address that is not
+    /// permitted; `did_unresolved` if it has none.
+    pub async fn check(&self, url: &str) -> Result<(), Problem> {
+        let (_, url) = self.client_for(url)?;
+        let Some(Host::Domain(host)) = url.host().filter(|_| url.scheme() == "https") else { return Ok(()) };
+        match self.resolver.clone().lookup(host.to_owned()).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is::<ForbiddenAddress>() => {
+                Err(Problem::new(Code::AddressForbidden, error.to_string()))
+            }
+            Err(error) => Err(Problem::new(Code::DidUnresolved, error.to_string())),
+        }
     }
 
     /// Returns the client for a URL, which depends on its scheme; an error if the URL must not be called.
@@ -193,6 +213,18 @@ mod tests {
             token: "",
             max_document_bytes: 1_000,
         }
+    }
+
+    #[tokio::test]
+    async fn a_url_is_checked_before_anything_is_sent_to_it() {
+        let refusal =
+            async |hosts: &[&str], url: &str| client(hosts).check(url).await.err().map(|problem| problem.code);
+        assert_eq!(refusal(&[], "https://localhost/x").await, Some(Code::AddressForbidden));
+        assert_eq!(refusal(&["localhost"], "https://localhost/x").await, None);
+        assert_eq!(refusal(&[], "https://127.0.0.1/x").await, Some(Code::AddressForbidden));
+        assert_eq!(refusal(&[], "http://127.0.0.1:1/x").await, Some(Code::AddressForbidden));
+        assert_eq!(refusal(&["127.0.0.1"], "http://127.0.0.1:1/x").await, None);
+        assert_eq!(refusal(&[], "https://nobody.invalid/x").await, Some(Code::DidUnresolved));
     }
 
     #[test]
