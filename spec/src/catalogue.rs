@@ -114,12 +114,12 @@ impl Catalogue {
 
     fn add_requests_of(&mut self, dir: &Path) -> Result<(), SpecError> {
         for path in toml_files(&dir.join("requests"))? {
-            self.add_template(&path.display().to_string(), &type_files::read_text(&path)?)?;
+            self.add_template(&path.display().to_string(), &type_files::read_catalogue_text(&path)?)?;
         }
         let mut own = Vec::new();
         for path in toml_files(&dir.join("services"))? {
             let name = path.display().to_string();
-            let procedure = self.read_procedure(&name, &type_files::read_text(&path)?)?;
+            let procedure = self.read_procedure(&name, &type_files::read_catalogue_text(&path)?)?;
             if own.iter().any(|known: &Procedure| known.id == procedure.id) {
                 return Err(SpecError::file(name, "another procedure has its id", "Give it an id of its own"));
             }

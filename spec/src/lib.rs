@@ -39,6 +39,7 @@ pub use redemption::{CountedClaims, RedemptionClaims};
 pub use retention::RetentionRule;
 pub use serials::SerialClaims;
 pub use template::RequestTemplate;
+pub use type_files::read_catalogue_text;
 pub use unknown::{UnknownKind, UnknownName};
 
 mod embedded {

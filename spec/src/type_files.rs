@@ -42,7 +42,7 @@ impl TypeFiles {
                 continue;
             }
             for file in directory_entries(&folder)?.into_iter().filter(|path| path.is_file()) {
-                files.insert(format!("{prefix}{}", file_name(&file)), read_text(&file)?);
+                files.insert(format!("{prefix}{}", file_name(&file)), read_catalogue_text(&file)?);
             }
         }
         Ok(Self { name: path.display().to_string(), files })
@@ -92,7 +92,10 @@ pub(crate) fn directory_entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError
 
 /// Reads a file of a catalogue of at most 1 MiB, without a leading byte-order mark. In Fluent files, CRLF is converted
 /// to LF; other files are unchanged, since contexts have a pinned digest.
-pub(crate) fn read_text(path: &Path) -> Result<String, SpecError> {
+///
+/// # Errors
+/// The path is not that of a file, the file cannot be read, is larger, or is not UTF-8.
+pub fn read_catalogue_text(path: &Path) -> Result<String, SpecError> {
     let failed = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
     // Reading a pipe could block, and a device has no length.
     if !fs::metadata(path).map_err(failed)?.is_file() {

@@ -32,9 +32,10 @@ impl Catalogue {
         }
         let place = path.display().to_string();
         let wrong = |what: String, hint: &str| SpecError::file(&place, what, hint);
-        let urls: BTreeMap<String, TypeUrlToml> = toml::from_str(&type_files::read_text(&path)?).map_err(|error| {
-            wrong(error.message().to_owned(), "Give each type a table with vct, and integrity if wanted")
-        })?;
+        let urls: BTreeMap<String, TypeUrlToml> =
+            toml::from_str(&type_files::read_catalogue_text(&path)?).map_err(|error| {
+                wrong(error.message().to_owned(), "Give each type a table with vct, and integrity if wanted")
+            })?;
         for (name, url) in urls {
             if !is_type_url(&url.vct) {
                 let what =

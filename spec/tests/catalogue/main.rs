@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 mod services;
 mod vouchers;
 
-const LANGUAGES: [&str; 6] = ["en", "de", "fr", "ar", "uk", "es"];
+const LANGUAGES: [&str; 10] = ["en", "de", "fr", "ar", "uk", "es", "so", "ti", "fa", "tr"];
 
 const TEMPLATES: [&str; 15] = [
     "credit-recognition",
@@ -179,7 +179,7 @@ fn every_claim_has_words_a_term_and_a_place() {
                 assert!(!display.name.is_empty() && !display.description.is_empty());
                 assert!(display.claim_label(&dotted).is_some_and(|text| !text.is_empty()), "{language}: {dotted}");
                 assert!(
-                    display.claim_description(&dotted).is_some_and(|text| text.ends_with('.')),
+                    display.claim_description(&dotted).is_some_and(|text| text.ends_with(['.', '።'])),
                     "{language}: {dotted}"
                 );
             }
@@ -234,11 +234,11 @@ fn languages_fall_back_to_their_primary_one_and_then_to_english() {
     let catalogue = catalogue();
     let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
     assert_eq!(permit.display_texts("de-AT").language, "de");
-    assert_eq!(permit.display_texts("ti").language, "en");
+    assert_eq!(permit.display_texts("eo").language, "en");
     assert_eq!(permit.display_texts("de").claim_label("credentialSubject.rightToWork"), Some("Recht zu arbeiten"));
     let texts = &catalogue.template("job-right-to-work").unwrap().purpose;
     assert_eq!(RequestTemplate::text_in_language(texts, "fr_FR"), texts["fr"]);
-    assert_eq!(RequestTemplate::text_in_language(texts, "ti"), texts["en"]);
+    assert_eq!(RequestTemplate::text_in_language(texts, "eo"), texts["en"]);
 }
 
 #[test]
@@ -300,11 +300,8 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
             );
         }
         for language in LANGUAGES {
-            assert!(
-                template.retention[language].contains(&template.retention_days.to_string()),
-                "{} {language}",
-                template.id
-            );
+            let retention = carnet_core::input::with_ascii_digits(&template.retention[language]);
+            assert!(retention.contains(&template.retention_days.to_string()), "{} {language}", template.id);
         }
     }
 }

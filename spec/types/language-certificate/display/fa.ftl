@@ -1,0 +1,31 @@
+name = گواهی زبان
+description = این که یک زبان را چقدر خوب می‌دانید، به گواهی مدرسه یا نهادی که از شما آزمون گرفته است.
+source = آموزشگاه زبان یا مرکز آزمون: آنجا برای آزمون نام‌نویسی کنید.
+
+claim-givenName = نام
+    .description = نام کوچک شما و نام‌های دیگر شما.
+claim-familyName = نام خانوادگی (تخلص)
+    .description = نام خانوادگی یا تخلص شما.
+claim-dateOfBirth = تاریخ تولد
+    .description = روزی که به دنیا آمده‌اید.
+claim-language = زبان
+    .description = زبانی که در آن آزمون داده‌اید.
+claim-level = سطح (CEFR)
+    .description = چقدر خوب آن را می‌دانید، از A1 (مقدماتی) تا C2 (نزدیک به زبان مادری).
+claim-skills = مهارت‌های آزموده‌شده
+    .description = مهارت‌هایی که در آن‌ها آزمون داده‌اید.
+claim-awardingBody = نهاد صادرکننده
+    .description = مدرسه یا نهادی که از شما آزمون گرفته است.
+claim-awardingDate = تاریخ صدور
+    .description = روزی که گواهی به شما داده شد.
+
+value-level-A1 = A1 (مقدماتی)
+value-level-A2 = A2 (پایه)
+value-level-B1 = B1 (متوسط)
+value-level-B2 = B2 (متوسط به بالا)
+value-level-C1 = C1 (پیشرفته)
+value-level-C2 = C2 (تسلط)
+value-skills-listening = شنیدن
+value-skills-reading = خواندن
+value-skills-speaking = صحبت کردن
+value-skills-writing = نوشتن

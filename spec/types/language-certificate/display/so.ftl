@@ -1,0 +1,31 @@
+name = Shahaadada luqadda
+description = Sida aad luqad u taqaan, sida uu sheegay iskuulka ama hay’adda ku imtixaantay.
+source = Iskuul luqadeed ama xarun imtixaan: halkaas iska diiwaangeli imtixaan.
+
+claim-givenName = Magaca la bixiyay (given names)
+    .description = Magacaaga koowaad, iyo magacyada kale ee laguu bixiyay.
+claim-familyName = Magaca qoyska (surname)
+    .description = Magaca qoyskaaga.
+claim-dateOfBirth = Taariikhda dhalashada
+    .description = Maalinta aad dhalatay.
+claim-language = Luqadda
+    .description = Luqadda lagugu imtixaamay.
+claim-level = Heerka (CEFR)
+    .description = Sida aad u taqaan, laga bilaabo A1 (bilow) ilaa C2 (u dhow qof ku dhashay luqadda).
+claim-skills = Xirfadaha la imtixaamay
+    .description = Xirfadaha lagugu imtixaamay.
+claim-awardingBody = Cidda bixisay
+    .description = Iskuulka ama hay’adda ku imtixaantay.
+claim-awardingDate = Taariikhda la bixiyay
+    .description = Maalinta shahaadada lagu siiyay.
+
+value-level-A1 = A1 (bilow)
+value-level-A2 = A2 (aasaasi)
+value-level-B1 = B1 (dhexe)
+value-level-B2 = B2 (dhexe sare)
+value-level-C1 = C1 (sare)
+value-level-C2 = C2 (aad u sareeya)
+value-skills-listening = Dhageysi
+value-skills-reading = Akhris
+value-skills-speaking = Hadal
+value-skills-writing = Qoraal

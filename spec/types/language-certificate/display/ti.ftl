@@ -1,0 +1,31 @@
+name = ምስክር ወረቐት ቋንቋ
+description = ሓደ ቋንቋ ክሳብ ክንደይ ከም እትፈልጡ፡ እቲ ዝፈተነኩም ቤት ትምህርቲ ወይ ትካል ከም ዝገለጾ።
+source = ቤት ትምህርቲ ቋንቋ ወይ ማእከል ፈተና፦ ንፈተና ኣብኡ ተመዝገቡ።
+
+claim-givenName = ስም (given names)
+    .description = ቀዳማይ ስምኩምን ካልእ ዝተዋህበኩም ኣስማትን።
+claim-familyName = ስም ስድራ (surname)
+    .description = ስም ስድራኹም።
+claim-dateOfBirth = ዕለተ ልደት
+    .description = ዝተወለድኩምሉ መዓልቲ።
+claim-language = ቋንቋ
+    .description = ዝተፈተንኩምሉ ቋንቋ።
+claim-level = ደረጃ (CEFR)
+    .description = ክሳብ ክንደይ ከም እትፈልጥዎ፡ ካብ A1 (ጀማሪ) ክሳብ C2 (ዳርጋ ከም ተወላዲ)።
+claim-skills = ዝተፈተኑ ክእለታት
+    .description = ዝተፈተንኩምሎም ክእለታት።
+claim-awardingBody = ዝሃቦ ኣካል
+    .description = ዝፈተነኩም ቤት ትምህርቲ ወይ ትካል።
+claim-awardingDate = ዝተዋህበሉ ዕለት
+    .description = እቲ ምስክር ወረቐት ዝተዋህበኩምሉ መዓልቲ።
+
+value-level-A1 = A1 (ጀማሪ)
+value-level-A2 = A2 (መሰረታዊ)
+value-level-B1 = B1 (ማእከላይ)
+value-level-B2 = B2 (ላዕለዋይ ማእከላይ)
+value-level-C1 = C1 (ዝማዕበለ)
+value-level-C2 = C2 (ኣዝዩ ዝማዕበለ)
+value-skills-listening = ምስማዕ
+value-skills-reading = ምንባብ
+value-skills-speaking = ምዝራብ
+value-skills-writing = ምጽሓፍ

@@ -1,0 +1,31 @@
+name = Dil belgesi
+description = Bir dili ne kadar iyi bildiğiniz; sizi sınayan okulun ya da kuruluşun bildirdiği şekliyle.
+source = Bir dil okulu ya da sınav merkezi: orada sınava kaydolun.
+
+claim-givenName = Adlar
+    .description = Adınız ve varsa öbür adlarınız.
+claim-familyName = Soyadı
+    .description = Soyadınız.
+claim-dateOfBirth = Doğum tarihi
+    .description = Doğduğunuz gün.
+claim-language = Dil
+    .description = Sınandığınız dil.
+claim-level = Düzey (CEFR)
+    .description = Ne kadar iyi bildiğiniz, A1 (başlangıç) ile C2 (ana diline yakın) arasında.
+claim-skills = Sınanan beceriler
+    .description = Sınandığınız beceriler.
+claim-awardingBody = Veren kurum
+    .description = Sizi sınayan okul ya da kuruluş.
+claim-awardingDate = Veriliş tarihi
+    .description = Belgenin size verildiği gün.
+
+value-level-A1 = A1 (başlangıç)
+value-level-A2 = A2 (temel)
+value-level-B1 = B1 (orta)
+value-level-B2 = B2 (orta üstü)
+value-level-C1 = C1 (ileri)
+value-level-C2 = C2 (yetkin)
+value-skills-listening = Dinleme
+value-skills-reading = Okuma
+value-skills-speaking = Konuşma
+value-skills-writing = Yazma

@@ -1,0 +1,36 @@
+name = حمایت موقت
+description = حق شما برای ماندن در یک کشور با حمایت موقت، به گواهی ادارهٔ آن (در آلمان: vorübergehender Schutz).
+source = ادارهٔ مهاجرت کشوری که از شما حمایت می‌کند: آنجا نام‌نویسی کنید.
+
+claim-givenName = نام
+    .description = نام کوچک شما و نام‌های دیگر شما.
+claim-familyName = نام خانوادگی (تخلص)
+    .description = نام خانوادگی یا تخلص شما.
+claim-dateOfBirth = تاریخ تولد
+    .description = روزی که به دنیا آمده‌اید.
+claim-nationality = تابعیت
+    .description = کشوری که شهروند آن هستید. QS یعنی بی‌تابعیت و QU یعنی نامعلوم.
+claim-legalBasis = پایهٔ قانونی
+    .description = قانونی که حمایت از شما بر آن استوار است. می‌تواند نشان دهد که از کدام گروه هستید.
+claim-issuingCountry = کشور حمایت‌کننده
+    .description = کشوری که از شما حمایت می‌کند.
+claim-documentNumber = شمارهٔ مدرک
+    .description = شماره‌ای که روی مدرک شما چاپ شده است.
+claim-validFrom = حمایت معتبر از
+    .description = حمایت از شما کِی شروع می‌شود.
+claim-validUntil = حمایت معتبر تا
+    .description = حمایت از شما کِی تمام می‌شود، اگر تمدید نشود.
+claim-workPermission = اجازهٔ کار
+    .description = آیا اجازهٔ کار دارید، و آیا محدودیتی هست.
+claim-remarks = ملاحظات
+    .description = یادداشت‌های دیگر روی مدرک شما.
+claim-legalResidence = اقامت قانونی
+    .description = بله، اگر به طور قانونی در کشور زندگی می‌کنید. دلیلش را نمی‌گوید.
+claim-rightToWork = حق کار
+    .description = بله، اگر می‌توانید هر کاری را قبول کنید.
+claim-residentIn = ساکن در
+    .description = کشوری که به طور قانونی در آن زندگی می‌کنید.
+
+value-workPermission-unrestricted = هر کاری مجاز است
+value-workPermission-restricted = کار با محدودیت مجاز است: ملاحظات را ببینید
+value-workPermission-none = کار مجاز نیست

@@ -1,0 +1,36 @@
+name = Ilaalin ku-meel-gaar ah (temporary protection)
+description = Xaqa aad dal ku joogi karto ilaalin ku-meel-gaar ah, sida hay’addiisu sheegtay.
+source = Hay’adda socdaalka ee dalka ku ilaalinaya: halkaas iska diiwaangeli.
+
+claim-givenName = Magaca la bixiyay (given names)
+    .description = Magacaaga koowaad, iyo magacyada kale ee laguu bixiyay.
+claim-familyName = Magaca qoyska (surname)
+    .description = Magaca qoyskaaga.
+claim-dateOfBirth = Taariikhda dhalashada
+    .description = Maalinta aad dhalatay.
+claim-nationality = Jinsiyadda
+    .description = Dalka aad muwaaddinka ka tahay. QS waxay ka dhigan tahay jinsiyad la’aan, QU waxay ka dhigan tahay lama yaqaan.
+claim-legalBasis = Sharciga lagu saleeyay
+    .description = Sharciga ilaalintaadu ku salaysan tahay. Wuxuu sheegi karaa kooxda dadka ee aad ka tirsan tahay.
+claim-issuingCountry = Dalka ilaaliya
+    .description = Dalka ku ilaalinaya.
+claim-documentNumber = Lambarka dukumentiga
+    .description = Lambarka ku daabacan dukumentigaaga.
+claim-validFrom = Ilaalintu waxay ansax tahay laga bilaabo
+    .description = Marka ilaalintaadu bilaabato.
+claim-validUntil = Ilaalintu waxay ansax tahay ilaa
+    .description = Marka ilaalintaadu dhammaato, haddii aan la kordhin.
+claim-workPermission = Oggolaanshaha shaqada
+    .description = Inaad shaqayn karto iyo in kale, iyo in xaddidaad jirto.
+claim-remarks = Faallooyin
+    .description = Qoraallada kale ee ku yaal dukumentigaaga.
+claim-legalResidence = Degenaansho sharci ah
+    .description = Haa haddii aad dalka si sharci ah ugu nooshahay. Waxba kama sheegto sababta.
+claim-rightToWork = Xaqa shaqada
+    .description = Haa haddii aad shaqo kasta qaban karto.
+claim-residentIn = Ku nool
+    .description = Dalka aad si sharci ah ugu nooshahay.
+
+value-workPermission-unrestricted = Shaqo kasta
+value-workPermission-restricted = Shaqo xaddidan: eeg faallooyinka
+value-workPermission-none = Shaqo lama oggola

@@ -1,0 +1,36 @@
+name = ግዝያዊ ሓለዋ (temporary protection)
+description = ኣብ ሓንቲ ሃገር ብግዝያዊ ሓለዋ ናይ ምጽናሕ መሰልኩም፡ ሰበስልጣና ከም ዝገለጾ።
+source = ሰበስልጣን ኢሚግረሽን ናይታ እትሕልወኩም ሃገር፦ ኣብኡ ተመዝገቡ።
+
+claim-givenName = ስም (given names)
+    .description = ቀዳማይ ስምኩምን ካልእ ዝተዋህበኩም ኣስማትን።
+claim-familyName = ስም ስድራ (surname)
+    .description = ስም ስድራኹም።
+claim-dateOfBirth = ዕለተ ልደት
+    .description = ዝተወለድኩምሉ መዓልቲ።
+claim-nationality = ዜግነት
+    .description = ዜጋኣ ዝዀንኩም ሃገር። QS ማለት ዜግነት ዘይብሉ፡ QU ማለት ዘይተፈልጠ እዩ።
+claim-legalBasis = ሕጋዊ መሰረት
+    .description = ሓለዋኹም ዝተመስረተሉ ሕጊ። ካብ ኣየናይ ጉጅለ ሰባት ምዃንኩም ክነግር ይኽእል።
+claim-issuingCountry = ሃገር ሓለዋ
+    .description = እትሕልወኩም ሃገር።
+claim-documentNumber = ቁጽሪ ሰነድ
+    .description = ኣብ ሰነድኩም ተሓቲሙ ዘሎ ቁጽሪ።
+claim-validFrom = እቲ ሓለዋ ዘገልግለሉ ካብ
+    .description = ሓለዋኹም ዝጅምረሉ ግዜ።
+claim-validUntil = እቲ ሓለዋ ዘገልግለሉ ክሳብ
+    .description = ሓለዋኹም ዝውድኣሉ ግዜ፡ እንተዘይተናዊሑ።
+claim-workPermission = ፍቓድ ስራሕ
+    .description = ክትሰርሑ እትኽእሉ እንተዀንኩምን ገደብ እንተሎን።
+claim-remarks = ሓሳባት
+    .description = ኣብ ሰነድኩም ዘሎ ካልእ ጽሑፋት።
+claim-legalResidence = ሕጋዊ መንበሪ
+    .description = ኣብታ ሃገር ብሕጋዊ መንገዲ እትነብሩ እንተዀንኩም እወ። ብዛዕባ ምኽንያቱ ዋላ ሓንቲ ኣይገልጽን።
+claim-rightToWork = መሰል ምስራሕ
+    .description = ዝዀነ ስራሕ ክትሰርሑ እትኽእሉ እንተዀንኩም እወ።
+claim-residentIn = ዝንበረላ ሃገር
+    .description = ብሕጋዊ መንገዲ እትነብሩላ ሃገር።
+
+value-workPermission-unrestricted = ዝዀነ ስራሕ
+value-workPermission-restricted = ገደብ ዘለዎ ስራሕ፦ ሓሳባት ርኣዩ
+value-workPermission-none = ስራሕ ኣይፍቀድን

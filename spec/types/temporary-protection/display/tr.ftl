@@ -1,0 +1,36 @@
+name = Geçici koruma
+description = Geçici koruma altında bir ülkede kalma hakkınız; o ülkenin dairesinin bildirdiği şekliyle (Almanya’da: vorübergehender Schutz).
+source = Sizi koruyan ülkenin yabancılar dairesi: orada kaydolun.
+
+claim-givenName = Adlar
+    .description = Adınız ve varsa öbür adlarınız.
+claim-familyName = Soyadı
+    .description = Soyadınız.
+claim-dateOfBirth = Doğum tarihi
+    .description = Doğduğunuz gün.
+claim-nationality = Uyruk
+    .description = Yurttaşı olduğunuz ülke. QS vatansız, QU bilinmiyor demektir.
+claim-legalBasis = Yasal dayanak
+    .description = Korumanızın dayandığı yasa. Hangi gruptan olduğunuzu belli edebilir.
+claim-issuingCountry = Koruyan ülke
+    .description = Sizi koruyan ülke.
+claim-documentNumber = Belge numarası
+    .description = Belgenizin üzerinde basılı numara.
+claim-validFrom = Korumanın başlangıcı
+    .description = Korumanızın başladığı tarih.
+claim-validUntil = Korumanın geçerlilik sonu
+    .description = Uzatılmazsa korumanızın bittiği tarih.
+claim-workPermission = Çalışma izni
+    .description = Çalışıp çalışamayacağınız ve sınırlama olup olmadığı.
+claim-remarks = Açıklamalar
+    .description = Belgenizdeki başka notlar.
+claim-legalResidence = Yasal oturum
+    .description = Ülkede yasal olarak yaşıyorsanız evet. Nedenini söylemez.
+claim-rightToWork = Çalışma hakkı
+    .description = Her işi kabul edebiliyorsanız evet.
+claim-residentIn = Oturulan ülke
+    .description = Yasal olarak yaşadığınız ülke.
+
+value-workPermission-unrestricted = Her işte çalışılabilir
+value-workPermission-restricted = Sınırlı çalışma: açıklamalara bakın
+value-workPermission-none = Çalışma izni yok
