@@ -29,8 +29,8 @@ pub type Presentations = BTreeMap<String, Vec<String>>;
 /// Parsed form body of an authorization response; its content is not yet decrypted or parsed.
 #[derive(Debug)]
 pub enum ResponseForm {
-    /// Unencrypted response: `vp_token` as JSON text, `state`, and the value of [`WALLET_NONCE_MEMBER`].
-    Plain(SecretText, Option<String>, Option<String>),
+    /// Unencrypted response: `vp_token` as JSON text, `state`, and the answered request object.
+    Plain(SecretText, Option<String>, AnsweredObject),
     /// Encrypted response: `response`, a compact JWE.
     Encrypted(SecretText),
     /// Error response: `error`.
@@ -41,6 +41,19 @@ pub enum ResponseForm {
 /// Carnet's verifier uses it to identify that object in its receipt (spec/openid4vp.md 4.5).
 pub const WALLET_NONCE_MEMBER: &str = "carnet_wallet_nonce";
 
+/// Member of Carnet's profile with the signature of that object, which only its recipient has: a verifier that signed no
+/// object with the nonce refuses the response.
+pub const REQUEST_SIGNATURE_MEMBER: &str = "carnet_request_signature";
+
+/// Members of Carnet's profile that identify the answered request object; both are absent if it has no `wallet_nonce`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnsweredObject {
+    /// Value of [`WALLET_NONCE_MEMBER`].
+    pub wallet_nonce: Option<String>,
+    /// Value of [`REQUEST_SIGNATURE_MEMBER`]: the signature part of the compact JWS.
+    pub signature: Option<String>,
+}
+
 /// Authorization response with presentations.
 #[derive(Default)]
 pub struct AuthorizationResponse {
@@ -48,8 +61,8 @@ pub struct AuthorizationResponse {
     pub presentations: Presentations,
     /// `state`
     pub state: Option<String>,
-    /// Value of [`WALLET_NONCE_MEMBER`]; `None`: absent.
-    pub wallet_nonce: Option<String>,
+    /// Answered request object.
+    pub answered: AnsweredObject,
     /// JWK thumbprint (RFC 7638) of the wallet's ephemeral encryption key; `None` if the response was not encrypted.
     pub ephemeral_thumbprint: Option<String>,
 }
@@ -72,7 +85,8 @@ impl ResponseForm {
         match (form.get("vp_token"), form.get("response"), form.get("error")) {
             (Some(token), None, None) => {
                 let text = |name: &str| form.get(name).map(|text| text.expose().to_owned());
-                Ok(Self::Plain(token.clone(), text("state"), text(WALLET_NONCE_MEMBER)))
+                let (wallet_nonce, signature) = (text(WALLET_NONCE_MEMBER), text(REQUEST_SIGNATURE_MEMBER));
+                Ok(Self::Plain(token.clone(), text("state"), AnsweredObject { wallet_nonce, signature }))
             }
             (None, Some(response), None) => Ok(Self::Encrypted(response.clone())),
             (None, None, Some(error)) => {
@@ -85,7 +99,7 @@ impl ResponseForm {
 }
 
 impl AuthorizationResponse {
-    /// Parses the `vp_token` (JSON text) of an unencrypted response. `wallet_nonce` is left empty.
+    /// Parses the `vp_token` (JSON text) of an unencrypted response. `answered` is left empty.
     ///
     /// # Errors
     /// Those of [`json::parse`]; `token_malformed` if it is not an object with non-empty lists of presentations.
@@ -112,11 +126,13 @@ impl AuthorizationResponse {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(malformed(&format!("{name} is not a string"))),
         };
-        let (state, wallet_nonce) = (text("state"), text(WALLET_NONCE_MEMBER));
+        let state = text("state");
+        let (wallet_nonce, signature) = (text(WALLET_NONCE_MEMBER), text(REQUEST_SIGNATURE_MEMBER));
         let read = value.get("vp_token").map_or_else(|| Err(malformed("there is no vp_token")), parse_vp_token);
         carnet_core::wipe(&mut value);
         let ephemeral = Some(decrypted.ephemeral_thumbprint);
-        Ok(Self { presentations: read?, state: state?, wallet_nonce: wallet_nonce?, ephemeral_thumbprint: ephemeral })
+        let answered = AnsweredObject { wallet_nonce: wallet_nonce?, signature: signature? };
+        Ok(Self { presentations: read?, state: state?, answered, ephemeral_thumbprint: ephemeral })
     }
 
     /// Checks that `state` equals that of the request (`expected`), or is absent if the request has none.
@@ -160,7 +176,9 @@ impl AuthorizationResponse {
 
     /// Returns the text parameters other than `vp_token`, with their names.
     fn text_parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let texts = [("state", &self.state), (WALLET_NONCE_MEMBER, &self.wallet_nonce)];
+        let AnsweredObject { wallet_nonce, signature } = &self.answered;
+        let texts =
+            [("state", &self.state), (WALLET_NONCE_MEMBER, wallet_nonce), (REQUEST_SIGNATURE_MEMBER, signature)];
         texts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)))
     }
 

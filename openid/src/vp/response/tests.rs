@@ -35,7 +35,8 @@ fn encrypted(content: &Value, key: &DecryptionKey) -> Result<AuthorizationRespon
 #[test]
 fn a_body_has_one_of_three_forms() {
     assert!(matches!(form(&[("vp_token", "{}"), ("state", "s"), ("unknown", "x")]),
-        Ok(ResponseForm::Plain(token, Some(state), None)) if token.expose() == "{}" && state == "s"));
+        Ok(ResponseForm::Plain(token, Some(state), answered))
+            if token.expose() == "{}" && state == "s" && answered == AnsweredObject::default()));
     assert!(matches!(form(&[("response", "a.b.c.d.e")]), Ok(ResponseForm::Encrypted(_))));
     assert!(matches!(
         form(&[("error", "access_denied"), ("error_description", "no")]),
@@ -134,18 +135,19 @@ fn a_response_is_written_as_its_request_demands() {
         AuthorizationRequest::parse(&parameters.to_payload(), &policy, now).unwrap()
     };
     let presentations = Presentations::from([("a".to_owned(), vec!["x~y".to_owned()])]);
-    let (state, wallet_nonce) = (Some("s".to_owned()), Some("w".to_owned()));
-    let response = AuthorizationResponse { presentations, state, wallet_nonce, ephemeral_thumbprint: None };
+    let answered = AnsweredObject { wallet_nonce: Some("w".to_owned()), signature: Some("g".to_owned()) };
+    let state = Some("s".to_owned());
+    let response = AuthorizationResponse { presentations, state, answered, ephemeral_thumbprint: None };
     let same =
         |read: &AuthorizationResponse| read.presentations == response.presentations && read.state == response.state;
     let form = response.to_form(&request(ResponseMode::DirectPost), &mut OsRng).unwrap();
-    let ResponseForm::Plain(token, state, nonce) = ResponseForm::parse(form.as_bytes()).unwrap() else { panic!() };
+    let ResponseForm::Plain(token, state, answered) = ResponseForm::parse(form.as_bytes()).unwrap() else { panic!() };
     assert!(same(&AuthorizationResponse::from_vp_token(token.expose(), state, LIMITS).unwrap()));
-    assert_eq!(nonce, response.wallet_nonce);
+    assert_eq!(answered, response.answered);
     let form = response.to_form(&request(ResponseMode::DirectPostJwt), &mut OsRng).unwrap();
     let ResponseForm::Encrypted(token) = ResponseForm::parse(form.as_bytes()).unwrap() else { panic!() };
     let read = AuthorizationResponse::from_encrypted(token.expose(), &key, LIMITS).unwrap();
-    assert!(same(&read) && read.wallet_nonce == response.wallet_nonce);
+    assert!(same(&read) && read.answered == response.answered);
 }
 
 #[test]
