@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 
 /// Response header with the stable reason of an error, in upper case as in gRPC (spec/openid.md 1.1).
@@ -51,9 +51,100 @@ pub fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
     given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }
 
+/// Returns the bearer token in the header `Authorization` (RFC 6750 section 2.1); `None` if there is not exactly one
+/// such header, or it has another scheme or form.
+#[must_use]
+pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let is_token = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ');
+    is_token.then_some(token)
+}
+
+/// Returns whether the client prefers a media type to the default one (RFC 9110 section 12.5.1): it accepts it with a
+/// greater weight, or with the same weight and by a more specific range. Without `Accept` it does not.
+#[must_use]
+pub fn prefers_media_type(headers: &HeaderMap, media_type: &str, default: &str) -> bool {
+    let (weight, range) = accepted_weight(headers, media_type);
+    weight > 0.0 && (weight, range) > accepted_weight(headers, default)
+}
+
+/// Returns the weight of a media type, from 0 to 1, and the kind of the most specific range in `Accept` that matches it:
+/// 3 for the type itself, 2 for `type/*`, 1 for `*/*`, 0 if none matches.
+fn accepted_weight(headers: &HeaderMap, media_type: &str) -> (f32, u8) {
+    let group = media_type.split('/').next().unwrap_or_default();
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let matching = accepted.flat_map(|value| value.split(',')).filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = match parts.next()? {
+            name if name.eq_ignore_ascii_case(media_type) => 3,
+            "*/*" => 1,
+            name if name.strip_suffix("/*").is_some_and(|name| name.eq_ignore_ascii_case(group)) => 2,
+            _ => return None,
+        };
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let weight = weight.map_or(Some(1.0), |weight| weight.parse().ok());
+        Some((weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0), kind))
+    });
+    matching.max_by_key(|(_, kind)| *kind).unwrap_or((0.0, 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_bearer_token_is_read() {
+        let read = |values: &[&str]| {
+            let headers = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_str(value).unwrap())).collect();
+            bearer_token(&headers).map(str::to_owned)
+        };
+        assert_eq!(read(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(read(&["bearer abc"]).as_deref(), Some("abc"));
+        for bad in [
+            &[][..],
+            &["Bearer"],
+            &["Bearer "],
+            &["Bearer a b"],
+            &["Basic abc"],
+            &["Bearer a", "Bearer a"],
+            &["DPoP abc"],
+        ] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_media_type_is_for_those_who_prefer_it() {
+        let prefers = |accepted: &[&str], media_type, default| {
+            let headers = accepted.iter().map(|value| (ACCEPT, HeaderValue::from_str(value).unwrap())).collect();
+            prefers_media_type(&headers, media_type, default)
+        };
+        for (accepted, expected) in [
+            (&["application/x+cwt"][..], true),
+            (&["Application/X+CWT; q=0.5"], true),
+            (&["application/x+cwt, */*;q=0.1"], true),
+            (&["application/x+jwt;q=0.5,application/x+cwt;q=0.6"], true),
+            (&["application/x+jwt;q=0", "application/*"], true),
+            (&["text/html, application/x+cwt;v=1;Q=0.001"], true),
+            (&["*/*", "application/x+cwt"], true),
+            (&[], false),
+            (&["*/*"], false),
+            (&["text/*"], false),
+            (&["text/html"], false),
+            (&["application/x+jwt"], false),
+            (&["application/x+cwt, application/x+jwt"], false),
+            (&["application/x+cwt;q=0.5, */*"], false),
+            (&["application/x+cwt;q=0"], false),
+            (&["application/x+cwt;q=NaN"], false),
+            (&["application/x+cwt;q=2"], false),
+            (&["application/x+cwt;q=x"], false),
+            (&["application/x+cwtx"], false),
+        ] {
+            assert_eq!(prefers(accepted, "application/x+cwt", "application/x+jwt"), expected, "{accepted:?}");
+        }
+    }
 
     #[test]
     fn media_types_are_compared_without_parameters() {

@@ -14,12 +14,14 @@ pub mod http_wire;
 pub mod keys;
 pub mod local;
 pub mod one_time_output;
+pub mod qr;
 pub mod serve;
 pub mod staff;
 pub mod store;
 pub mod telemetry;
 pub mod time;
 pub mod uri;
+pub mod vc_api;
 pub mod wire;
 
 pub use carnet_disk as disk;

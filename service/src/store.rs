@@ -10,6 +10,7 @@ mod identity;
 mod migrations;
 mod opening;
 mod restore;
+mod writer;
 
 use std::{fs::OpenOptions, path::Path, time::Duration};
 
@@ -27,6 +28,7 @@ pub use identity::{StoreIdentity, StoreMark, read as read_identity};
 pub use migrations::{differing_migrations, migrator};
 pub use opening::{MarkError, OpenStore, create_store, open_store, open_store_for_service};
 pub use restore::{RestoreResult, StagedStore, StoreLag};
+pub use writer::WriteTransaction;
 
 const STORE_FILE: &str = "store.sqlite";
 /// Maximum wait in the queue of writers, and for a lock of another process.

@@ -72,6 +72,12 @@ const fn grpc_code(kind: ErrorKind) -> tonic::Code {
     }
 }
 
+/// Returns the number of a gRPC status code (google.rpc.Code).
+#[must_use]
+pub fn code_number(code: tonic::Code) -> u32 {
+    u32::try_from(i32::from(code)).unwrap_or_default()
+}
+
 impl From<CallError> for Status {
     fn from(error: CallError) -> Self {
         let mut details = details(&error.reason);

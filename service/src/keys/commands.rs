@@ -68,7 +68,7 @@ pub enum KeysCommand {
         /// Data directory.
         #[command(flatten)]
         place: DirectoryArgs,
-        /// Algorithm of the new key; by default that of the newest key.
+        /// Algorithm of the new key; by default that of the key that signs.
         #[arg(long, value_enum)]
         algorithm: Option<KeyAlgorithm>,
     },
@@ -397,9 +397,9 @@ impl KeyOwner {
             comparison::require_newest(data, "the published document", &self.did, &document, &change.register)?;
         }
         change.register.new_key_name()?;
-        let newest = change.register.keys().last().map(|key| key.public.algorithm());
+        let signing = change.register.key_in_state(KeyState::Active).map(|key| key.public.algorithm());
         let (public, secret) =
-            keyring::create_key(algorithm.or(newest).unwrap_or(SignatureAlgorithm::EdDsa), &self.config)?;
+            keyring::create_key(algorithm.or(signing).unwrap_or(SignatureAlgorithm::EdDsa), &self.config)?;
         let name = change.register.add_next_key(public, secret, time::now())?;
         change.commit()?;
         Ok((

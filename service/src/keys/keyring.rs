@@ -22,6 +22,8 @@ pub struct Keyring {
     /// Fragment of the active key's DID URL.
     name: String,
     signer: Box<dyn Signer>,
+    /// `true` if the active key is in memory, where a signature takes microseconds.
+    in_memory: bool,
     /// Lock of the keys, released on drop; `None` for keys that are not stored.
     _lock: Option<File>,
 }
@@ -61,26 +63,33 @@ impl Keyring {
         if matches!(secret, StoredSecret::Plain(_)) {
             tracing::warn!(key = name, "the signing key is on the disk unencrypted; encrypt it with `keys seal`");
         }
-        let name = name.clone();
+        let (name, in_memory) = (name.clone(), !matches!(secret, StoredSecret::Token(_)));
         // The signer has its secret, and nothing else needs one.
         for key in &mut register.keys {
             key.secret = None;
         }
         register.log = None;
-        Ok(Self { name, signer, register: Arc::new(register), _lock: Some(lock) })
+        Ok(Self { name, signer, in_memory, register: Arc::new(register), _lock: Some(lock) })
     }
 
     /// Creates a keyring with one key that is not stored, for tests and external signers.
     #[must_use]
     pub fn from_signer(signer: Box<dyn Signer>) -> Self {
         let register = KeyRegister::without_secret(signer.public_key());
-        Self { name: register::FIRST_KEY_NAME.to_owned(), signer, register: Arc::new(register), _lock: None }
+        let name = register::FIRST_KEY_NAME.to_owned();
+        Self { name, signer, in_memory: false, register: Arc::new(register), _lock: None }
     }
 
     /// Returns the fragment of the active key's DID URL.
     #[must_use]
     pub fn active_fragment(&self) -> &str {
         &self.name
+    }
+
+    /// Returns whether the active key is in memory. One in a token, or of an external signer, may be slow or not respond.
+    #[must_use]
+    pub fn signs_in_memory(&self) -> bool {
+        self.in_memory
     }
 
     /// Returns all keys, including retired and compromised ones, oldest first.

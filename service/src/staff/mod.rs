@@ -15,7 +15,11 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tonic::{Code, Request, Status};
 use zeroize::Zeroizing;
 
-use crate::{config::StartError, wire};
+use crate::{
+    config::StartError,
+    error::{CallError, ErrorKind},
+    http_wire, wire,
+};
 use register::{FileStamp, StaffRegister};
 
 pub use register::check_staff_name;
@@ -106,6 +110,41 @@ impl StaffAuthenticator {
     }
 }
 
+impl StaffAuthenticator {
+    /// Returns the staff member whose bearer token a request has in its headers.
+    ///
+    /// # Errors
+    /// Unauthenticated, with reason `TOKEN_MISSING` or `STAFF_TOKEN_INVALID`; unavailable, with `STAFF_UNREADABLE`.
+    pub fn authenticate(&self, headers: &http::HeaderMap) -> Result<StaffCaller, CallError> {
+        let hash = hash_token(http_wire::bearer_token(headers).ok_or_else(token_missing)?);
+        let register = self.current_register().map_err(|error| {
+            tracing::error!(%error, "no staff call is accepted");
+            CallError::new(
+                ErrorKind::Unavailable,
+                "STAFF_UNREADABLE",
+                "This service cannot read its register of staff. Nothing was changed. Its log gives the reason.",
+            )
+        })?;
+        let name = register.name_by_token_hash(&hash).ok_or_else(|| {
+            CallError::new(
+                ErrorKind::Unauthenticated,
+                "STAFF_TOKEN_INVALID",
+                "The staff token is unknown here, or was revoked. Nothing was changed. Use one that `init` or `staff \
+                 add` showed.",
+            )
+        })?;
+        Ok(StaffCaller(name.to_owned()))
+    }
+}
+
+fn token_missing() -> CallError {
+    CallError::new(
+        ErrorKind::Unauthenticated,
+        "TOKEN_MISSING",
+        "This call needs one `authorization: Bearer <token>` in its metadata. Nothing was changed.",
+    )
+}
+
 /// Runs blocking work for an interceptor, which cannot be asynchronous. Other tasks of the worker thread continue on
 /// another thread.
 fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
@@ -120,31 +159,23 @@ fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
 impl tonic::service::Interceptor for StaffAuthenticator {
     /// Errors: UNAUTHENTICATED with reason TOKEN_MISSING or STAFF_TOKEN_INVALID; UNAVAILABLE with STAFF_UNREADABLE.
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let hash = hash_token(bearer_token(&request)?);
-        let register = self.current_register().map_err(|error| {
-            tracing::error!(%error, "no staff call is accepted");
-            wire::error_status(
-                Code::Unavailable,
-                "STAFF_UNREADABLE",
-                "This service cannot read its register of staff. Nothing was changed. Its log gives the reason.",
-            )
-        })?;
-        let Some(name) = register.name_by_token_hash(&hash) else {
-            return Err(wire::error_status(
-                Code::Unauthenticated,
-                "STAFF_TOKEN_INVALID",
-                "The staff token is unknown here, or was revoked. Nothing was changed. Use one that `init` or `staff \
-                 add` showed.",
-            ));
-        };
-        let caller = StaffCaller(name.to_owned());
+        let caller = self.authenticate(request.metadata().as_ref())?;
         request.extensions_mut().insert(caller);
         Ok(request)
     }
 }
 
+/// Authenticated staff member who made a call.
 #[derive(Debug, Clone)]
-struct StaffCaller(String);
+pub struct StaffCaller(String);
+
+impl StaffCaller {
+    /// Returns the name, for records.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
 
 /// Returns the name of the staff member who made a call, for records.
 ///
@@ -162,22 +193,7 @@ pub fn caller_name<T>(request: &Request<T>) -> Result<String, Status> {
 /// # Errors
 /// UNAUTHENTICATED with reason TOKEN_MISSING if there is not exactly one, or it is malformed.
 pub fn bearer_token<T>(request: &Request<T>) -> Result<&str, Status> {
-    let missing = || {
-        wire::error_status(
-            Code::Unauthenticated,
-            "TOKEN_MISSING",
-            "This call needs one `authorization: Bearer <token>` in its metadata. Nothing was changed.",
-        )
-    };
-    let mut values = request.metadata().get_all("authorization").iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(missing()) };
-    let text = value.to_str().map_err(|_| missing())?;
-    match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ') => {
-            Ok(token)
-        }
-        _ => Err(missing()),
-    }
+    http_wire::bearer_token(request.metadata().as_ref()).ok_or_else(|| token_missing().into())
 }
 
 #[cfg(test)]

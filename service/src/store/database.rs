@@ -1,8 +1,8 @@
 //! Connections to a store: one for writes, with a fair queue, and several for reads.
 //!
 //! SQLite allows one writer at a time. With two writing connections, one would wait in the busy handler, which sleeps
-//! for up to 100 ms at a time and is not fair; here writers wait in a FIFO queue. Readers never wait for the writer:
-//! each of their transactions reads the state committed before it began.
+//! for up to 100 ms at a time and is not fair; here writers wait in a FIFO queue ([`super::writer`]). Readers never
+//! wait for the writer: each of their transactions reads the state committed before it began.
 
 use std::{
     sync::{
@@ -13,25 +13,26 @@ use std::{
 };
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions},
+    ConnectOptions as _, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 use tokio::sync::Mutex;
 
-use super::LOCK_TIMEOUT;
+use super::{
+    LOCK_TIMEOUT,
+    writer::{WriteQueue, WriteTransaction},
+};
 
 /// Delay between the call of [`Database::checkpoint_soon`] and its checkpoint.
 pub(super) const CHECKPOINT_DELAY: Duration = Duration::from_secs(1);
 /// Maximum number of connections for reads.
 const MAX_READERS: u32 = 8;
-/// First and longest pause between attempts to begin a transaction while another process writes.
-const BEGIN_PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 
 /// SQLite database of a service: one connection for writes, several for reads.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// Pool with one connection, whose queue is fair.
-    writer: SqlitePool,
+    /// Fair queue for the only connection that writes.
+    writer: WriteQueue,
     readers: SqlitePool,
     checkpoints: Arc<Checkpoints>,
 }
@@ -64,19 +65,19 @@ impl Database {
     /// # Errors
     /// The file cannot be opened or is not a database.
     pub(super) async fn connect(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {
-        // Connections that fail are replaced when they are given back, so that none needs a test before its use.
-        let pool = |size: u32| {
-            SqlitePoolOptions::new()
-                .max_connections(size)
-                .acquire_timeout(LOCK_TIMEOUT)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .test_before_acquire(false)
-        };
-        // In this process only the writer takes the write lock, and `begin` waits for others.
-        let writer = pool(1).connect_with(options.clone().busy_timeout(Duration::ZERO)).await?;
+        // In this process only the writer takes the write lock, and it waits for others by itself.
+        let writer = WriteQueue::start(options.clone().busy_timeout(Duration::ZERO).connect().await?);
         let reading = options.read_only(true).pragma("query_only", "ON").busy_timeout(LOCK_TIMEOUT);
-        match pool(MAX_READERS).connect_with(reading).await {
+        // Connections that fail are replaced when they are given back, so that none needs a test before its use.
+        let readers = SqlitePoolOptions::new()
+            .max_connections(MAX_READERS)
+            .acquire_timeout(LOCK_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_with(reading)
+            .await;
+        match readers {
             Ok(readers) => Ok(Self { writer, readers, checkpoints: Arc::default() }),
             Err(error) => {
                 writer.close().await;
@@ -94,31 +95,19 @@ impl Database {
     /// dropped.
     ///
     /// Transactions begin in the order of their requests. One that is dropped, or whose caller is cancelled, is rolled
-    /// back before the next one begins.
+    /// back before the next one begins. Several that wait share one durable commit.
     ///
     /// # Errors
     /// The database is closed, or the wait in the queue or for another process's lock exceeded ten seconds.
-    pub async fn begin(&self, name: &'static str) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    pub async fn begin(&self, name: &'static str) -> Result<WriteTransaction, sqlx::Error> {
         let start = Instant::now();
-        let begun = self.begin_waiting(start).await;
+        let begun = self.writer.begin(start).await;
         let waited_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &begun {
             Ok(_) => tracing::debug!(transaction = name, waited_ms, "begun"),
             Err(error) => tracing::warn!(transaction = name, waited_ms, %error, "could not begin"),
         }
         begun
-    }
-
-    async fn begin_waiting(&self, start: Instant) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        let (mut pause, longest) = BEGIN_PAUSES;
-        loop {
-            // Takes the write lock immediately, so that the transaction's reads remain valid until it writes.
-            match self.writer.begin_with("BEGIN IMMEDIATE").await {
-                Err(error) if is_busy(&error) && start.elapsed() < LOCK_TIMEOUT => tokio::time::sleep(pause).await,
-                begun => return begun,
-            }
-            pause = pause.saturating_mul(2).min(longest);
-        }
     }
 
     /// Transfers the write-ahead log into the database file and truncates the log, so that erased data is in neither.
@@ -140,10 +129,9 @@ impl Database {
                 if *served >= request {
                     return Ok(());
                 }
-                let mut connection = self.writer.acquire().await?;
-                // The callers counted here have committed their erasures; no transaction commits during the checkpoint.
+                // The callers counted here have committed their erasures.
                 let requested = self.checkpoints.requested.load(Ordering::SeqCst);
-                if try_truncate_log(&mut connection).await? {
+                if self.writer.truncate_log().await? {
                     *served = requested;
                     return Ok(());
                 }
@@ -183,34 +171,6 @@ impl Database {
         self.readers.close().await;
         self.writer.close().await;
     }
-}
-
-/// Transfers and truncates the write-ahead log; `false` if a reader or another process was using it.
-///
-/// A reader keeps the part of the log in use that existed when it began. No reader enters that part again as long as
-/// nothing is written, so a few short pauses are enough for readers that take a few milliseconds.
-async fn try_truncate_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    const PAUSES_MS: [u64; 6] = [0, 1, 1, 2, 4, 8];
-    for pause in PAUSES_MS {
-        if pause > 0 {
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-        }
-        // SQLite reports success with a row even if the log was not truncated.
-        let (busy, _in_log, _moved): (i64, i64, i64) =
-            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await?;
-        if busy == 0 {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Returns whether the error is that another process holds the lock. The low byte of the code is the primary result
-/// code of SQLite.
-fn is_busy(error: &sqlx::Error) -> bool {
-    const BUSY: u32 = 5;
-    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
-    code.is_some_and(|code| code & 0xff == BUSY)
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use std::{
 };
 
 use carnet_core::time::Timestamp;
-use sqlx::{Sqlite, Transaction, migrate::Migrator};
+use sqlx::migrate::Migrator;
 
 use super::{
-    Database, STORE_FILE, backup,
+    Database, STORE_FILE, WriteTransaction, backup,
     identity::{self, StoreFile, StoreIdentity, StoreMark},
     open_file, opening,
 };
@@ -175,7 +175,7 @@ impl StagedStore {
         self,
         migrator: &Migrator,
         publication: i64,
-        go_on: impl AsyncFnOnce(&mut Transaction<'static, Sqlite>, Timestamp) -> Result<(), sqlx::Error>,
+        go_on: impl AsyncFnOnce(&mut WriteTransaction, Timestamp) -> Result<(), sqlx::Error>,
     ) -> Result<RestoreResult, StartError> {
         let database = self.open(migrator).await?;
         let renamed = self.assign_new_identity(&database, publication, go_on).await;
@@ -210,7 +210,7 @@ impl StagedStore {
         &self,
         database: &Database,
         publication: i64,
-        go_on: impl AsyncFnOnce(&mut Transaction<'static, Sqlite>, Timestamp) -> Result<(), sqlx::Error>,
+        go_on: impl AsyncFnOnce(&mut WriteTransaction, Timestamp) -> Result<(), sqlx::Error>,
     ) -> Result<StoreIdentity, sqlx::Error> {
         let now = time::now();
         let before = self.assign_id(database).await?;

@@ -2,7 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
-use sqlx::{Row as _, SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions};
+use sqlx::{
+    Row as _, SqlitePool,
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteConnection},
+};
 
 use super::*;
 use crate::store::{STORE_FILE, open_file};
@@ -44,16 +48,20 @@ async fn the_settings_hold_on_every_connection() {
     let dir = tempfile::tempdir().unwrap();
     let database = database(dir.path()).await;
     let pragmas = [("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 1), ("trusted_schema", 0)];
-    let mut connections = vec![(0, database.writer.acquire().await.unwrap())];
-    for _ in 0..MAX_READERS {
-        connections.push((1, database.readers.acquire().await.unwrap()));
-    }
-    for (query_only, connection) in &mut connections {
-        for (pragma, wanted) in pragmas.into_iter().chain([("query_only", *query_only)]) {
+    let require = async |query_only: i64, connection: &mut SqliteConnection| {
+        for (pragma, wanted) in pragmas.into_iter().chain([("query_only", query_only)]) {
             let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
-            let row = sqlx::query(sql).fetch_one(&mut **connection).await.unwrap();
+            let row = sqlx::query(sql).fetch_one(&mut *connection).await.unwrap();
             assert_eq!(row.get::<i64, _>(0), wanted, "{pragma}");
         }
+    };
+    require(0, &mut *database.begin("a test").await.unwrap()).await;
+    let mut readers = Vec::new();
+    for _ in 0..MAX_READERS {
+        readers.push(database.readers.acquire().await.unwrap());
+    }
+    for reader in &mut readers {
+        require(1, &mut **reader).await;
     }
 }
 
@@ -174,7 +182,7 @@ async fn a_cancelled_call_leaves_the_writer_free() {
         assert!(cancelled_after(polls, database.begin("queued")).await.is_none());
         assert!(cancelled_after(polls, database.checkpoint()).await.is_none());
     }
-    tx.rollback().await.unwrap();
+    drop(tx);
     write(&database, "INSERT INTO b VALUES (NULL)").await;
     database.checkpoint().await.unwrap();
     assert_eq!(count(&database).await, 61);
@@ -279,11 +287,13 @@ async fn a_writer_waits_for_another_process() {
     let database = database(dir.path()).await;
     let other = other_process(dir.path()).await;
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    assert!(is_busy(&database.writer.begin_with("BEGIN IMMEDIATE").await.unwrap_err()));
     let waiting = tokio::spawn({
         let database = database.clone();
         async move { write(&database, "INSERT INTO b VALUES (1)").await }
     });
+    // Longer than the first pauses between its attempts.
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert!(!waiting.is_finished());
     lock.rollback().await.unwrap();
     waiting.await.unwrap();
     assert_eq!(count(&database).await, 1);
