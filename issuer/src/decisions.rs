@@ -41,11 +41,14 @@ impl<S: Store> Issuer<S> {
     ) -> Result<RenewalRecord, Error> {
         check_id("renewal_id", renewal_id)?;
         let decision = self.staff_decision(approve, reason, who)?;
+        // A renewal whose deadline is over lapses here, as the list says, and not only at the next sweep.
+        self.erase_expired(decision.now).await?;
         let mut tx = self.store.begin("decide_renewal").await?;
         let not_found = || Error::NotFound { what: "renewal" };
         let record = tx.renewal(renewal_id).await?.ok_or_else(not_found)?;
         let wanted = if approve { RenewalState::Approved } else { RenewalState::Rejected };
         if record.state == wanted {
+            tx.commit().await?;
             return Ok(record);
         }
         if record.state != RenewalState::Pending {
@@ -88,6 +91,7 @@ impl<S: Store> Issuer<S> {
         }
         let approve = decision.approve;
         if (approve && content.released) || (!approve && content.rejected) {
+            tx.commit().await?;
             return Ok(offer);
         }
         let verb = if approve { "released" } else { "rejected" };

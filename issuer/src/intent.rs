@@ -163,7 +163,9 @@ impl<S: Store> Issuer<S> {
         let (content, format) = offer_and_format(&mut tx, &intent.token_hash, &intent.configuration_id, now).await?;
         let offer_id = content.offer.offer_id.clone();
         if let Some(known) = tx.issuance_by_request(&offer_id, &intent.request_digest).await? {
-            return repeated_request_step(&mut tx, content, known, now).await;
+            let step = repeated_request_step(&mut tx, content, known, now).await?;
+            tx.commit().await?;
+            return Ok(step);
         }
         require_no_other_request(&mut tx, &content.offer).await?;
         // The first intent decides: copies of an earlier one may be about to be signed in the other format.
@@ -254,7 +256,9 @@ impl<S: Store> Issuer<S> {
         let known = tx.issuance(collection).await?.ok_or(Error::Corrupt("collections"))?;
         let offer_id = known.offer_id.clone();
         if !tx.mark_offer_collected(&offer_id).await? {
-            return concurrent_response(&mut tx, known, now).await.map(StoredIssuance::Answered);
+            let response = concurrent_response(&mut tx, known, now).await?;
+            tx.commit().await?;
+            return Ok(StoredIssuance::Answered(response));
         }
         let content = tx.offer(&offer_id).await?.ok_or(Error::Corrupt("collections.offer_id"))?;
         let SealedResponse { ciphertext: sealed, keep_until: mut until } = response;

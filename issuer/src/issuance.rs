@@ -17,13 +17,16 @@ use zeroize::Zeroizing;
 use crate::{
     credential::BatchContent,
     error::Error,
+    format::configuration_id,
     intent::{IssuanceIntent, IssuanceStep, SignedCopies, SignedResponse, SigningJob, StoredIssuance},
     issuer::{Issuer, NONCE_SECONDS, RESPONSE_SECONDS, TOKEN_SECONDS},
+    nonces::Nonce,
     proofs,
     secrets::{self, HashPurpose, Sha256Hash},
     store::{
         Store, StoreTx as _,
         issuances::{CopyIdentifiers, IssuanceRows as _, SealedResponse},
+        offers::OfferRecord,
         status::StatusIndex,
     },
     vouchers,
@@ -35,6 +38,17 @@ pub(crate) enum IssuanceOutcome {
     Issued { format: CredentialFormat, copies: Zeroizing<Vec<String>>, notification_id: Zeroizing<String> },
     /// Deferred until staff decide: id for the next request, and the minimum time before it, in seconds.
     Deferred { transaction_id: Zeroizing<String>, interval: u32 },
+}
+
+/// Request for copies whose keys are known.
+struct RequestedCopies<'a> {
+    access_token: &'a str,
+    configuration_id: String,
+    format: CredentialFormat,
+    request_digest: Sha256Hash,
+    /// `None` if it is invalid or expired, and then only a repetition of a stored request is answered.
+    nonce: Option<Nonce>,
+    keys: Vec<PublicKey>,
 }
 
 /// Event that the wallet reports after issuance (OpenID4VCI 1.0 section 11); the store keeps its number.
@@ -86,20 +100,64 @@ impl<S: Store> Issuer<S> {
         let at = (!repeated).then_some(now);
         let audience = audience.to_owned();
         let proven = spawn_cpu(move || proofs::verify_proofs(&proofs, &audience, most, at)).await??;
+        let content = RequestedCopies {
+            access_token,
+            configuration_id: configuration.id,
+            format: configuration.format,
+            request_digest: request,
+            nonce: self.nonces.verify_nonce(&proven.nonce, now),
+            keys: proven.keys,
+        };
+        self.intend_and_sign(content, now).await
+    }
+
+    /// Signs one copy for a key for which staff vouch, instead of a proof of possession. `access_token` is that of the
+    /// redeemed `offer`.
+    ///
+    /// # Errors
+    /// As for [`Self::handle_credential_request`].
+    pub(crate) async fn issue_to_vouched_key(
+        self: &Arc<Self>,
+        access_token: &str,
+        offer: &OfferRecord,
+        key: PublicKey,
+    ) -> Result<IssuanceOutcome, Error> {
+        let now = self.now();
+        let configuration_id = configuration_id(&offer.credential_type, offer.format);
+        let request_digest = request_digest(access_token, &configuration_id, &[key.thumbprint()]);
+        let (nonce, _) = self.issue_nonce();
+        let content = RequestedCopies {
+            access_token,
+            configuration_id,
+            format: offer.format,
+            request_digest,
+            nonce: self.nonces.verify_nonce(&nonce, now),
+            keys: vec![key],
+        };
+        self.intend_and_sign(content, now).await
+    }
+
+    /// Stores the intent of a request, and signs its copies if that is the next step.
+    async fn intend_and_sign(
+        self: &Arc<Self>,
+        content: RequestedCopies<'_>,
+        now: Timestamp,
+    ) -> Result<IssuanceOutcome, Error> {
+        let RequestedCopies { access_token, configuration_id, format, request_digest: request, nonce, keys } = content;
+        let token_hash = secrets::purpose_hash(HashPurpose::AccessToken, &[access_token.as_bytes()]);
         let transaction_id = secrets::derive_secret(HashPurpose::TransactionId, access_token, &request);
-        let format = configuration.format;
         let intended = self
             .store_issuance_intent(IssuanceIntent {
                 token_hash,
                 request_digest: request,
-                nonce: self.nonces.verify_nonce(&proven.nonce, now),
+                nonce,
                 transaction_hash: secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]),
                 // A deferred response is acknowledged by a handle derived from the transaction id, which the wallet has
                 // by then.
                 notification_hash: notification_hash(&notification_id(&transaction_id, &request)),
-                configuration_id: configuration.id,
-                thumbprints: proven.keys.iter().map(PublicKey::thumbprint).collect(),
-                holder_keys: jwk_array_text(&proven.keys),
+                configuration_id,
+                thumbprints: keys.iter().map(PublicKey::thumbprint).collect(),
+                holder_keys: jwk_array_text(&keys),
                 now,
                 deferred_until: now.plus(i64::from(self.settings.deferred_ttl_seconds)),
             })
@@ -108,9 +166,7 @@ impl<S: Store> Issuer<S> {
         match intended {
             IssuanceStep::Deferred => Ok(IssuanceOutcome::Deferred { transaction_id, interval }),
             IssuanceStep::Answered(sealed) => decrypt_stored_response(format, &transaction_id, &request, &sealed),
-            IssuanceStep::Sign(work) => {
-                self.sign_and_store(work, proven.keys, &transaction_id, TOKEN_SECONDS, now).await
-            }
+            IssuanceStep::Sign(work) => self.sign_and_store(work, keys, &transaction_id, TOKEN_SECONDS, now).await,
         }
     }
 

@@ -16,6 +16,7 @@ mod commands;
 mod config;
 mod credential;
 mod decisions;
+mod direct;
 mod error;
 mod format;
 mod freshness;

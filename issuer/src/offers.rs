@@ -69,6 +69,8 @@ pub(crate) struct CreatedOffer {
 
 /// Links to a new offer. Both contain its code, so they are secret.
 pub(crate) struct OfferLinks {
+    /// Code of the offer, which both links contain.
+    pub(crate) code: Zeroizing<String>,
     /// Link that contains the offer, for all wallets, including Carnet's.
     pub(crate) by_value: Zeroizing<String>,
     /// Shorter link that contains only the offer's URL (`credential_offer_uri`), for OpenID4VCI wallets. The offer at
@@ -165,7 +167,7 @@ impl<S: Store> Issuer<S> {
                 let reference = OfferLink::Reference(format!("{}{OFFERS_PATH}/{}", self.issuer_url, code.as_str()));
                 Ok(CreatedOffer {
                     offer,
-                    links: Some(OfferLinks { by_value: uri, by_reference: reference.to_link() }),
+                    links: Some(OfferLinks { code, by_value: uri, by_reference: reference.to_link() }),
                     pin,
                     warnings,
                 })
@@ -184,7 +186,10 @@ impl<S: Store> Issuer<S> {
         let mut tx = self.store.begin("cancel_offer").await?;
         let offer = tx.offer(offer_id).await?.ok_or(Error::NotFound { what: "offer" })?.offer;
         match offer.state {
-            OfferState::Cancelled => return Ok(offer),
+            OfferState::Cancelled => {
+                tx.commit().await?;
+                return Ok(offer);
+            }
             OfferState::Open | OfferState::Redeemed => {}
             state @ (OfferState::Collected | OfferState::Expired | OfferState::Locked) => {
                 return Err(Error::WrongState { state: state.as_str(), verb: "cancelled" });
@@ -280,7 +285,11 @@ async fn store_offer<S: Store>(store: &S, new: &NewOffer, drawn: &[String]) -> R
         // After the claims are erased, nothing is left to compare them with. This is intended: claims could be guessed
         // from a digest.
         let same = terms == new.terms && claims.is_none_or(|known| same_claims(&known.0, &new.claims.0, drawn));
-        return if same { Ok((offer, false)) } else { Err(Error::RequestIdReused { what: "an offer" }) };
+        if !same {
+            return Err(Error::RequestIdReused { what: "an offer" });
+        }
+        tx.commit().await?;
+        return Ok((offer, false));
     }
     tx.insert_offer(new).await?;
     if let Some(claim) = tx.insert_unique_claims(&new.offer_id, &new.unique_claims).await? {

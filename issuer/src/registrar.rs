@@ -10,6 +10,7 @@ use carnet_core::{
     did::{Did, DidDocument, DidMethod, DidUrl, Resolve, SelfContainedResolver, web},
     json::{self, Limits},
     keys::{SignatureAlgorithm, Signer as _},
+    text::is_visible_text,
     time::{CLOCK_SKEW, Timestamp},
     trust::registration::{Registration, RegistrationRequest},
 };
@@ -129,9 +130,11 @@ impl Registrar {
     /// The name is not a text of 1 to 200 characters, the directory is not empty, the key cannot be created, or a file
     /// cannot be written.
     pub(crate) fn init(data: &Path, name: &str, place: &KeyStorageArgs) -> Result<Self, StartError> {
-        if name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+        if !is_visible_text(name, MAX_NAME_CHARS) {
             return Err(StartError::new(
-                format!("The name is refused: it is not a text of 1 to {MAX_NAME_CHARS} characters. Nothing was made."),
+                format!(
+                    "The name is refused: it is not a text of 1 to {MAX_NAME_CHARS} visible characters. Nothing was made."
+                ),
                 "Give the name by which people know the registrar.",
             ));
         }

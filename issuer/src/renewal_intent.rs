@@ -144,7 +144,10 @@ impl<S: Store> Issuer<S> {
         }
         let mut tx = self.store.begin("intend_waited_renewal").await?;
         // An approved renewal does not become pending again.
-        let Some(waiting) = renewal_in_progress(&mut tx, transaction_hash, now).await? else { return Ok(None) };
+        let Some(waiting) = renewal_in_progress(&mut tx, transaction_hash, now).await? else {
+            tx.commit().await?;
+            return Ok(None);
+        };
         let record = waiting.record;
         require_valid_credential(&mut tx, &record.offer_id).await?;
         let reissue = match waiting.issuance {
@@ -199,7 +202,9 @@ impl<S: Store> Issuer<S> {
         let known = tx.issuance_of_renewal(renewal_id).await?.ok_or(Error::TransactionUnknown)?;
         if !done {
             // Another call answered in the meantime, or it lapsed.
-            return known.unexpired_response(now).map(StoredIssuance::Answered).ok_or(Error::TransactionUnknown);
+            let response = known.unexpired_response(now).ok_or(Error::TransactionUnknown)?;
+            tx.commit().await?;
+            return Ok(StoredIssuance::Answered(response));
         }
         let signature = SigningResult { kid: copies.kid, response: Some(response), validity: None };
         tx.mark_issuance_signed(known.collection, &signature).await?;

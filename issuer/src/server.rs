@@ -131,21 +131,22 @@ pub(crate) async fn serve(
     served
 }
 
-/// Returns the routes of the gRPC services, of OpenID4VCI and of the status lists. Calls of the three staff services
-/// are authenticated first. `most_bytes`: maximum size of a request.
+/// Returns the routes of the gRPC services, of OpenID4VCI, of the VC-API and of the status lists. Calls of the three
+/// staff services and of the VC-API are authenticated first. `most_bytes`: maximum size of a request.
 pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffAuthenticator, most_bytes: usize) -> Routes {
     let offers = OfferServiceServer::new(OfferGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
     let statuses = StatusServiceServer::new(StatusGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
     let renewals = RenewalServiceServer::new(RenewalGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
     let lists = StatusListServiceServer::new(StatusListGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
     let issuance = IssuanceServiceServer::new(IssuanceGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
+    let vc_api = http::vc_api::router(issuer.clone(), staff.clone(), most_bytes);
     let grpc = Routes::new(issuance)
         .add_service(lists)
         .add_service(InterceptedService::new(offers, staff.clone()))
         .add_service(InterceptedService::new(renewals, staff.clone()))
         .add_service(InterceptedService::new(statuses, staff));
     let openid = http::openid::router(issuer.clone(), most_bytes);
-    Routes::from(grpc.into_axum_router().merge(http::status_lists::router(issuer)).merge(openid))
+    Routes::from(grpc.into_axum_router().merge(http::status_lists::router(issuer)).merge(openid).merge(vc_api))
 }
 
 /// Creates the issuer from its configuration, after checking the DID, the key, the catalogue and the policies.

@@ -12,7 +12,9 @@ use carnet_core::{
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::{
     client::{self, StaffArgs},
-    disk, one_time_output, wire,
+    disk, one_time_output,
+    qr::QrArgs,
+    wire,
 };
 use carnet_spec::{Catalogue, CredentialType};
 use clap::{Args, Subcommand};
@@ -114,6 +116,11 @@ pub(crate) struct OfferCreateArgs {
     /// Print the link for the holder and nothing else, for scripts.
     #[arg(long, conflicts_with_all = ["json", "pin"])]
     link: bool,
+    /// Use the link for wallets other than Carnet's (OpenID4VCI, by reference) with --link, --qr and --qr-file.
+    #[arg(long)]
+    openid: bool,
+    #[command(flatten)]
+    qr: QrArgs,
     /// Defer the offer until `offer release`.
     #[arg(long)]
     deferred: bool,
@@ -213,6 +220,7 @@ async fn create(args: OfferCreateArgs) -> Result<(), StaffFailure> {
         Some(file) => read_claims(file)?,
         None => example_claims(&args.credential_type, args.catalogue.as_deref())?,
     };
+    let qr = args.qr.prepare()?;
     let (channel, token) = client::connect(&args.staff).await?;
     let request = proto::CreateOfferRequest {
         request_id: args.request_id.unwrap_or_else(secrets::random_id),
@@ -236,9 +244,11 @@ async fn create(args: OfferCreateArgs) -> Result<(), StaffFailure> {
         }
         members.insert("warnings".to_owned(), json!(made.warnings));
     }
+    let link = if args.openid { &made.offer_reference_uri } else { &made.offer_uri };
+    let drawn = qr.finish(link);
     let text = || {
         if args.link {
-            return made.offer_uri.clone();
+            return link.clone();
         }
         let mut text = line(&value);
         made.warnings.iter().for_each(|warning| text.push_str(&format!("\nWarning: {warning}")));
@@ -251,6 +261,7 @@ async fn create(args: OfferCreateArgs) -> Result<(), StaffFailure> {
             text.push_str(&format!("\n\nFor the holder, shown only once:\n{}", made.offer_uri));
             text.push_str(&format!("\n\nThe same for an OpenID4VCI wallet:\n{}", made.offer_reference_uri));
         }
+        text.push_str(&drawn);
         if !made.pin.is_empty() {
             text.push_str(&format!("\n\nPIN, to send separately: {}", made.pin));
         }

@@ -1,4 +1,5 @@
-//! HTTP adapter: status lists, and OpenID4VCI over the same use cases as gRPC.
+//! HTTP adapter: status lists, and OpenID4VCI and VC-API over the same use cases as gRPC.
 
 pub(crate) mod openid;
 pub(crate) mod status_lists;
+pub(crate) mod vc_api;

@@ -8,11 +8,12 @@ use axum::{
     extract::State,
     http::{
         HeaderMap, HeaderValue, StatusCode, Uri,
-        header::{ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
+        header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
     },
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use carnet_service::http_wire::prefers_media_type;
 use serde_json::json;
 
 use crate::{issuer::Issuer, status::HttpContent, store::Store};
@@ -61,29 +62,10 @@ async fn serve_list<S: Store>(State(issuer): State<Arc<Issuer<S>>>, uri: Uri, he
     };
     let caching = format!("public, max-age={}", issuer.status_publisher.ttl_seconds());
     let Some(cwt) = &form.cwt else { return content_response(&headers, &form.content, &caching) };
-    let in_cbor = accept_quality(&headers, cwt.media_type) > accept_quality(&headers, form.content.media_type);
+    let in_cbor = prefers_media_type(&headers, cwt.media_type, form.content.media_type);
     let mut response = content_response(&headers, if in_cbor { cwt } else { &form.content }, &caching);
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     response
-}
-
-/// Returns the client's preference for a media type, from 0 to 1: the weight of the most specific matching range in
-/// `Accept` (RFC 9110 section 12.5.1); 0 if none matches.
-fn accept_quality(headers: &HeaderMap, media_type: &str) -> f32 {
-    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let wanted = accepted.flat_map(|value| value.split(',')).filter_map(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let exact = match parts.next()? {
-            name if name.eq_ignore_ascii_case(media_type) => 2,
-            name if name.eq_ignore_ascii_case("application/*") => 1,
-            "*/*" => 0,
-            _ => return None,
-        };
-        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        let weight = weight.map_or(Some(1.0), |weight| weight.parse().ok());
-        Some((exact, weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0)))
-    });
-    wanted.max_by_key(|(exact, _)| *exact).map_or(0.0, |(_, weight)| weight)
 }
 
 /// Returns a response with caching headers, and without body (304) if the client has the content already.
@@ -106,42 +88,4 @@ fn has_etag(headers: &HeaderMap, etag: &str) -> bool {
     tags.flat_map(|value| value.split(','))
         .map(str::trim)
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cbor_is_for_those_who_would_rather_have_it() {
-        let (jwt, cwt) = ("application/statuslist+jwt", "application/statuslist+cwt");
-        let in_cbor = |accepted: &[&str]| {
-            let headers = accepted.iter().map(|value| (ACCEPT, HeaderValue::from_str(value).unwrap())).collect();
-            accept_quality(&headers, cwt) > accept_quality(&headers, jwt)
-        };
-        for accepted in [
-            &["application/statuslist+cwt"][..],
-            &["Application/StatusList+CWT; q=0.5"],
-            &["application/statuslist+cwt, */*;q=0.1"],
-            &["application/statuslist+jwt;q=0.5,application/statuslist+cwt;q=0.6"],
-            &["application/statuslist+jwt;q=0", "application/*"],
-            &["text/html, application/statuslist+cwt;v=1;Q=0.001"],
-        ] {
-            assert!(in_cbor(accepted), "{accepted:?}");
-        }
-        for accepted in [
-            &[][..],
-            &["*/*"],
-            &["text/html"],
-            &["application/statuslist+jwt"],
-            &["application/statuslist+cwt, application/statuslist+jwt"],
-            &["application/statuslist+cwt;q=0.5, */*"],
-            &["application/statuslist+cwt;q=0"],
-            &["application/statuslist+cwt;q=NaN"],
-            &["application/statuslist+cwt;q=2"],
-            &["application/statuslist+cwtx"],
-        ] {
-            assert!(!in_cbor(accepted), "{accepted:?}");
-        }
-    }
 }

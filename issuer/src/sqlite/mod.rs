@@ -19,13 +19,16 @@ mod tests;
 #[cfg(test)]
 pub(crate) use probe::StoreProbe;
 
-use std::sync::LazyLock;
+use std::{
+    ops::{Deref, DerefMut},
+    sync::LazyLock,
+};
 
 use carnet_service::{
     error::StoreError,
-    store::{OpenStore, StoreIdentity},
+    store::{OpenStore, StoreIdentity, WriteTransaction},
 };
-use sqlx::{Sqlite, Transaction, migrate::Migrator};
+use sqlx::{Sqlite, SqliteConnection, Transaction, migrate::Migrator};
 
 use crate::store::{Store, StoreResult, StoreTx};
 
@@ -55,17 +58,43 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
 pub(crate) struct SqliteStore(pub(crate) OpenStore);
 
 /// SQLite transaction, for writing or only for reading.
-pub(crate) struct SqliteTx(Transaction<'static, Sqlite>);
+pub(crate) struct SqliteTx(TxConnection);
+
+/// Connection of a transaction.
+enum TxConnection {
+    Read(Transaction<'static, Sqlite>),
+    Write(WriteTransaction),
+}
+
+impl Deref for TxConnection {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        match self {
+            Self::Read(transaction) => transaction,
+            Self::Write(transaction) => transaction,
+        }
+    }
+}
+
+impl DerefMut for TxConnection {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Read(transaction) => transaction,
+            Self::Write(transaction) => transaction,
+        }
+    }
+}
 
 impl Store for SqliteStore {
     type Tx = SqliteTx;
 
     async fn begin(&self, name: &'static str) -> StoreResult<SqliteTx> {
-        Ok(SqliteTx(self.0.database.begin(name).await?))
+        Ok(SqliteTx(TxConnection::Write(self.0.database.begin(name).await?)))
     }
 
     async fn read(&self) -> StoreResult<SqliteTx> {
-        Ok(SqliteTx(self.0.database.readers().begin().await?))
+        Ok(SqliteTx(TxConnection::Read(self.0.database.readers().begin().await?)))
     }
 
     async fn purge_erased_data(&self) {
@@ -85,6 +114,9 @@ impl Store for SqliteStore {
 
 impl StoreTx for SqliteTx {
     async fn commit(self) -> StoreResult<()> {
-        Ok(self.0.commit().await?)
+        match self.0 {
+            TxConnection::Read(transaction) => Ok(transaction.commit().await?),
+            TxConnection::Write(transaction) => Ok(transaction.commit().await?),
+        }
     }
 }

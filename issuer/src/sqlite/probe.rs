@@ -5,7 +5,7 @@ use std::path::Path;
 
 use carnet_core::time::Timestamp;
 use carnet_service::store::{Database, open_store};
-use sqlx::{Sqlite, Transaction, query, query_as, query_scalar};
+use sqlx::{query, query_as, query_scalar};
 
 use super::MIGRATIONS;
 
@@ -13,11 +13,11 @@ use super::MIGRATIONS;
 pub(crate) struct StoreProbe(Database);
 
 /// Write lock of a store, released when it is dropped.
-pub(crate) struct HeldWriter(Transaction<'static, Sqlite>);
+pub(crate) struct HeldWriter(carnet_service::store::WriteTransaction);
 
 impl HeldWriter {
     pub(crate) async fn release(self) {
-        self.0.rollback().await.unwrap();
+        drop(self.0);
     }
 }
 

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use carnet_core::time::Timestamp;
 use rand_core::{OsRng, RngCore as _};
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::Row as _;
 
 use crate::{
     shuffle::PermutationKey,
     store::status::{PublishedStates, StatusState},
 };
 
-type Tx = Transaction<'static, Sqlite>;
+type Tx = carnet_service::store::WriteTransaction;
 
 /// Distance of the new list's number from the highest known one: more lists than an issuer opens after a backup.
 const LIST_NUMBER_GAP: i64 = 1_000;

@@ -83,6 +83,7 @@ enum CopyChange {
 pub(crate) async fn apply_change<S: Store>(store: &S, act: &StatusChange) -> Result<StatusChangeResult, Error> {
     let mut tx = store.begin("act_on_status").await?;
     if let Some(done) = repeated_change(&mut tx, act).await? {
+        tx.commit().await?;
         return Ok(done);
     }
     let (targets, open) = match &act.target {
@@ -110,6 +111,7 @@ pub(crate) async fn apply_change<S: Store>(store: &S, act: &StatusChange) -> Res
         pending_since: None,
     };
     if act.dry_run {
+        tx.commit().await?;
         return Ok(acted);
     }
     if let Some(expected) = act.expected_count.filter(|expected| *expected != acted.credential_count) {
@@ -119,6 +121,7 @@ pub(crate) async fn apply_change<S: Store>(store: &S, act: &StatusChange) -> Res
         if acted.credential_count == 1 && !matches!(act.action, StatusAction::Message(_)) {
             (acted.unchanged_since, acted.pending_since) = last_change(&mut tx, &targets).await?;
         }
+        tx.commit().await?;
         return Ok(acted);
     }
     acted.act_number = Some(record_change(&mut tx, act, &acted, &changes).await?);

@@ -1,8 +1,9 @@
 //! Port to the store: transactions with operations on rows.
 //!
 //! Rules stand above it, in the use cases: the store does not know why something is stored. A use case begins a
-//! transaction, reads, decides, writes and commits. [`crate::intent`] describes the state after a power failure at each
-//! step.
+//! transaction, reads, decides, writes and commits. Several transactions may share one durable commit, so that one can
+//! read what is not durable yet: a use case that wrote nothing commits too before it answers from what it read.
+//! [`crate::intent`] describes the state after a power failure at each step.
 
 pub(crate) mod expiry;
 pub(crate) mod filter;

@@ -18,3 +18,4 @@ mod set_times;
 mod simulation;
 mod status;
 mod thresholds;
+mod vc_api;

@@ -400,7 +400,11 @@ async fn what_waits_ends_when_its_time_is_over_when_it_is_asked_for_anew_and_whe
     assert_eq!(issuer.deferred(&second.transaction_id).await.unwrap().credentials.len(), 1);
     // A third renewal exceeds the limit for the new copy, but not for the old one, for which it gives the same end.
     let third = issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    let pending = issuer.renewals().await.swap_remove(0);
+    assert_eq!(pending.state(), proto::RenewalState::Pending);
     issuer.pass(30 * DAY);
+    // Before a list call or a sweep has seen that it is over.
+    assert_eq!(reason(issuer.decide(&pending.renewal_id, true, "").await), "RENEWAL_STATE");
     assert_eq!(reason(issuer.deferred(&third.transaction_id).await), "INVALID_TRANSACTION_ID");
     let listed = issuer.renewals().await;
     assert_eq!(listed[0].state(), proto::RenewalState::Lapsed);

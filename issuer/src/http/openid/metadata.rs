@@ -6,7 +6,7 @@ use axum::{
     extract::State,
     http::{
         HeaderMap, HeaderValue,
-        header::{ACCEPT, CONTENT_TYPE, VARY},
+        header::{CONTENT_TYPE, VARY},
     },
     response::Response,
 };
@@ -29,6 +29,7 @@ use carnet_openid::{
         },
     },
 };
+use carnet_service::http_wire::prefers_media_type;
 use carnet_spec::{
     CredentialType,
     type_metadata::{claims_path_pointer, dotted_claim_name},
@@ -56,7 +57,7 @@ pub(super) async fn issuer_metadata_endpoint<S: Store>(
     headers: HeaderMap,
 ) -> Response {
     let metadata = issuer_metadata(&door.issuer, &door.request_decryption_key.public_key()).to_json();
-    let mut response = if prefers_signed(&headers) {
+    let mut response = if prefers_media_type(&headers, JWT, JSON) {
         match signed_metadata(&door, metadata).await {
             Ok(token) => {
                 let mut response = public_json(token);
@@ -99,23 +100,6 @@ async fn signed_metadata<S: Store>(door: &EndpointState<S>, metadata: Value) -> 
     .map_err(Error::Signing)?;
     *known = Some((today, token.clone()));
     Ok(token)
-}
-
-/// Returns whether the client names a JWT in `Accept` with a greater weight than JSON (RFC 9110 section 12.5.1).
-/// Wildcards are ignored.
-fn prefers_signed(headers: &HeaderMap) -> bool {
-    let given: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let quality = |wanted: &str| {
-        let ranges = given.iter().flat_map(|value| value.split(','));
-        let weight = |range: &str| {
-            let mut parts = range.split(';').map(str::trim);
-            let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
-            let weight = parts.find_map(|part| part.strip_prefix("q=")).unwrap_or("1").parse().unwrap_or(0.0_f64);
-            is_named.then_some(weight)
-        };
-        ranges.filter_map(weight).fold(0.0, f64::max)
-    };
-    quality(JWT) > quality(JSON)
 }
 
 /// Handles a request for the authorization server metadata.
@@ -205,7 +189,12 @@ fn configuration_metadata(
     }
 }
 
-/// Returns the display texts of a credential type and of its selectively disclosable claims, in all languages.
+/// Languages of the names of claims in the metadata: with all languages, the metadata of the whole catalogue is larger
+/// than the 256 KiB that wallets accept, and Carnet's too. Type metadata has the others.
+const CLAIM_LANGUAGES: [&str; 6] = ["ar", "de", "en", "es", "fr", "uk"];
+
+/// Returns the display texts of a credential type in all languages, and those of its selectively disclosable claims in
+/// [`CLAIM_LANGUAGES`].
 fn credential_metadata(known: &CredentialType, is_sd_jwt_vc: bool) -> CredentialMetadata {
     let display = known.languages().map(|language| {
         let words = known.display_texts(language);
@@ -214,7 +203,8 @@ fn credential_metadata(known: &CredentialType, is_sd_jwt_vc: bool) -> Credential
     let paths = if is_sd_jwt_vc { known.disclosable_in_sd_jwt_vc() } else { known.disclosable_claims.clone() };
     let claim = |path: &ClaimPath| {
         let name = dotted_claim_name(path)?;
-        let labels = known.languages().filter_map(|language| {
+        let languages = known.languages().filter(|language| CLAIM_LANGUAGES.contains(language));
+        let labels = languages.filter_map(|language| {
             Some(display_entry(language, known.display_texts(language).claim_label(&name)?, None))
         });
         Some(ClaimDescription {
@@ -224,36 +214,4 @@ fn credential_metadata(known: &CredentialType, is_sd_jwt_vc: bool) -> Credential
         })
     };
     CredentialMetadata { display: display.collect(), claims: paths.iter().filter_map(claim).collect() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signed_metadata_is_for_those_who_prefer_it() {
-        let prefers = |values: &[&'static str]| {
-            let headers = values.iter().map(|value| (ACCEPT, HeaderValue::from_static(value))).collect();
-            prefers_signed(&headers)
-        };
-        for signed in [
-            &["application/jwt"][..],
-            &["Application/JWT;q=0.5"],
-            &["application/json;q=0.5, application/jwt"],
-            &["*/*", "application/jwt"],
-        ] {
-            assert!(prefers(signed), "{signed:?}");
-        }
-        for plain in [
-            &[][..],
-            &["*/*"],
-            &["application/json"],
-            &["application/json, application/jwt"],
-            &["application/jwt;q=0"],
-            &["application/jwt;q=x"],
-            &["application/jwt+x"],
-        ] {
-            assert!(!prefers(plain), "{plain:?}");
-        }
-    }
 }

@@ -13,7 +13,7 @@ use axum::{
     extract::{DefaultBodyLimit, Request},
     http::{
         HeaderMap, HeaderValue, StatusCode, Uri,
-        header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE},
+        header::{CACHE_CONTROL, CONTENT_TYPE},
     },
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
@@ -24,6 +24,7 @@ use carnet_openid::{
     error::{ErrorCode, ErrorResponse},
     form, vci,
 };
+use carnet_service::http_wire;
 use rand_core::OsRng;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -121,14 +122,9 @@ fn public_json(body: String) -> Response {
     (headers, body).into_response()
 }
 
-/// Returns the bearer token in the header `Authorization` (RFC 6750 section 2.1); `None` if there is not exactly one
-/// such header, or it has another scheme or form.
+/// Returns the bearer token of a request, erased from memory on drop.
 fn bearer_token(headers: &HeaderMap) -> Option<Zeroizing<String>> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let is_token = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ');
-    is_token.then(|| Zeroizing::new(token.to_owned()))
+    http_wire::bearer_token(headers).map(|token| Zeroizing::new(token.to_owned()))
 }
 
 /// Returns whether the query has a parameter `access_token`, which logs would keep.
@@ -139,27 +135,6 @@ fn has_token_in_query(uri: &Uri) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_bearer_token_is_read() {
-        let read = |values: &[&str]| {
-            let headers = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_str(value).unwrap())).collect();
-            bearer_token(&headers).map(|token| token.to_string())
-        };
-        assert_eq!(read(&["Bearer abc"]).as_deref(), Some("abc"));
-        assert_eq!(read(&["bearer abc"]).as_deref(), Some("abc"));
-        for bad in [
-            &[][..],
-            &["Bearer"],
-            &["Bearer "],
-            &["Bearer a b"],
-            &["Basic abc"],
-            &["Bearer a", "Bearer a"],
-            &["DPoP abc"],
-        ] {
-            assert_eq!(read(bad), None, "{bad:?}");
-        }
-    }
 
     #[test]
     fn tokens_in_the_query_are_seen_in_any_spelling() {
