@@ -65,9 +65,8 @@ pub(crate) async fn raise_stored_floor<S: Store>(store: &S, at: Timestamp) -> Re
     let mut transaction = store.begin("raise_clock_floor").await?;
     if transaction.clock_floor().await? < at {
         transaction.set_clock_floor(at, false).await?;
-        transaction.commit().await?;
     }
-    Ok(())
+    transaction.commit().await
 }
 
 /// Lowers the stored floor to `to`, at the operator's request. Returns `false`, and changes nothing, if it is not later
@@ -77,7 +76,7 @@ pub(crate) async fn lower_stored_floor<S: Store>(store: &S, to: Timestamp) -> Re
     let is_higher = transaction.clock_floor().await? > to;
     if is_higher {
         transaction.set_clock_floor(to, true).await?;
-        transaction.commit().await?;
     }
+    transaction.commit().await?;
     Ok(is_higher)
 }

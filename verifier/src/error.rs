@@ -56,6 +56,9 @@ pub(crate) enum Error {
     /// The service is shutting down.
     #[error("stopping")]
     Stopping,
+    /// A stream has lasted as long as it may.
+    #[error("the stream is over")]
+    StreamEnded,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -140,8 +143,13 @@ impl From<Error> for CallError {
             .with_retry_after(Duration::from_secs(5)),
             Error::Stopping => unavailable(
                 "STOPPING",
-                "The service is stopping. Nothing is lost; watch again in a moment.",
+                "The service is stopping. Nothing is lost; try again in a moment.",
                 Duration::from_secs(2),
+            ),
+            Error::StreamEnded => unavailable(
+                "STREAM_ENDED",
+                "A stream lasts ten minutes. Nothing was stored. Open another, and send again what was not answered.",
+                Duration::ZERO,
             ),
             Error::Store(error) => {
                 tracing::error!(%error, "the store failed");

@@ -1,13 +1,10 @@
 //! Credential types of other ecosystems in the configuration (spec/foreign-types.md).
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use carnet_core::{did::Did, secure::sd_jwt::ClaimPath, text::quoted, verify::VerificationProfile};
-use carnet_spec::{ForeignContext, ForeignType, ForeignTypeName};
+use carnet_spec::{ForeignContext, ForeignType, ForeignTypeName, read_catalogue_text};
 use serde::Deserialize;
-
-/// Maximum size of the file of a context, in bytes.
-const MAX_CONTEXT: u64 = 1_048_576;
 
 /// Credential type of another ecosystem, with its accepted issuers.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -96,12 +93,7 @@ impl ForeignContextEntry {
             (Some(file), Some(sha256)) => (file, sha256.clone()),
             _ => return Err(format!("the context {} needs both file and sha256, or neither", quoted(&url))),
         };
-        let unreadable = |why: String| format!("the context {} cannot be read: {why}", file.display());
-        let size = fs::metadata(file).map_err(|error| unreadable(error.to_string()))?.len();
-        if size > MAX_CONTEXT {
-            return Err(unreadable(format!("it has {size} bytes; the limit is {MAX_CONTEXT}")));
-        }
-        let text = fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+        let text = read_catalogue_text(file).map_err(|error| format!("the context {}: {error}", quoted(&url)))?;
         Ok(ForeignContext { url, document: Some((text, sha256)) })
     }
 }

@@ -23,7 +23,8 @@ pub(crate) struct OwnIdentity {
 }
 
 impl OwnIdentity {
-    /// Runs a signing operation on a separate thread, since a PKCS#11 token is slow and may not respond.
+    /// Runs a signing operation: on a separate thread if the key is not in memory, since a PKCS#11 token is slow and may
+    /// not respond.
     ///
     /// # Errors
     /// [`Error::Internal`]: the thread panicked.
@@ -31,6 +32,9 @@ impl OwnIdentity {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, Error> {
+        if self.keyring.signs_in_memory() {
+            return Ok(work(self));
+        }
         let identity = Arc::clone(self);
         spawn_cpu(move || work(&identity)).await
     }

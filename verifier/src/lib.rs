@@ -3,6 +3,7 @@
 //! The use cases are methods of `verifier::Verifier`, independent of protocols and databases: `grpc` and `http` call
 //! them, and `sqlite` implements the port `store`.
 
+mod batches;
 mod clock;
 mod commands;
 mod config;
@@ -25,6 +26,7 @@ mod recording;
 mod redemption;
 mod registration;
 mod request;
+mod request_object;
 mod requests;
 mod results;
 mod retention;

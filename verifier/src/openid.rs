@@ -67,9 +67,9 @@ impl<S: Store> Verifier<S> {
                 tracing::info!(code = code.as_str(), "a wallet declined a request");
                 return Ok(OpenIdOutcome::Declined);
             }
-            (ResponseForm::Plain(token, state, wallet_nonce), ResponseMode::DirectPost) => {
+            (ResponseForm::Plain(token, state, answered), ResponseMode::DirectPost) => {
                 let response = AuthorizationResponse::from_vp_token(token.expose(), state, limits)?;
-                (AuthorizationResponse { wallet_nonce, ..response }, None)
+                (AuthorizationResponse { answered, ..response }, None)
             }
             (ResponseForm::Encrypted(token), ResponseMode::DirectPostJwt) => {
                 (decrypt_response(exchange.as_ref(), token.expose(), limits)?, Some(token))
@@ -82,7 +82,7 @@ impl<S: Store> Verifier<S> {
             self.record_ephemeral_key(stored.number, thumbprint, token.expose()).await?;
         }
         let exchange = exchange.unwrap_or_default();
-        let object = self.answered_object(&stored, &exchange, response.wallet_nonce.as_deref()).await?;
+        let object = self.answered_object(&stored, &exchange, &response.answered).await?;
         let request_digest = request_digest(&object);
         let offered = AnsweredQuery::WithAlternatives { request_digest };
         let answered = self.submit_for_variant(id, response.presentations, offered, now).await?;
@@ -107,7 +107,7 @@ impl<S: Store> Verifier<S> {
         };
         let entry = format!("{thumbprint}.{}", URL_SAFE_NO_PAD.encode(Sha256::digest(response)));
         if exchange.ephemeral_keys.contains(&entry) {
-            return Ok(());
+            return Ok(transaction.commit().await?);
         }
         let is_used = |known: &String| known.split('.').next() == Some(thumbprint);
         // Responses that fail before they count as attempts are recorded too, and must not fill the store.

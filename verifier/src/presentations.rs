@@ -1,5 +1,4 @@
-//! Submission of presentations: only while the request is open, counted as an attempt before verification, and accepted
-//! at most once.
+//! Submission of presentations: only while the request is open, counted as an attempt, and accepted at most once.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,11 +14,11 @@ use crate::{
     error::Error,
     ids::RequestId,
     receipts::ReceiptDigests,
-    recording::{admit_attempt, commit_verdict},
+    recording::{admit_attempt, commit_verdict, count_attempt},
     redemption::RedeemingPresentation,
-    request::ClosedReason,
+    request::{ClosedReason, StoredRequest},
+    request_object::RequestObjectMembers,
     requests::{parse_custom_query, parse_stored_query},
-    statement_age::max_statement_age,
     store::{ReadRequests as _, Store},
     verdicts::{Verdict, VerificationResult},
     verification::{PresentationExpectations, VpToken},
@@ -32,6 +31,14 @@ pub(crate) struct SubmissionResponse {
     pub(crate) verdict: Verdict,
     /// Signed receipt, as JSON text; `None` if no receipt could be signed.
     pub(crate) receipt: Option<String>,
+}
+
+/// Verified answer to a request, which is not recorded yet.
+struct VerifiedAnswer {
+    result: VerificationResult,
+    digests: ReceiptDigests,
+    /// Query ids that the wallet used.
+    sent_ids: BTreeSet<String>,
 }
 
 /// Variant of the query in the request object that the wallet answered.
@@ -90,18 +97,40 @@ impl<S: Store> Verifier<S> {
         now: Timestamp,
     ) -> Result<SubmissionResponse, Error> {
         self.verification.clock.require_not_behind(now)?;
-        let request = admit_attempt(&self.store, id, now).await?;
-        let query = parse_stored_query(&request)?;
+        // Held until the attempt is counted.
+        let (request, _attempt) = admit_attempt(&self.store, &self.running_attempts, id, now).await?;
+        let members = RequestObjectMembers::read(&request.request_object);
+        match self.verify_answer(&request, &members, vp_token, offered, now).await {
+            Ok(answer) => {
+                self.save_clock_floor().await?;
+                self.record_answer(&request, &members, answer, now).await
+            }
+            Err(error) => {
+                count_attempt(&self.store, id).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn verify_answer(
+        &self,
+        request: &StoredRequest,
+        members: &RequestObjectMembers,
+        vp_token: VpToken,
+        offered: AnsweredQuery,
+        now: Timestamp,
+    ) -> Result<VerifiedAnswer, Error> {
+        let query = parse_stored_query(request)?;
         // Digest of the received text, valid or not.
         let presented = presentation_digest(&vp_token).ok();
-        let sent: BTreeSet<String> = vp_token.keys().cloned().collect();
+        let sent_ids: BTreeSet<String> = vp_token.keys().cloned().collect();
         let (query, vp_token, audience, request_digest) = match offered {
             AnsweredQuery::Original => {
                 (query, vp_token, request.audience.clone(), request_digest(&request.request_object))
             }
             AnsweredQuery::WithAlternatives { request_digest } => {
-                let (query, vp_token) = self.with_chosen_formats(&request, query, vp_token);
-                (query, vp_token, self.openid_client_id(&request).await?, request_digest)
+                let (query, vp_token) = self.with_chosen_formats(request, query, vp_token);
+                (query, vp_token, self.openid_client_id(request).await?, request_digest)
             }
         };
         let digests = ReceiptDigests { request_digest, presentation_digest: presented };
@@ -115,11 +144,23 @@ impl<S: Store> Verifier<S> {
             nonce: request.nonce.clone(),
             audience,
             max_stale_seconds: template.map_or(0, |template| template.max_stale_status_seconds.into()),
-            max_statement_age: max_statement_age(&request.request_object).unwrap_or(freshness::DEFAULT_LIFETIME),
+            max_statement_age: members.max_statement_age().unwrap_or(freshness::DEFAULT_LIFETIME),
         };
-        let VerificationResult { verdict, disclosed, record } =
-            self.verification.verify_presentation(vp_token, binding, now).await?;
-        self.save_clock_floor().await?;
+        let result = self.verification.verify_presentation(vp_token, binding, now).await?;
+        Ok(VerifiedAnswer { result, digests, sent_ids })
+    }
+
+    /// Records the result of an answer, notifies those who watch, and signs the receipt.
+    async fn record_answer(
+        &self,
+        request: &StoredRequest,
+        members: &RequestObjectMembers,
+        answer: VerifiedAnswer,
+        now: Timestamp,
+    ) -> Result<SubmissionResponse, Error> {
+        let VerifiedAnswer { result: VerificationResult { verdict, disclosed, record }, digests, sent_ids } = answer;
+        let id = &request.id;
+        let template = self.verification.catalogue.template(&request.template);
         let keep = template.map(|template| template.retained_claims.as_slice()).unwrap_or_default();
         let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now, request.keep_until));
         let kept = kept.unwrap_or_default();
@@ -143,8 +184,8 @@ impl<S: Store> Verifier<S> {
             return Err(Error::RequestClosed(closed.unwrap_or(ClosedReason::Answered)));
         }
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
-        let record = Self::with_sent_ids(record, &sent);
-        let receipt = self.sign_receipt(&request, digests, &verdict, &record, &kept, now).await;
+        let record = Self::with_sent_ids(record, &sent_ids);
+        let receipt = self.sign_receipt((request, members), digests, &verdict, &record, &kept, now).await;
         self.watch_hub.notify(id, disclosed);
         Ok(SubmissionResponse { verdict, receipt })
     }
@@ -163,20 +204,8 @@ impl<S: Store> Verifier<S> {
         audience: String,
         now: Timestamp,
     ) -> Result<(Verdict, Option<DisclosedClaims>), Error> {
-        if nonce.is_empty() {
-            return Err(Error::invalid(
-                "CHALLENGE_MISSING",
-                "nonce",
-                "must be the nonce that you sent: without one a presentation could be a replay",
-            ));
-        }
-        if audience.is_empty() {
-            return Err(Error::invalid(
-                "DOMAIN_MISSING",
-                "audience",
-                "must be your full client id: without one a presentation could be meant for another",
-            ));
-        }
+        require_nonce(&nonce)?;
+        require_audience(&audience)?;
         let (_, query) = parse_custom_query(dcql, "dcql_query")?;
         let binding = PresentationExpectations {
             query,
@@ -208,4 +237,16 @@ impl<S: Store> Verifier<S> {
         self.save_clock_floor().await?;
         Ok(verified)
     }
+}
+
+/// Refuses a presentation that was handed over without its nonce.
+pub(crate) fn require_nonce(nonce: &str) -> Result<(), Error> {
+    let why = "must be the nonce that you sent: without one a presentation could be a replay";
+    if nonce.is_empty() { Err(Error::invalid("CHALLENGE_MISSING", "nonce", why)) } else { Ok(()) }
+}
+
+/// Refuses a presentation that was handed over without its audience.
+pub(crate) fn require_audience(audience: &str) -> Result<(), Error> {
+    let why = "must be your full client id: without one a presentation could be meant for another";
+    if audience.is_empty() { Err(Error::invalid("DOMAIN_MISSING", "audience", why)) } else { Ok(()) }
 }

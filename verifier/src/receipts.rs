@@ -7,7 +7,6 @@ use carnet_core::{
     receipt::{
         DisclosedCredential, ErasureConfirmation, ErasureRequest, Receipt, ReceiptContent, RedeemedUse, RetainedClaim,
     },
-    secure::jose::Jws,
     time::{CLOCK_SKEW, Timestamp},
 };
 use serde_json::Value;
@@ -18,7 +17,7 @@ use crate::{
     identity::OwnIdentity,
     ids::RequestId,
     request::StoredRequest,
-    requests::LocalizedTexts,
+    request_object::RequestObjectMembers,
     retention::erase_presentation_data,
     store::{ReadRequests as _, Store},
     verdicts::{CredentialSummary, DisclosureRecord, Verdict},
@@ -41,7 +40,7 @@ impl<S: Store> Verifier<S> {
     /// as JSON text. `None` if it cannot be signed; the result stays recorded.
     pub(crate) async fn sign_receipt(
         &self,
-        request: &StoredRequest,
+        (request, members): (&StoredRequest, &RequestObjectMembers),
         digests: ReceiptDigests,
         verdict: &Verdict,
         record: &DisclosureRecord,
@@ -55,11 +54,10 @@ impl<S: Store> Verifier<S> {
             RedeemedUse { query_id: redeem.query_id.clone(), number, total: of }
         });
         let ReceiptDigests { request_digest, presentation_digest } = digests;
-        let content = receipt_content(request, verdict, record, kept, now);
-        let content =
-            content.map(|content| ReceiptContent { redeemed, request_digest, presentation_digest, ..content });
+        let content = receipt_content((request, members), verdict, record, kept, now);
+        let content = ReceiptContent { redeemed, request_digest, presentation_digest, ..content };
         let signed = self.identity.run_signing(move |identity| {
-            content.and_then(|content| Receipt::issue(content, &DidUrl::parse(&identity.kid)?, &identity.keyring, now))
+            Receipt::issue(content, &DidUrl::parse(&identity.kid)?, &identity.keyring, now)
         });
         match signed.await.unwrap_or_else(|error| Err(Problem::new(Code::ProofGeneration, error.to_string()))) {
             Ok(receipt) => Some(Value::Object(receipt.document().clone()).to_string()),
@@ -102,24 +100,18 @@ impl<S: Store> Verifier<S> {
 }
 
 fn receipt_content(
-    request: &StoredRequest,
+    (request, members): (&StoredRequest, &RequestObjectMembers),
     verdict: &Verdict,
     record: &DisclosureRecord,
     kept: &[KeptClaim],
     now: Timestamp,
-) -> Result<ReceiptContent, Problem> {
-    let object = Jws::parse(&request.request_object)?;
-    let stated = object.payload().get("carnet");
-    let purpose = stated.and_then(|stated| stated.get("purpose")).and_then(Value::as_object).into_iter().flatten();
-    let purpose: LocalizedTexts =
-        purpose.filter_map(|(tag, text)| Some((tag.clone(), text.as_str()?.to_owned()))).collect();
-    let intended_use = stated.and_then(|stated| stated.get("intended_use")).and_then(Value::as_str);
-    Ok(ReceiptContent {
+) -> ReceiptContent {
+    ReceiptContent {
         request_id: request.id.as_str().to_owned(),
         request_digest: String::new(),
         presentation_digest: None,
-        intended_use: intended_use.unwrap_or_default().to_owned(),
-        purpose,
+        intended_use: members.intended_use().to_owned(),
+        purpose: members.purpose(),
         accepted: verdict.accepted(),
         reason: (!verdict.accepted()).then(|| verdict.reason().to_owned()),
         disclosed: record.credentials.iter().map(disclosed_credential).collect(),
@@ -131,7 +123,7 @@ fn receipt_content(
             .iter()
             .map(|claim| RetainedClaim { path: claim.path().to_owned(), erase_at: claim.erase_at() })
             .collect(),
-    })
+    }
 }
 
 fn disclosed_credential(summary: &CredentialSummary) -> DisclosedCredential {

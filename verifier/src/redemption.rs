@@ -172,6 +172,7 @@ impl<S: Store> Verifier<S> {
             Err(refusal) => (refuse_use(verdict.clone(), refusal), &[][..]),
         };
         if !record_verdict(&mut transaction, id, &concluded, kept).await? {
+            transaction.commit().await?;
             return Ok((verdict, false));
         }
         if next.is_ok() {

@@ -133,8 +133,8 @@ impl<S: Store> Verifier<S> {
                 .plus(i64::from(content.keep_days).saturating_mul(carnet_core::day::SECONDS))
                 .max(expires_at),
         };
-        let (id, expires_at) = store_request(&self.store, new).await?;
-        self.created_request(id, expires_at, now).await
+        let (id, expires_at, is_new) = store_request(&self.store, new).await?;
+        self.created_request(id, expires_at, is_new, now).await
     }
 
     /// Returns the signed request object for a wallet that fetches it over gRPC, while the request is open.
@@ -162,9 +162,13 @@ impl<S: Store> Verifier<S> {
         &self,
         id: RequestId,
         expires_at: Timestamp,
+        is_new: bool,
         now: Timestamp,
     ) -> Result<CreatedRequest, Error> {
-        let openid_uri = self.openid_link(&id, now).await?;
+        let openid_uri = match self.openid_link_of_new_request(&id).filter(|_| is_new) {
+            Some(link) => link?,
+            None => self.openid_link(&id, now).await?,
+        };
         let request_uri = format!("{}/requests/{}", self.settings.public_url, id.as_str());
         let (client_id, request_uri) =
             (uri::percent_encode(&self.identity.client_id()), uri::percent_encode(&request_uri));
@@ -282,23 +286,26 @@ impl<S: Store> Verifier<S> {
     }
 }
 
-/// Stores a request, and returns its id and its expiry. If a request with the same `request_id` and parameters exists,
-/// returns that one, and stores nothing.
+/// Stores a request, and returns its id, its expiry, and whether it is new. If a request with the same `request_id` and
+/// parameters exists, returns that one, and stores nothing.
 ///
 /// # Errors
 /// [`Error::RequestIdReused`]: the `request_id` was used for a request with other parameters; store errors.
-pub(crate) async fn store_request<S: Store>(store: &S, new: NewRequest) -> Result<(RequestId, Timestamp), Error> {
+pub(crate) async fn store_request<S: Store>(store: &S, new: NewRequest) -> Result<(RequestId, Timestamp, bool), Error> {
     let mut transaction = store.begin("create_request").await?;
     if let Some(request_id) = &new.request_id
         && let Some(known) = transaction.request_by_call_id(request_id).await?
     {
-        let is_same = known.parameters_digest == new.parameters_digest;
-        return if is_same { Ok((known.id, known.expires_at)) } else { Err(Error::RequestIdReused) };
+        if known.parameters_digest != new.parameters_digest {
+            return Err(Error::RequestIdReused);
+        }
+        transaction.commit().await?;
+        return Ok((known.id, known.expires_at, false));
     }
     transaction.insert_request(&new).await?;
     transaction.commit().await?;
     tracing::info!(template = new.template, "a request was created");
-    Ok((new.id, new.expires_at))
+    Ok((new.id, new.expires_at, true))
 }
 
 /// Parses a custom DCQL query, and returns it as JSON and parsed.

@@ -54,9 +54,13 @@ pub(crate) async fn erase_presentation_data<S: Store>(
     now: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
     let mut transaction = store.begin("erase_request").await?;
-    let Some(request) = transaction.request(id).await? else { return Ok(None) };
+    let Some(request) = transaction.request(id).await? else {
+        transaction.commit().await?;
+        return Ok(None);
+    };
     let same = |stored: &Verdict| (stored.accepted(), stored.verified_at()) == verdict;
     if request.erased_at.is_some() || !request.verdict.as_ref().is_some_and(same) {
+        transaction.commit().await?;
         return Ok(request.erased_at);
     }
     transaction.erase_request(request.number, now).await?;

@@ -27,6 +27,7 @@ use crate::{
     grpc, http,
     identity::OwnIdentity,
     issuers::AcceptedIssuers,
+    recording::RunningAttempts,
     registration,
     sqlite::{MIGRATIONS, SqliteStore},
     status::StatusListCache,
@@ -139,8 +140,8 @@ pub(crate) async fn run_service(
 
 /// Returns the routes of the gRPC services and of the HTTP endpoints.
 fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffAuthenticator, max_message_bytes: usize) -> Routes {
-    let grpc = grpc::routes(Arc::clone(&verifier), staff, max_message_bytes);
-    Routes::from(grpc.into_axum_router().merge(http::router(verifier, max_message_bytes)))
+    let grpc = grpc::routes(Arc::clone(&verifier), staff.clone(), max_message_bytes);
+    Routes::from(grpc.into_axum_router().merge(http::router(verifier, staff, max_message_bytes)))
 }
 
 /// Parts of a configuration that were checked against the catalogue.
@@ -206,6 +207,7 @@ pub(crate) fn create_verifier<S: Store>(
         verification: Arc::new(verification),
         registration: None,
         store,
+        running_attempts: RunningAttempts::default(),
         watch_hub: WatchHub::new(),
     })
 }

@@ -1,16 +1,9 @@
 //! Maximum age of freshness statements in a request (spec/freshness.md 2.6, 2.7).
 
-use carnet_core::{secure::jose::Jws, status::freshness, time::Timestamp};
+use carnet_core::{status::freshness, time::Timestamp};
 use serde_json::Value;
 
 use crate::{error::Error, verifier::Verifier};
-
-/// Returns the maximum age of freshness statements in a signed request object, in seconds; `None` if it does not
-/// request statements, or cannot be parsed.
-pub(crate) fn max_statement_age(request_object: &str) -> Option<i64> {
-    let request = Jws::parse(request_object).ok()?;
-    request.payload().get("carnet")?.get(freshness::MAX_AGE_MEMBER)?.as_i64()
-}
 
 /// Checks that the maximum age of freshness statements is in the permitted range; `None` passes.
 ///

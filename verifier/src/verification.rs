@@ -6,7 +6,7 @@ use carnet_core::{
     Problem,
     format::CredentialFormat,
     query::Query,
-    secure::data_integrity::Cryptosuites,
+    secure::data_integrity::{Cryptosuite, Cryptosuites},
     status::freshness,
     time::{CLOCK_SKEW, Timestamp},
     verify::{self, PresentationContext, StatusPolicy, VerificationEnvironment, VerificationReport},
@@ -26,6 +26,15 @@ use crate::{
 
 /// Presentations by credential query id, each as SD-JWT+KB text or JSON text.
 pub(crate) type VpToken = BTreeMap<String, Vec<String>>;
+
+/// Presentation that was handed over directly, with the nonce that the caller gave out for it.
+pub(crate) struct HandedOver {
+    pub(crate) vp_token: VpToken,
+    pub(crate) nonce: String,
+}
+
+/// Result of one of several verifications.
+pub(crate) type HandedOverResult = Result<(Verdict, Option<DisclosedClaims>), Error>;
 
 /// Verification with the accepted issuers, the catalogue, the status lists and the clock floor.
 pub(crate) struct VerificationService {
@@ -84,35 +93,72 @@ impl VerificationService {
         if cfg!(feature = "jsonld") { &[VcSdJwt, DcSdJwt, DiVcJcs, LdpVc] } else { &[VcSdJwt, DcSdJwt, DiVcJcs] }
     }
 
-    /// Verifies a presentation on a separate thread, and raises the clock floor if it is accepted. Nothing is stored.
-    /// The presentation is erased from memory.
+    /// Returns the format of credentials whose proofs have this cryptosuite.
+    ///
+    /// # Errors
+    /// `cryptosuite_unknown`
+    pub(crate) fn format_of_cryptosuite(&self, name: &str) -> Result<CredentialFormat, Problem> {
+        self.suites.by_name(name).map(Cryptosuite::format)
+    }
+
+    /// Verifies a presentation, on a separate thread unless it is short, and raises the clock floor if it is accepted.
+    /// Nothing is stored. The presentation is erased from memory.
     ///
     /// # Errors
     /// [`Error::IssuerKeyUnknown`]; [`Error::Internal`]. A failed check is no error: the result says so.
     pub(crate) async fn verify_presentation(
         self: &Arc<Self>,
-        mut vp_token: VpToken,
+        vp_token: VpToken,
         binding: PresentationExpectations,
         now: Timestamp,
     ) -> Result<VerificationResult, Error> {
+        let is_short = is_short(&vp_token);
         let this = Arc::clone(self);
-        spawn_cpu(move || {
-            let asked = PresentationContext {
-                query: &binding.query,
-                nonce: &binding.nonce,
-                audience: &binding.audience,
-                max_age: this.key_binding_max_age,
-            };
+        let verify = move || {
             let policy = (binding.max_stale_seconds, binding.max_statement_age);
-            let ((report, verified), decisions) =
-                this.with_environment(now, policy, |env| verify::verify_presentation(&vp_token, &asked, env));
-            this.raise_clock_floor(&report, verified.is_some());
-            vp_token.values_mut().flatten().for_each(zeroize::Zeroize::zeroize);
-            require_known_keys(&report)?;
-            let result = Verdict::for_presentation(&report, verified, &binding.query, now);
-            Ok(VerificationResult { verdict: result.verdict.with_decisions(&report, decisions), ..result })
-        })
-        .await?
+            this.verify_one(vp_token, (&binding.query, &binding.nonce, &binding.audience), policy, now)
+        };
+        if is_short { verify() } else { spawn_cpu(verify).await? }
+    }
+
+    /// Verifies several presentations for the same query and audience on one separate thread, one after the other, and
+    /// returns their results in order. Each has an environment of its own, as if it came alone. Items that were refused
+    /// before are returned as they are.
+    ///
+    /// # Errors
+    /// [`Error::Internal`]
+    pub(crate) async fn verify_presentations(
+        self: &Arc<Self>,
+        items: Vec<Result<HandedOver, Error>>,
+        query: Query,
+        audience: String,
+        now: Timestamp,
+    ) -> Result<Vec<HandedOverResult>, Error> {
+        let this = Arc::clone(self);
+        let verify = move |item: Result<HandedOver, Error>| {
+            let HandedOver { vp_token, nonce } = item?;
+            let policy = (0, freshness::DEFAULT_LIFETIME);
+            let result = this.verify_one(vp_token, (&query, &nonce, &audience), policy, now)?;
+            Ok((result.verdict, result.disclosed))
+        };
+        spawn_cpu(move || items.into_iter().map(verify).collect()).await
+    }
+
+    fn verify_one(
+        &self,
+        mut vp_token: VpToken,
+        (query, nonce, audience): (&Query, &str, &str),
+        policy: (i64, i64),
+        now: Timestamp,
+    ) -> Result<VerificationResult, Error> {
+        let asked = PresentationContext { query, nonce, audience, max_age: self.key_binding_max_age };
+        let ((report, verified), decisions) =
+            self.with_environment(now, policy, |env| verify::verify_presentation(&vp_token, &asked, env));
+        self.raise_clock_floor(&report, verified.is_some());
+        vp_token.values_mut().flatten().for_each(zeroize::Zeroize::zeroize);
+        require_known_keys(&report)?;
+        let result = Verdict::for_presentation(&report, verified, query, now);
+        Ok(VerificationResult { verdict: result.verdict.with_decisions(&report, decisions), ..result })
     }
 
     /// Verifies a credential without a presentation on a separate thread, and raises the clock floor if it is accepted.
@@ -172,6 +218,14 @@ impl VerificationService {
         });
         (ran, decider.into_decisions())
     }
+}
+
+/// Returns whether a presentation takes less time than would be noticed by other calls: at most two SD-JWTs of at most
+/// 16 KiB.
+fn is_short(vp_token: &VpToken) -> bool {
+    const MAX_BYTES: usize = 16_384;
+    let mut texts = vp_token.values().flatten();
+    texts.clone().count() <= 2 && texts.all(|text| text.len() <= MAX_BYTES && !text.trim_start().starts_with('{'))
 }
 
 /// Refuses input that may be valid once an issuer's document is fetched again. The input itself must not cause the

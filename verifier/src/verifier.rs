@@ -6,8 +6,8 @@ use carnet_core::time::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    clock, error::Error, identity::OwnIdentity, openid::config::OpenIdConfig, retention, store::Store,
-    verification::VerificationService, watch::WatchHub,
+    clock, error::Error, identity::OwnIdentity, openid::config::OpenIdConfig, recording::RunningAttempts, retention,
+    store::Store, verification::VerificationService, watch::WatchHub,
 };
 
 /// Interval between erasures of expired data.
@@ -35,6 +35,8 @@ pub(crate) struct Verifier<S> {
     pub(crate) registration: Option<Map<String, Value>>,
     pub(crate) verification: Arc<VerificationService>,
     pub(crate) store: S,
+    /// Attempts that are being verified.
+    pub(crate) running_attempts: RunningAttempts,
     /// Notifications of clients that watch requests.
     pub(crate) watch_hub: WatchHub,
 }

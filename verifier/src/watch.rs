@@ -64,9 +64,24 @@ impl WatchHub {
         }
     }
 
+    /// Returns a wait for the shutdown, for streams.
+    pub(crate) fn stopping(&self) -> ShutdownWait {
+        ShutdownWait(self.stopping.subscribe())
+    }
+
     /// Ends all watches, for the shutdown: each watcher gets [`Error::Stopping`].
     pub(crate) fn end_watches(&self) {
         self.stopping.send_replace(true);
+    }
+}
+
+/// Wait for the shutdown of the service.
+pub(crate) struct ShutdownWait(watch::Receiver<bool>);
+
+impl ShutdownWait {
+    /// Waits for the shutdown.
+    pub(crate) async fn wait(&mut self) {
+        self.0.wait_for(|stopping| *stopping).await.ok();
     }
 }
 

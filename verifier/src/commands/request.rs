@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf};
 use carnet_proto::verifier::v1::{
     CreateRequestRequest, CustomQuery, ListRequestsRequest, create_request_request::What,
 };
-use carnet_service::{client::StaffArgs, one_time_output};
+use carnet_service::{client::StaffArgs, one_time_output, qr::QrArgs};
 use clap::{Args, Subcommand};
 use rand_core::OsRng;
 use serde_json::json;
@@ -69,6 +69,8 @@ pub(crate) struct RequestCreateArgs {
     /// Print the link for wallets other than Carnet's (OpenID4VP over HTTP).
     #[arg(long, conflicts_with = "json")]
     openid: bool,
+    #[command(flatten)]
+    qr: QrArgs,
     /// Your own id for this call: the same id returns the same request.
     #[arg(long)]
     request_id: Option<String>,
@@ -101,6 +103,7 @@ async fn create(args: RequestCreateArgs) -> Result<u8, StaffFailure> {
         }),
         (None, None) => return Err(StaffFailure::Input("give --template or --query".to_owned())),
     };
+    let qr = args.qr.prepare()?;
     let request_id = args.request_id.unwrap_or_else(|| RequestId::generate(&mut OsRng).as_str().to_owned());
     let message = CreateRequestRequest { request_id: request_id.clone(), what: Some(what), ttl_seconds: args.ttl };
     let made = connect_client(&args.staff).await?.create_request(message).await?.into_inner();
@@ -110,12 +113,13 @@ async fn create(args: RequestCreateArgs) -> Result<u8, StaffFailure> {
         "expires_at": expires_at,
     });
     let link = if args.openid { &made.openid_request_uri } else { &made.request_uri };
+    let drawn = qr.finish(link);
     let text = || {
         if args.link {
             return link.clone();
         }
         format!(
-            "Request {} can be answered until {expires_at}. Hand this link to the holder:\n{link}\n\n\
+            "Request {} can be answered until {expires_at}. Hand this link to the holder:\n{link}{drawn}\n\n\
              Next: carnet-verifier result {} --watch",
             made.id, made.id
         )

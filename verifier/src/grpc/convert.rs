@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use carnet_core::{at_least::Direction, receipt::DisclosedThreshold, time::Timestamp};
+use carnet_core::{Code, at_least::Direction, receipt::DisclosedThreshold, time::Timestamp};
 use carnet_proto::verifier::v1 as proto;
 use carnet_service::wire;
 
 use crate::{
     decisions::{DecidedBy, TrustDecision},
     disclosed::{DisclosedClaims, KeptClaim},
+    error::Error,
     holder_details::detail_for_holder,
     request::{RequestState, StoredRequest},
+    requests::{CreateRequest, CreatedRequest, QuerySource},
     results::WatchedResult,
     status_messages::StatusMessage,
     verdicts::{AppliedHolderRule, CheckOutcome, CheckRecord, CredentialSummary, Verdict},
@@ -154,4 +156,45 @@ pub(super) fn watch_response(watched: &WatchedResult) -> proto::WatchResultRespo
         result: Some(request_result(&watched.request, &[], watched.read_at)),
         disclosed: watched.disclosed.as_deref().map(disclosed),
     }
+}
+
+/// Parses the parameters of a request to be created.
+pub(super) fn create_request(call: proto::CreateRequestRequest) -> Result<CreateRequest, Error> {
+    let proto::CreateRequestRequest { request_id, what, ttl_seconds } = call;
+    let source = match what {
+        Some(proto::create_request_request::What::Template(id)) => QuerySource::Template(id),
+        Some(proto::create_request_request::What::Query(query)) => QuerySource::Query {
+            dcql: parse_query_struct(query.dcql_query.as_ref(), "query.dcql_query")?,
+            purpose: query.purpose.into_iter().collect(),
+            legal_basis: query.legal_basis.into_iter().collect(),
+            retention: query.retention.into_iter().collect(),
+            intended_use: query.intended_use,
+            allow_unknown: query.allow_unknown,
+            freshness_seconds_max: Some(query.freshness_seconds_max).filter(|seconds| *seconds > 0),
+        },
+        None => return Err(Error::invalid("QUERY_MISSING", "what", "must be a template or a query")),
+    };
+    Ok(CreateRequest { request_id, source, ttl_seconds })
+}
+
+/// Converts a created request.
+pub(super) fn created_request(created: CreatedRequest) -> proto::CreateRequestResponse {
+    proto::CreateRequestResponse {
+        id: created.id.as_str().to_owned(),
+        request_uri: created.link,
+        openid_request_uri: created.openid_link,
+        expires_at: Some(wire::to_timestamp(created.expires_at)),
+    }
+}
+
+/// Parses a DCQL query; `field` is its name in the call.
+pub(super) fn parse_query_struct(
+    wire: Option<&prost_types::Struct>,
+    field: &'static str,
+) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
+    let wire = wire.ok_or_else(|| Error::invalid("QUERY_MISSING", field, "must be a DCQL query"))?;
+    wire::from_struct(wire).map_err(|problem| {
+        let reason = if problem.code == Code::TooDeep { "TOO_DEEP" } else { "QUERY_MALFORMED" };
+        Error::invalid(reason, field, problem.detail)
+    })
 }

@@ -1,5 +1,6 @@
 //! gRPC adapter: converts between messages and domain types.
 
+mod batches;
 mod convert;
 mod presentation;
 mod verification;

@@ -2,57 +2,40 @@
 
 use std::sync::Arc;
 
-use carnet_core::Code;
 use carnet_proto::verifier::v1::{
-    CreateRequestRequest, CreateRequestResponse, ListRequestsRequest, ListRequestsResponse, ReadResultRequest,
-    ReadResultResponse, VerifyCredentialRequest, VerifyCredentialResponse, VerifyPresentationRequest,
-    VerifyPresentationResponse, WatchResultRequest, WatchResultResponse, create_request_request as create,
-    verification_service_server::VerificationService,
+    CreateRequestRequest, CreateRequestResponse, CreateRequestsRequest, CreateRequestsResponse, ListRequestsRequest,
+    ListRequestsResponse, ReadResultRequest, ReadResultResponse, VerifyCredentialRequest, VerifyCredentialResponse,
+    VerifyPresentationRequest, VerifyPresentationResponse, VerifyPresentationsRequest, VerifyPresentationsResponse,
+    WatchResultRequest, WatchResultResponse, verification_service_server::VerificationService,
 };
 use carnet_service::{time::now, wire};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::convert;
-use crate::{
-    error::Error,
-    requests::{CreateRequest, QuerySource},
-    store::Store,
-    verifier::Verifier,
-};
+use super::{batches, convert};
+use crate::{store::Store, verifier::Verifier};
 
 pub(super) struct VerificationGrpc<S>(pub(super) Arc<Verifier<S>>);
 
 #[tonic::async_trait]
 impl<S: Store> VerificationService for VerificationGrpc<S> {
     type WatchResultStream = ReceiverStream<Result<WatchResultResponse, Status>>;
+    type VerifyPresentationsStream = ReceiverStream<Result<VerifyPresentationsResponse, Status>>;
 
     async fn create_request(
         &self,
         request: Request<CreateRequestRequest>,
     ) -> Result<Response<CreateRequestResponse>, Status> {
-        let CreateRequestRequest { request_id, what, ttl_seconds } = request.into_inner();
-        let what = match what {
-            Some(create::What::Template(id)) => QuerySource::Template(id),
-            Some(create::What::Query(query)) => QuerySource::Query {
-                dcql: parse_query_struct(query.dcql_query.as_ref(), "query.dcql_query")?,
-                purpose: query.purpose.into_iter().collect(),
-                legal_basis: query.legal_basis.into_iter().collect(),
-                retention: query.retention.into_iter().collect(),
-                intended_use: query.intended_use,
-                allow_unknown: query.allow_unknown,
-                freshness_seconds_max: Some(query.freshness_seconds_max).filter(|seconds| *seconds > 0),
-            },
-            None => return Err(Error::invalid("QUERY_MISSING", "what", "must be a template or a query").into()),
-        };
-        let created = self.0.create_request(CreateRequest { request_id, source: what, ttl_seconds }, now()).await?;
-        Ok(Response::new(CreateRequestResponse {
-            id: created.id.as_str().to_owned(),
-            request_uri: created.link,
-            openid_request_uri: created.openid_link,
-            expires_at: Some(wire::to_timestamp(created.expires_at)),
-        }))
+        let call = convert::create_request(request.into_inner())?;
+        Ok(Response::new(convert::created_request(self.0.create_request(call, now()).await?)))
+    }
+
+    async fn create_requests(
+        &self,
+        request: Request<CreateRequestsRequest>,
+    ) -> Result<Response<CreateRequestsResponse>, Status> {
+        Ok(Response::new(batches::create_requests(&self.0, request.into_inner().requests).await?))
     }
 
     async fn read_result(&self, request: Request<ReadResultRequest>) -> Result<Response<ReadResultResponse>, Status> {
@@ -106,13 +89,20 @@ impl<S: Store> VerificationService for VerificationGrpc<S> {
         request: Request<VerifyPresentationRequest>,
     ) -> Result<Response<VerifyPresentationResponse>, Status> {
         let VerifyPresentationRequest { vp_token, dcql_query, nonce, audience } = request.into_inner();
-        let dcql = parse_query_struct(dcql_query.as_ref(), "dcql_query")?;
+        let dcql = convert::parse_query_struct(dcql_query.as_ref(), "dcql_query")?;
         let vp_token = convert::vp_token(vp_token);
         let (verdict, disclosed) = self.0.verify_presentation(vp_token, dcql, nonce, audience, now()).await?;
         Ok(Response::new(VerifyPresentationResponse {
             verdict: Some(convert::verdict(&verdict)),
             disclosed: disclosed.as_ref().map(convert::disclosed),
         }))
+    }
+
+    async fn verify_presentations(
+        &self,
+        request: Request<Streaming<VerifyPresentationsRequest>>,
+    ) -> Result<Response<Self::VerifyPresentationsStream>, Status> {
+        Ok(Response::new(batches::verify_stream(Arc::clone(&self.0), request.into_inner())))
     }
 
     async fn list_requests(
@@ -128,15 +118,4 @@ impl<S: Store> VerificationService for VerificationGrpc<S> {
             next_page_token: next.map(wire::page_token).unwrap_or_default(),
         }))
     }
-}
-
-fn parse_query_struct(
-    wire: Option<&prost_types::Struct>,
-    field: &'static str,
-) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
-    let wire = wire.ok_or_else(|| Error::invalid("QUERY_MISSING", field, "must be a DCQL query"))?;
-    wire::from_struct(wire).map_err(|problem| {
-        let reason = if problem.code == Code::TooDeep { "TOO_DEEP" } else { "QUERY_MALFORMED" };
-        Error::invalid(reason, field, problem.detail)
-    })
 }

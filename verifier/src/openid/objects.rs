@@ -2,6 +2,8 @@
 //! stored; one with a `wallet_nonce` is signed for each fetch.
 
 use carnet_core::{
+    Code, Problem,
+    keys::Signer as _,
     receipt::REQUEST_TYP,
     secure::{
         jose::{self, Jws},
@@ -14,6 +16,7 @@ use carnet_openid::vp::{
     client_metadata::ClientMetadata,
     link::{RequestLink, RequestSource, RequestUriMethod},
     request::RequestParameters,
+    response::AnsweredObject,
 };
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
@@ -67,13 +70,21 @@ impl<S: Store> Verifier<S> {
                 let object = self.openid_request_object(id.as_str(), None, now).await?;
                 RequestLink { client_id, source: RequestSource::Object(object) }
             }
-            _ => {
-                let url = format!("{}/openid/request/{}", self.settings.public_url, id.as_str());
-                let uri = Url::parse(&url).map_err(|_| Error::Internal("the public URL is none".to_owned()))?;
-                RequestLink { client_id, source: RequestSource::Reference(uri, RequestUriMethod::Post) }
-            }
+            _ => return self.link_by_reference(id),
         };
         Ok(link.to_link())
+    }
+
+    /// Returns the link of a new request, which has no exchange; `None` if the configured form of links needs one.
+    pub(crate) fn openid_link_of_new_request(&self, id: &RequestId) -> Option<Result<String, Error>> {
+        (self.settings.openid.requests == RequestForm::Reference).then(|| self.link_by_reference(id))
+    }
+
+    fn link_by_reference(&self, id: &RequestId) -> Result<String, Error> {
+        let url = format!("{}/openid/request/{}", self.settings.public_url, id.as_str());
+        let uri = Url::parse(&url).map_err(|_| Error::Internal("the public URL is none".to_owned()))?;
+        let source = RequestSource::Reference(uri, RequestUriMethod::Post);
+        Ok(RequestLink { client_id: self.identity.client_id(), source }.to_link())
     }
 
     /// Returns the parameters of an unsigned request: those of the request object without those that only a signed
@@ -134,24 +145,39 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Returns the request object that a wallet answered, whose digest is in the receipt. An object with a nonce is
-    /// signed again, with the same result, since signatures are deterministic. For an unsigned request, it is the
+    /// Returns the request object that a wallet answered, whose digest is in the receipt. An object with a nonce is not
+    /// stored: the wallet returns its signature, which shows that it was signed here. For an unsigned request, it is the
     /// object served over gRPC.
     ///
     /// # Errors
-    /// The wallet's nonce is malformed.
+    /// The wallet's nonce is malformed; `nonce_replayed` if no object with it was signed with the current key.
     pub(super) async fn answered_object(
         &self,
         stored: &StoredRequest,
         exchange: &OpenIdExchange,
-        wallet_nonce: Option<&str>,
+        answered: &AnsweredObject,
     ) -> Result<String, Error> {
+        let wallet_nonce = answered.wallet_nonce.as_deref();
         wallet_nonce.map_or(Ok(()), |nonce| check_nonce("wallet_nonce", nonce))?;
         match (&exchange.request_object, wallet_nonce) {
             _ if exchange.client_id.is_some() => Ok(stored.request_object.clone()),
             (Some(object), None) => Ok(object.clone()),
-            _ => self.sign_object(stored, exchange, wallet_nonce).await,
+            (None, None) => self.sign_object(stored, exchange, None).await,
+            (_, Some(_)) => {
+                let object = self.sign_object(stored, exchange, wallet_nonce).await?;
+                let signature = answered.signature.as_deref().unwrap_or_default();
+                self.with_signature(&object, signature)
+                    .map_err(|_| Problem::new(Code::NonceReplayed, "no request object has this wallet_nonce").into())
+            }
         }
+    }
+
+    /// Returns a request object with another signature by this verifier, which need not be deterministic.
+    fn with_signature(&self, object: &str, signature: &str) -> Result<String, Problem> {
+        let (signed, _) = object.rsplit_once('.').ok_or(Code::TokenMalformed)?;
+        let object = format!("{signed}.{signature}");
+        Jws::parse(&object)?.verify(&self.identity.keyring.public_key())?;
+        Ok(object)
     }
 
     async fn sign_object(
@@ -211,6 +237,7 @@ impl<S: Store> Verifier<S> {
         }
         let mut transaction = self.store.begin("read_openid_request").await?;
         if let Some(known) = transaction.openid_exchange(stored.number).await? {
+            transaction.commit().await?;
             return Ok(known);
         }
         let request = transaction.request(&stored.id).await?.ok_or(Error::RequestUnknown)?;
@@ -237,6 +264,7 @@ impl<S: Store> Verifier<S> {
         let mut transaction = self.store.begin("keep_openid_object").await?;
         let mut exchange = transaction.openid_exchange(number).await?.ok_or(Error::RequestUnknown)?;
         if let Some(first) = exchange.request_object {
+            transaction.commit().await?;
             return Ok(first);
         }
         exchange.request_object = Some(object.clone());

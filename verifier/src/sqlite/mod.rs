@@ -11,10 +11,8 @@ mod trust;
 
 use std::{ops::DerefMut, sync::LazyLock};
 
-use carnet_service::store::Database;
-use sqlx::{
-    Row as _, Sqlite, SqliteConnection, Transaction, migrate::Migrator, pool::PoolConnection, sqlite::SqliteRow,
-};
+use carnet_service::store::{Database, WriteTransaction};
+use sqlx::{Row as _, Sqlite, SqliteConnection, migrate::Migrator, pool::PoolConnection, sqlite::SqliteRow};
 
 use crate::store::{Store, StoreError, WriteRows};
 
@@ -61,7 +59,7 @@ impl<C: DerefMut<Target = SqliteConnection> + Send> RowConnection for C {}
 
 impl Store for SqliteStore {
     type Reader = SqliteRows<PoolConnection<Sqlite>>;
-    type Transaction = SqliteRows<Transaction<'static, Sqlite>>;
+    type Transaction = SqliteRows<WriteTransaction>;
 
     async fn read(&self) -> Result<Self::Reader, StoreError> {
         Ok(SqliteRows(self.0.readers().acquire().await?))
@@ -78,7 +76,7 @@ impl Store for SqliteStore {
     }
 }
 
-impl WriteRows for SqliteRows<Transaction<'static, Sqlite>> {
+impl WriteRows for SqliteRows<WriteTransaction> {
     async fn commit(self) -> Result<(), StoreError> {
         Ok(self.0.commit().await?)
     }

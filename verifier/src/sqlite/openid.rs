@@ -1,6 +1,7 @@
 //! SQLite rows of OpenID4VP exchanges.
 
-use sqlx::{Row as _, Sqlite, Transaction};
+use carnet_service::store::WriteTransaction;
+use sqlx::Row as _;
 use zeroize::Zeroizing;
 
 use super::{RowConnection, SqliteRows, unsigned_column};
@@ -25,7 +26,7 @@ impl<C: RowConnection> ReadOpenIdExchanges for SqliteRows<C> {
     }
 }
 
-impl WriteOpenIdExchanges for SqliteRows<Transaction<'static, Sqlite>> {
+impl WriteOpenIdExchanges for SqliteRows<WriteTransaction> {
     async fn put_openid_exchange(&mut self, number: i64, exchange: &OpenIdExchange) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO openid_exchanges (request, encryption_key, ephemeral_keys, response_code, request_object, \

@@ -1,7 +1,8 @@
 //! SQLite rows of voucher uses, desks and totals.
 
 use carnet_core::time::Timestamp;
-use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
+use carnet_service::store::WriteTransaction;
+use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{CORRUPT, RowConnection, SqliteRows, to_i64, unsigned_column};
 use crate::store::{DeskRow, MonthlyTotal, ReadUses, StoreError, UseMark, WriteUses};
@@ -81,7 +82,7 @@ impl<C: RowConnection> ReadUses for SqliteRows<C> {
     }
 }
 
-impl WriteUses for SqliteRows<Transaction<'static, Sqlite>> {
+impl WriteUses for SqliteRows<WriteTransaction> {
     async fn insert_mark(&mut self, desk: &str, sequence: u64, mark: &UseMark) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO redemptions (desk, sequence, entitlement, uses, marked_at, erase_at) \

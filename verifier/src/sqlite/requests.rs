@@ -1,14 +1,15 @@
 //! SQLite rows of requests, retained claims, and the clock floor.
 
 use carnet_core::time::Timestamp;
-use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
+use carnet_service::store::WriteTransaction;
+use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{CORRUPT, RowConnection, SqliteRows};
 use crate::{
     disclosed::KeptClaim,
     ids::RequestId,
     request::{NewRequest, RequestState, StoredRequest},
-    store::{ErasableRows, ReadRequests, StoreError, WriteRequests},
+    store::{ErasableRows, ReadRequests, StoreError, VerdictRow, WriteRequests},
     verdicts::Verdict,
 };
 
@@ -82,7 +83,7 @@ impl<C: RowConnection> ReadRequests for SqliteRows<C> {
     }
 }
 
-impl WriteRequests for SqliteRows<Transaction<'static, Sqlite>> {
+impl WriteRequests for SqliteRows<WriteTransaction> {
     async fn insert_request(&mut self, new: &NewRequest) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO requests (id, request_id, parameters_digest, template, query, audience, nonce, request_object, \
@@ -110,10 +111,20 @@ impl WriteRequests for SqliteRows<Transaction<'static, Sqlite>> {
         Ok(())
     }
 
-    async fn set_verdict(&mut self, number: i64, state: RequestState, verdict: &Verdict) -> Result<(), StoreError> {
-        sqlx::query("UPDATE requests SET state = ?, verdict = ? WHERE number = ?")
-            .bind(state.as_str())
-            .bind(verdict.to_json().ok_or(CORRUPT)?)
+    async fn set_verdict(&mut self, number: i64, row: &VerdictRow<'_>) -> Result<(), StoreError> {
+        // Erased in the same statement: a row with a request object takes several pages, and is written once.
+        let update = if row.erases_content {
+            sqlx::query(
+                "UPDATE requests SET state = ?, verdict = ?, attempts = ?, query = '', nonce = '', request_object = '' \
+                 WHERE number = ?",
+            )
+        } else {
+            sqlx::query("UPDATE requests SET state = ?, verdict = ?, attempts = ? WHERE number = ?")
+        };
+        update
+            .bind(row.state.as_str())
+            .bind(row.verdict.to_json().ok_or(CORRUPT)?)
+            .bind(row.attempts)
             .bind(number)
             .execute(&mut *self.0)
             .await?;
@@ -129,12 +140,6 @@ impl WriteRequests for SqliteRows<Transaction<'static, Sqlite>> {
             .bind(claim.erase_at().unix())
             .execute(&mut *self.0)
             .await?;
-        Ok(())
-    }
-
-    async fn erase_content(&mut self, number: i64) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE requests SET query = '', nonce = '', request_object = '' WHERE number = ?");
-        update.bind(number).execute(&mut *self.0).await?;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Continuation with an older store after a restore with loss.
 
 use carnet_core::time::Timestamp;
-use sqlx::{Sqlite, Transaction};
+use carnet_service::store::WriteTransaction;
 
 use crate::request::MAX_ATTEMPTS;
 
@@ -11,10 +11,7 @@ const SEQUENCE_GAP: i64 = 1 << 30;
 /// Closes the unanswered and refused requests in an older store, and skips sequence numbers. A request may have been
 /// answered since the backup, and its presentation could be replayed. Numbers of marks and exports must not be reused,
 /// and with a limit on uses between reconciliations, none is redeemed before the desks are reconciled.
-pub(crate) async fn end_outdated_state(
-    tx: &mut Transaction<'static, Sqlite>,
-    _now: Timestamp,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn end_outdated_state(tx: &mut WriteTransaction, _now: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE requests SET state = 'expired', query = '', nonce = '', request_object = '' WHERE state = 'open'",
     )

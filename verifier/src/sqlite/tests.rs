@@ -122,13 +122,15 @@ async fn a_sweep_lets_others_write_between_its_steps() {
             async move { database.begin("beside it").await.unwrap() }
         });
         tokio::task::yield_now().await;
-        tx.rollback().await.unwrap();
+        drop(tx);
         let mut tx = queued.await.unwrap();
         let open: i64 =
             sqlx::query_scalar("SELECT count(*) FROM requests WHERE state = 'open'").fetch_one(&mut *tx).await.unwrap();
         left.push(open);
         next = (open > 10).then_some(tx);
     }
+    // A step is acknowledged with those that share its commit, so that the next one may queue behind one more.
+    left.dedup();
     assert_eq!(left, [150, 50, 10]);
     assert_eq!(sweep.await.unwrap(), 240);
 }

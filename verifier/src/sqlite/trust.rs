@@ -1,7 +1,8 @@
 //! SQLite rows of trust lists.
 
 use carnet_core::trust::list::AcceptedList;
-use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
+use carnet_service::store::WriteTransaction;
+use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{CORRUPT, RowConnection, SqliteRows, to_i64, unsigned_column};
 use crate::store::{ReadTrustLists, StoreError, TrustListRow, TrustListState, WriteTrustLists};
@@ -40,7 +41,7 @@ impl<C: RowConnection> ReadTrustLists for SqliteRows<C> {
     }
 }
 
-impl WriteTrustLists for SqliteRows<Transaction<'static, Sqlite>> {
+impl WriteTrustLists for SqliteRows<WriteTransaction> {
     async fn put_trust_list(&mut self, name: &str, row: &TrustListRow) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO trust_lists (list, sequence, digest, seen, document, timestamp, dropped, accept) \

@@ -1,7 +1,8 @@
 //! Port to the database: transactions, and operations on rows. The use cases above it contain the rules.
 //!
 //! A transaction sees a consistent state from its first read to its commit, and is rolled back on drop. Transactions
-//! begin in the order in which they were requested.
+//! begin in the order in which they were requested. Several may share one durable commit, so that one can read what is
+//! not durable yet: a use case that wrote nothing commits too before it answers from what it read.
 
 use std::future::Future;
 
@@ -16,7 +17,7 @@ mod trust;
 
 pub(crate) use openid::{OpenIdExchange, ReadOpenIdExchanges, WriteOpenIdExchanges};
 pub(crate) use redemptions::{DeskRow, MonthlyTotal, OWN_DESK, ReadUses, UseMark, WriteUses};
-pub(crate) use requests::{ErasableRows, ReadRequests, WriteRequests};
+pub(crate) use requests::{ErasableRows, ReadRequests, VerdictRow, WriteRequests};
 pub(crate) use trust::{ReadTrustLists, TrustListRow, TrustListState, WriteTrustLists};
 
 /// Future with the result of a store operation.

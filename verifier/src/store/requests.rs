@@ -21,6 +21,16 @@ pub(crate) enum ErasableRows {
     Requests,
 }
 
+/// Result of an attempt, as it is stored with its request.
+pub(crate) struct VerdictRow<'a> {
+    pub(crate) state: RequestState,
+    pub(crate) verdict: &'a Verdict,
+    /// Number of attempts, with this one.
+    pub(crate) attempts: i64,
+    /// `true` if query, nonce and request object are erased.
+    pub(crate) erases_content: bool,
+}
+
 /// Read operations on requests.
 pub(crate) trait ReadRequests: Send {
     /// Returns a request by its id.
@@ -48,14 +58,11 @@ pub(crate) trait WriteRequests: Send {
     /// Increments the number of attempts of a request.
     fn count_attempt(&mut self, number: i64) -> impl StoreFuture<()>;
 
-    /// Sets state and result of a request.
-    fn set_verdict(&mut self, number: i64, state: RequestState, verdict: &Verdict) -> impl StoreFuture<()>;
+    /// Sets state, result and number of attempts of a request, and erases its content if the row says so.
+    fn set_verdict(&mut self, number: i64, row: &VerdictRow<'_>) -> impl StoreFuture<()>;
 
     /// Inserts a retained claim of a request.
     fn insert_kept_claim(&mut self, number: i64, claim: &KeptClaim) -> impl StoreFuture<()>;
-
-    /// Erases query, nonce and request object of a request.
-    fn erase_content(&mut self, number: i64) -> impl StoreFuture<()>;
 
     /// Erases the content, the parameters, the result and the retained claims of a request, and sets its state to
     /// erased. Its id and its times remain.

@@ -9,7 +9,7 @@ use crate::{
     disclosed::KeptClaim,
     error::Error,
     ids::RequestId,
-    recording::{admit_attempt, commit_verdict},
+    recording::{RunningAttempts, admit_attempt, commit_verdict, count_attempt},
     redemption::reconciliation::{create_export, reconcile},
     request::{ClosedReason, MAX_ATTEMPTS, NewRequest, RequestState, StoredRequest},
     requests::store_request,
@@ -88,7 +88,7 @@ async fn kept_claims<S: Store>(store: &S, number: i64, after: Timestamp) -> Resu
 }
 
 async fn admitted<S: Store>(store: &S, id: &RequestId, now: Timestamp) -> Result<(), ClosedReason> {
-    match admit_attempt(store, id, now).await {
+    match admit_attempt(store, &RunningAttempts::default(), id, now).await {
         Ok(_) => Ok(()),
         Err(Error::RequestClosed(closed)) => Err(closed),
         Err(error) => panic!("{error}"),
@@ -270,16 +270,30 @@ pub(crate) async fn another_call_with_the_same_request_id_is_refused<T: TestStor
     assert!(matches!(store_request(test.store(), other).await, Err(Error::RequestIdReused)));
 }
 
-/// Of concurrent accepting verdicts exactly one counts, and of concurrent attempts none is lost.
+/// Of concurrent accepting verdicts exactly one counts, and of concurrent attempts none is lost: neither of those that
+/// are being verified, nor of those that end with a result or with an error.
 pub(crate) async fn transactions_follow_each_other<T: TestStore>() {
     let test = T::new().await;
     let store = test.store();
     let new = request(None);
     create(store, &new).await;
-    let both = tokio::join!(admit_attempt(store, &new.id, START), admit_attempt(store, &new.id, START));
-    let mut attempts = [both.0.unwrap().attempts, both.1.unwrap().attempts];
-    attempts.sort_unstable();
-    assert_eq!(attempts, [1, 2]);
+    let running = RunningAttempts::default();
+    let admit = || admit_attempt(store, &running, &new.id, START);
+    let mut verifying = Vec::new();
+    for _ in 0..MAX_ATTEMPTS {
+        verifying.push(admit().await.unwrap().1);
+    }
+    assert!(matches!(admit().await, Err(Error::RequestClosed(ClosedReason::Exhausted))));
+    let (refused, failed) = (verifying.pop(), verifying.pop());
+    let refusal = verdict(false);
+    let (counts, counted) = tokio::join!(commit_verdict(store, &new.id, &refusal, &[]), count_attempt(store, &new.id));
+    assert!(counts.unwrap() && counted.is_ok());
+    drop((refused, failed));
+    assert_eq!(read(store, &new.id).await.unwrap().attempts, 2);
+    // The two are counted once, whether they are verified or have ended.
+    assert!(matches!(admit().await, Err(Error::RequestClosed(ClosedReason::Exhausted))));
+    drop(verifying);
+    assert_eq!(admit().await.unwrap().0.attempts, 2);
     let accepted = verdict(true);
     let conclude = || commit_verdict(store, &new.id, &accepted, &[]);
     let (one, two, three) = tokio::join!(conclude(), conclude(), conclude());

@@ -1,5 +1,6 @@
 //! Tests of the services in one process, over loopback, with a real store, real keys and real credentials.
 
+mod batches;
 mod clock;
 mod exchange;
 mod fetched;
@@ -12,6 +13,7 @@ mod serials;
 mod several;
 mod status;
 mod trust;
+mod vc_api;
 mod world;
 
 mod newer_keys;

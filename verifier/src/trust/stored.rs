@@ -27,6 +27,7 @@ pub(crate) async fn store_list<S: Store>(
         let is_accepted = known.accept_once.as_ref() == Some(&seen.digest);
         let is_same = known.accepted.sequence == seen.sequence && known.accepted.digest == seen.digest;
         if !(is_accepted || is_same || seen.sequence > known.accepted.sequence) {
+            transaction.commit().await?;
             return Ok(known.accepted);
         }
         accept = known.accept_once.filter(|_| !is_accepted);
@@ -79,7 +80,10 @@ async fn update_state<S: Store>(
     to: impl FnOnce(TrustListState) -> TrustListState + Send,
 ) -> Result<bool, StoreError> {
     let mut transaction = store.begin(transaction).await?;
-    let Some(state) = transaction.trust_list_state(name).await?.filter(applies) else { return Ok(false) };
+    let Some(state) = transaction.trust_list_state(name).await?.filter(applies) else {
+        transaction.commit().await?;
+        return Ok(false);
+    };
     transaction.set_trust_list_state(name, &to(state)).await?;
     transaction.commit().await?;
     Ok(true)
