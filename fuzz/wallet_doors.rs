@@ -145,6 +145,7 @@ fn received(format: CredentialFormat, copy: String) -> Option<HeldCredential> {
         epoch: None,
         renewal_window_days: 0,
         is_foreign: false,
+        display: Default::default(),
     };
     let expected = IssuanceRequirements {
         expected: &announced,

@@ -31,7 +31,7 @@ mod requested;
 pub use digest::approval_digest;
 pub use earlier_bounds::{EarlierBound, earlier_bounds, requested_bounds};
 use holdings::candidate_copies;
-pub use missing::{MissingReason, UnansweredQuery, requested_type, unanswered_queries};
+pub use missing::{MissingReason, UnansweredQuery, answerable_queries, requested_type, unanswered_queries};
 pub use planned::{is_commitments_name, is_status_reference, payload_claims};
 pub use requested::{
     RequestedClaimPath, RequestedItem, bound_text, items_by_name, query_without, requested_items, threshold_text,

@@ -7,19 +7,22 @@ use crate::{
     sanitise::sanitise,
     store::{
         HeldCredential, LogEntryKind, LoggedCredential, Wallet, WalletContents, WalletLogEntry, WalletStore,
+        contents::BinnedCredential,
         log::LogError,
         presentations::{PresentationRecord, keys_for_erasure, presentations, thumbprint},
     },
 };
 
-/// Deletes the credential at an index with its keys permanently, and logs it. The log is kept, and so are the keys that
-/// are needed for erasure requests. Returns the id of the credential.
+/// Deletes the credential at an index, and logs it. It is kept in the bin for 30 days; with `permanently` it is not, and
+/// its keys are gone. The log is kept, and so are the keys that are needed for erasure requests. Returns the id of the
+/// credential.
 ///
 /// # Errors
 /// There is no credential at the index; the wallet cannot be saved.
 pub fn delete_credential(
     wallet: &mut Wallet<impl WalletStore>,
     index: usize,
+    permanently: bool,
     now: Timestamp,
 ) -> Result<String, Failure> {
     if index >= wallet.contents.credentials.len() {
@@ -31,13 +34,48 @@ pub fn delete_credential(
     }
     let held = wallet.contents.credentials.remove(index);
     keep_erasure_keys(&mut wallet.contents, &held);
-    wallet.contents.log.push(WalletLogEntry {
-        party_name: held.issuer_name,
-        credentials: vec![LoggedCredential::without_disclosures(&held.id, &held.type_name)],
-        ..WalletLogEntry::new(now, LogEntryKind::Deleted, &held.issuer)
-    });
+    let id = held.id.clone();
+    record(&mut wallet.contents, LogEntryKind::Deleted, &held, now);
+    if !permanently {
+        wallet.contents.bin.push(BinnedCredential { deleted_at: now, credential: held });
+    }
     wallet.save()?;
-    Ok(held.id)
+    Ok(id)
+}
+
+/// Takes a deleted credential out of the bin, and logs it: the one whose id begins with `id`, otherwise the one that was
+/// deleted last. Returns its id and the name of its type.
+///
+/// # Errors
+/// `nothing_to_undo` if the bin has no such credential; the wallet cannot be saved.
+pub fn undo_deletion(
+    wallet: &mut Wallet<impl WalletStore>,
+    id: Option<&str>,
+    now: Timestamp,
+) -> Result<(String, String), Failure> {
+    let is_meant = |binned: &BinnedCredential| id.is_none_or(|id| binned.credential.id.starts_with(id));
+    let Some(index) = wallet.contents.bin.iter().rposition(is_meant) else {
+        let message = Sentence::new("error-nothing-to-undo");
+        return Err(Failure::new(FailureReason::NothingToUndo, message, Sentence::new("hint-list")));
+    };
+    let held = wallet.contents.bin.remove(index).credential;
+    // Its own copies have these keys again.
+    let own: Vec<String> = held.copies.iter().filter_map(|copy| thumbprint(&copy.key)).collect();
+    wallet.contents.erasure_keys.retain(|key| thumbprint(key).is_none_or(|key| !own.contains(&key)));
+    record(&mut wallet.contents, LogEntryKind::Undeleted, &held, now);
+    let undone = (held.id.clone(), held.type_name.clone());
+    wallet.contents.credentials.push(held);
+    wallet.save()?;
+    Ok(undone)
+}
+
+/// Logs an event of one credential.
+fn record(contents: &mut WalletContents, kind: LogEntryKind, held: &HeldCredential, now: Timestamp) {
+    contents.log.push(WalletLogEntry {
+        party_name: held.issuer_name.clone(),
+        credentials: vec![LoggedCredential::without_disclosures(&held.id, &held.type_name)],
+        ..WalletLogEntry::new(now, kind, &held.issuer)
+    });
 }
 
 /// Keeps the keys of the deleted copies with which erasure can still be requested: there is a receipt and no

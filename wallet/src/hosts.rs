@@ -60,6 +60,11 @@ impl KnownHosts {
     }
 }
 
+/// Returns the host of a did:web or did:webvh, with its port unless that is 443; `None` for other DIDs.
+pub fn host_name(did: &str) -> Option<String> {
+    host_of(did).map(|host| host.strip_suffix(":443").map_or_else(|| host.clone(), str::to_owned))
+}
+
 /// Returns host and port of a did:web or did:webvh, with port 443 if it names none; `None` for other DIDs.
 fn host_of(did: &str) -> Option<String> {
     let did = Did::parse(did).ok()?;

@@ -1,5 +1,5 @@
 //! Changes that are due whenever a wallet file is opened: a file restored from a copy is recognised by its rollback
-//! mark (spec/log.md section 8), and log entries past the retention period are deleted.
+//! mark (spec/log.md section 8), and log entries past the retention period and old contents of the bin are deleted.
 
 use std::path::Path;
 
@@ -24,6 +24,8 @@ pub struct OpeningChanges {
     /// Number of log entries that were deleted as past the retention period, and the instant before which they were;
     /// `None`: none.
     pub deleted: Option<(usize, Timestamp)>,
+    /// Number of credentials that were deleted permanently, 30 days after their holder deleted them.
+    pub emptied: usize,
 }
 
 /// Makes the changes that are due, and saves the wallet after each. Also erases expired freshness statements, which is
@@ -45,26 +47,27 @@ pub fn apply_due_changes(
         changes.restored = true;
     }
     changes.deleted = delete_expired_entries(&mut wallet.contents, now);
-    if changes.deleted.is_some() {
-        // The entries would reappear otherwise.
+    changes.emptied = wallet.contents.empty_bin(now);
+    if changes.deleted.is_some() || changes.emptied > 0 {
+        // The deleted ones would reappear otherwise.
         wallet.save()?;
     }
     Ok(changes)
 }
 
 /// Creates the wallet file `wallet` from a copy of a wallet file; never replaces an existing file. Presentations made
-/// after the copy are not in it, so all credential copies count as presented. The new file gets its own rollback mark.
+/// after the copy are not in it, so all credential copies count as presented. The new file gets its own rollback mark,
+/// and the second passphrase; the first one opens the copy.
 /// Returns the contents, and the time of the last log entry in the copy.
 ///
 /// # Errors
 /// The copy cannot be opened; the wallet exists or cannot be written.
 pub fn restore_wallet(
-    copy: &Path,
-    wallet: &Path,
-    passphrase: SecretString,
+    (copy, opens): (&Path, &SecretString),
+    (wallet, passphrase): (&Path, SecretString),
     now: Timestamp,
 ) -> Result<(WalletContents, Option<Timestamp>), Failure> {
-    let mut contents = read_wallet(copy, &passphrase, WalletScope::Whole)?;
+    let mut contents = read_wallet(copy, opens, WalletScope::Whole)?;
     let last = contents.log.entries().last().map(|entry| entry.at);
     contents.record_restore(now);
     contents.mark_id = None;
@@ -72,11 +75,13 @@ pub fn restore_wallet(
     Ok((contents, last))
 }
 
-/// Returns whether [`apply_due_changes`] would record a restoration or delete log entries.
+/// Returns whether [`apply_due_changes`] would record a restoration, delete log entries or empty the bin.
 #[must_use]
 pub fn is_change_due(contents: &WalletContents, marks: &MarkDirectories, now: Timestamp) -> bool {
     let is_old = |start| contents.log.count_before(start) > 0;
-    contents.compare_with_mark(marks) != MarkComparison::Newest || contents.retention_start(now).is_some_and(is_old)
+    contents.compare_with_mark(marks) != MarkComparison::Newest
+        || contents.retention_start(now).is_some_and(is_old)
+        || contents.is_bin_due(now)
 }
 
 /// Makes the changes that are due in the contents only, for a file that cannot be changed now because it is locked.
@@ -85,7 +90,8 @@ pub fn apply_in_memory(contents: &mut WalletContents, marks: &MarkDirectories, n
     if restored {
         contents.record_restore(now);
     }
-    OpeningChanges { restored, deleted: delete_expired_entries(contents, now) }
+    let deleted = delete_expired_entries(contents, now);
+    OpeningChanges { restored, deleted, emptied: contents.empty_bin(now) }
 }
 
 /// Deletes the log entries past the retention period, and returns their number and the instant before which they were.

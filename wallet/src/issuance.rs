@@ -110,7 +110,11 @@ pub struct IssuanceRequirements<'a> {
 /// types that are not built in, so most checks of their form are skipped; for built-in types, only the end of the
 /// validity if the offer does not state it.
 pub fn skipped_checks(known: &CredentialType, days: DateRequirement) -> Vec<&'static str> {
+    if known.is_builtin && matches!(days, DateRequirement::Imported) {
+        return vec!["signing_key", "valid_from", "valid_until"];
+    }
     let days = match days {
+        DateRequirement::Imported => [Some("valid_from"), Some("valid_until")],
         DateRequirement::Unchanged => [None, None],
         DateRequirement::Renewed { .. } => [Some("valid_from"), None],
         DateRequirement::Issued { until, .. } => {
@@ -157,7 +161,8 @@ pub fn verify_copies(copies: &[String], expected: &IssuanceRequirements<'_>) -> 
     };
     let mut held = credential_without_copies(promise, now);
     let is_bundled = known.is_some_and(|known| known.is_builtin);
-    let signing_key = if is_bundled { Some(expected.signing_key()?) } else { None };
+    let is_imported = matches!(expected.dates, DateRequirement::Imported);
+    let signing_key = if is_bundled && !is_imported { Some(expected.signing_key()?) } else { None };
     let mut first: Option<CredentialContent> = None;
     let mut first_layout: Option<String> = None;
     for (credential, key) in copies.iter().zip(keys) {
@@ -187,7 +192,9 @@ pub fn verify_copies(copies: &[String], expected: &IssuanceRequirements<'_>) -> 
         if *first.get_or_insert_with(|| said.clone()) != said {
             return Err(Problem::new(Code::MalformedValue, "the copies of one credential differ in content"));
         }
-        match (known, &signing_key) {
+        // The key of an older copy may be one that signs no more.
+        let older_key = if is_bundled && is_imported { opened.signed_by() } else { None };
+        match (known, signing_key.as_ref().or(older_key.as_ref())) {
             (Some(known), Some(signing_key)) => {
                 expected.check_form((credential, &opened, seen), (known, &own), signing_key, suites)?;
             }
@@ -227,6 +234,7 @@ fn credential_without_copies(promise: &ExpectedCredential, received_at: Timestam
         copies: Vec::new(),
         endpoint: None,
         refill_threshold: default_low_water(),
+        display: promise.display.clone(),
         serials: None,
     }
 }
@@ -271,6 +279,15 @@ impl OpenedCopy {
         let token = SdJwt::parse(credential)?;
         let members = token.resolve_disclosures()?.payload;
         Ok(Self { token: Some(token), members })
+    }
+
+    /// Returns the DID URL of the key that the copy is signed with.
+    fn signed_by(&self) -> Option<String> {
+        let method = match &self.token {
+            Some(token) => token.jws().header().get("kid"),
+            None => self.members.get("proof").and_then(|proof| proof.get("verificationMethod")),
+        };
+        method.and_then(Value::as_str).map(str::to_owned)
     }
 
     /// Returns the positions of the commitments of the ordered claims, after checking that they match the claims'

@@ -13,6 +13,7 @@ use carnet_spec::Catalogue;
 
 use crate::{
     failure::{Failure, FailureReason, FaultParty, Sentence},
+    foreign_display::ForeignDisplay,
     languages::Languages,
     offer::ReceivedOffer,
     protocol::ServiceProtocol,
@@ -69,6 +70,8 @@ pub struct OfferedConfiguration {
     pub renewal_window_days: u32,
     /// JOSE names of the accepted algorithms of holder keys; empty: not stated.
     pub proof_algorithms: Vec<String>,
+    /// Issuer's names for the type and its claims.
+    pub display: ForeignDisplay,
 }
 
 /// Credential as its issuer announces it in its metadata. The wallet checks received copies against it.
@@ -94,6 +97,8 @@ pub struct ExpectedCredential {
     pub key_algorithm: HolderAlgorithm,
     /// `true` if the catalogue does not have the type; `type_name` is then its `vct` (spec/foreign-types.md section 5).
     pub is_foreign: bool,
+    /// Issuer's names for a foreign type and its claims; empty for a type of the catalogue.
+    pub display: ForeignDisplay,
 }
 
 impl ExpectedCredential {
@@ -119,10 +124,7 @@ impl ExpectedCredential {
         let found = metadata.configurations.iter().find(|configuration| configuration.id == id);
         let found = found.ok_or_else(|| unknown("error-offered-unknown"))?;
         let format = found.format.ok_or_else(|| unknown("error-offered-format"))?;
-        if !can_verify(format) {
-            let message = Sentence::new("error-format-unsupported").with("format", format.as_str());
-            return Err(Failure::new(FailureReason::FormatUnsupported, message, Sentence::new("hint-format")));
-        }
+        Self::require_supported(format)?;
         let is_foreign = catalogue.credential_type(&found.credential_type).is_none();
         // A type of the catalogue comes from an issuer that says which DID it issues under.
         if !is_foreign && !metadata.has_did() {
@@ -151,7 +153,25 @@ impl ExpectedCredential {
             renewal_window_days: found.renewal_window_days,
             key_algorithm: key_algorithm(&found.proof_algorithms)?,
             is_foreign,
+            display: if is_foreign { found.display.clone() } else { ForeignDisplay::default() },
         })
+    }
+
+    /// Checks that this program can verify a format.
+    ///
+    /// # Errors
+    /// `format_unsupported`
+    pub(crate) fn require_supported(format: CredentialFormat) -> Result<(), Failure> {
+        if can_verify(format) {
+            return Ok(());
+        }
+        let message = Sentence::new("error-format-unsupported").with("format", format.as_str());
+        Err(Failure::new(FailureReason::FormatUnsupported, message, Sentence::new("hint-format")))
+    }
+
+    /// Returns whether a `vct` can be shown as the name of a foreign type: 1 to 512 visible ASCII characters.
+    pub(crate) fn is_displayable_vct(vct: &str) -> bool {
+        (1..=MAX_VCT).contains(&vct.len()) && vct.bytes().all(|byte| byte.is_ascii_graphic())
     }
 
     /// Looks up the credential configurations of an offer. For Carnet's gRPC protocol all of them must be supported;
@@ -215,11 +235,9 @@ const MAX_VCT: usize = 512;
 /// Returns whether the wallet can receive a configuration whose type the catalogue does not have: as `dc+sd-jwt` over
 /// OpenID4VCI, with a `vct` that can be shown.
 fn can_be_foreign(metadata: &WalletIssuerMetadata, found: &OfferedConfiguration) -> bool {
-    let vct = found.credential_type.as_str();
     metadata.token_endpoint.is_some()
         && found.format == Some(CredentialFormat::DcSdJwt)
-        && (1..=MAX_VCT).contains(&vct.len())
-        && vct.bytes().all(|byte| byte.is_ascii_graphic())
+        && ExpectedCredential::is_displayable_vct(&found.credential_type)
 }
 
 /// Returns the preference of a format; the lowest number is preferred.
@@ -280,6 +298,7 @@ mod tests {
                 epoch: None,
                 renewal_window_days: 0,
                 proof_algorithms: algorithms.iter().map(|name| (*name).to_owned()).collect(),
+                display: ForeignDisplay::default(),
             });
         WalletIssuerMetadata {
             issuer: "did:web:a.example".to_owned(),

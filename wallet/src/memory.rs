@@ -47,6 +47,23 @@ impl InMemoryPorts {
         Self { issuer: Rc::new(Issuer::new()), verifier: Rc::new(Asker::new()) }
     }
 
+    /// Returns a credential of the issuer with new copies.
+    #[cfg(test)]
+    pub(crate) fn held(&self, id: &str, format: CredentialFormat, copies: usize) -> crate::store::HeldCredential {
+        self.issuer.held(id, format, copies)
+    }
+
+    /// Issues a copy whose payload `change` edits before signing.
+    #[cfg(test)]
+    pub(crate) fn issue_changed(
+        &self,
+        format: CredentialFormat,
+        holder: &PublicKey,
+        change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
+    ) -> String {
+        self.issuer.copy_with(format, holder, change)
+    }
+
     /// Returns the link of an offer of a qualification credential. Every offer has the same code.
     #[must_use]
     pub fn offer_link(&self) -> String {
@@ -127,6 +144,7 @@ impl IssuerClient for IssuerConnection {
             epoch: None,
             renewal_window_days: 0,
             proof_algorithms: Vec::new(),
+            display: Default::default(),
         };
         Ok(WalletIssuerMetadata {
             issuer: self.0.did.to_string(),

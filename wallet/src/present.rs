@@ -103,7 +103,16 @@ pub async fn present(
     let only =
         options.allowed_ids.iter().map(|id| wallet.contents.find_credential(id)).collect::<Result<Vec<_>, _>>()?;
     let mut verifier = ports.connect_verifier(&pointer.endpoint, pointer.protocol()).await?;
-    let token = verifier.fetch_request(pointer).await;
+    let mut token = verifier.fetch_request(pointer).await;
+    // Anyone who has the link can use up the objects with a nonce. The one without has an end, and is for one origin.
+    let by_get = match &token {
+        Err(failure) if failure.reason == FailureReason::RequestObjectsExhausted => pointer.by_get(),
+        _ => None,
+    };
+    if let Some(by_get) = &by_get {
+        token = verifier.fetch_request(by_get).await;
+    }
+    let pointer = by_get.as_ref().unwrap_or(pointer);
     let token =
         token.map_err(|failure| closed_request_failure(&wallet.contents.log, u64::MAX, &pointer.client_id, failure))?;
     let (request, introduction, mut entry) = verify_request(ports, wallet, pointer, &token).await?;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     address::belongs_to_issuer,
     failure::{DataSafety, Failure, FailureKind, FailureReason, FaultParty, Sentence},
+    foreign_display::ForeignDisplay,
     freshness::refresh_new_copies,
     issuance::{
         DateRequirement, IssuanceRequirements, UNCHECKED_OF_FOREIGN_TYPES, fetch_directory, generate_keys_for,
@@ -66,6 +67,8 @@ pub struct ReceivedCredential {
     pub type_name: String,
     /// Format of the copies.
     pub format: CredentialFormat,
+    /// Issuer's names for a foreign type and its claims; empty for a type of the catalogue.
+    pub display: ForeignDisplay,
     /// DID of the issuer.
     pub issuer: String,
     /// Issuer's own display name.
@@ -334,10 +337,16 @@ impl<P: Ports, S: WalletStore> IssuanceRun<'_, P, S> {
     fn delete_failed(&mut self, pending: &PendingIssuance, issuer_name: &str, failure: Failure) -> Failure {
         let contents = &mut self.wallet.contents;
         contents.pending_issuances.retain(|stored| !stored.is_same_issuance(pending));
+        // A service that only says that it is an issuer is not logged as that issuer.
+        let (party, party_name) = if belongs_to_issuer(&pending.endpoint, &pending.issuer) {
+            (&pending.issuer, issuer_name)
+        } else {
+            (&pending.endpoint, "")
+        };
         contents.log.push(WalletLogEntry {
-            party_name: issuer_name.to_owned(),
+            party_name: party_name.to_owned(),
             reason: failure.reason.to_string(),
-            ..WalletLogEntry::new(self.ports.now(), LogEntryKind::ReceiveFailed, &pending.issuer)
+            ..WalletLogEntry::new(self.ports.now(), LogEntryKind::ReceiveFailed, party)
         });
         match self.wallet.save() {
             Ok(()) => failure.with_safety(DataSafety::Stored),
@@ -461,10 +470,23 @@ impl<P: Ports, S: WalletStore> IssuanceRun<'_, P, S> {
 
     /// Describes a credential that was received or renewed.
     fn received(&self, held: &HeldCredential, renewed: bool, skipped_checks: Vec<&'static str>) -> ReceivedCredential {
-        let trust = &self.wallet.contents.trust;
-        ReceivedCredential {
+        let decision = trust::issuer_decision_json(&self.wallet.contents.trust, held, self.catalogue, self.ports.now());
+        ReceivedCredential::new(held, renewed, skipped_checks, decision)
+    }
+}
+
+impl ReceivedCredential {
+    /// Describes a credential in the wallet; `trust_decision` is that on its issuer.
+    pub(crate) fn new(
+        held: &HeldCredential,
+        renewed: bool,
+        skipped_checks: Vec<&'static str>,
+        trust_decision: Value,
+    ) -> Self {
+        Self {
             id: held.id.clone(),
             type_name: held.type_name.clone(),
+            display: held.display.clone(),
             format: held.format,
             issuer: held.issuer.clone(),
             issuer_name: held.issuer_name.clone(),
@@ -472,7 +494,7 @@ impl<P: Ports, S: WalletStore> IssuanceRun<'_, P, S> {
             renewed,
             valid_until: held.valid_until,
             skipped_checks: Some(skipped_checks),
-            trust_decision: trust::issuer_decision_json(trust, held, self.catalogue, self.ports.now()),
+            trust_decision,
         }
     }
 }

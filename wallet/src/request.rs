@@ -81,6 +81,19 @@ impl OpenIdSource {
 }
 
 impl AuthorizationRequestLink {
+    /// Returns the link for fetching the request object by GET, without a `wallet_nonce`; `None` if it is not fetched by
+    /// POST.
+    #[must_use]
+    pub fn by_get(&self) -> Option<Self> {
+        match &self.openid.as_ref()?.source {
+            RequestSource::Reference(url, RequestUriMethod::Post) => {
+                let source = RequestSource::Reference(url.clone(), RequestUriMethod::Get);
+                Some(Self { openid: Some(OpenIdSource { source, wallet_nonce: None }), ..self.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// Parses the link of a presentation request as pasted by the holder ([`extract_link`]).
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Wallet storage: the contents of a wallet, the encrypted file with its lock, and the log.
 
+pub mod bin;
 pub mod cached_status;
 pub mod contents;
 pub mod deletion;
@@ -9,6 +10,7 @@ pub mod holder_key;
 pub mod log;
 mod lookup;
 pub mod packing;
+pub mod papers;
 pub mod presentations;
 pub mod refusals;
 pub mod requests;

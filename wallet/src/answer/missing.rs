@@ -1,5 +1,7 @@
 //! Credentials and claims that the wallet lacks for a query.
 
+use std::collections::BTreeSet;
+
 use carnet_core::{
     Problem,
     format::CredentialFormat,
@@ -129,6 +131,26 @@ pub fn unanswered_queries(
             })
         })
         .collect()
+}
+
+/// Returns the ids of the credential queries that an answer can need: those of the required options of which every
+/// credential query can be answered by itself.
+pub fn answerable_queries(
+    contents: &WalletContents,
+    catalogue: &Catalogue,
+    query: &Query,
+    bounds: &AnswerConstraints<'_>,
+) -> BTreeSet<String> {
+    let is_met = |asked: &&CredentialQuery| {
+        let single = Query { credentials: vec![(*asked).clone()], credential_sets: Vec::new(), holder_rule: None };
+        answer_query(contents, catalogue, &single, bounds).is_ok()
+    };
+    let met: BTreeSet<String> = query.credentials.iter().filter(is_met).map(|asked| asked.id.clone()).collect();
+    if query.credential_sets.is_empty() {
+        return met;
+    }
+    let options = query.credential_sets.iter().filter(|set| set.required).flat_map(|set| &set.options);
+    options.filter(|option| option.iter().all(|id| met.contains(id))).flatten().cloned().collect()
 }
 
 /// Predicate that keeps a credential to which a reason does not apply.

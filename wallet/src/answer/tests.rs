@@ -176,6 +176,7 @@ impl Issuer {
             copies: (0..copies).map(copy).collect(),
             endpoint: None,
             refill_threshold: 3,
+            display: Default::default(),
             serials,
         }
     }

@@ -52,6 +52,7 @@ macro_rules! failure_reasons {
 
 failure_reasons! {
     AlreadyErased, "already_erased", Ours, "The verifier has confirmed the erasure already.";
+    AlreadyHeld, "already_held", Ours, "The wallet has the imported copy already.";
     AmbiguousId, "ambiguous_id", Ours, "Several credentials have an id that begins like this.";
     AmbiguousName, "ambiguous_name", Ours, "Several verifiers have this name.";
     AmbiguousReceipt, "ambiguous_receipt", Ours, "Several presentations to the verifier have a receipt.";
@@ -92,6 +93,7 @@ failure_reasons! {
     NothingPending, "nothing_pending", Ours, "No issuance is pending.";
     NothingToErase, "nothing_to_erase", Ours, "No presentation can be erased.";
     NothingToForget, "nothing_to_forget", Ours, "The log has no entry before the day.";
+    NothingToUndo, "nothing_to_undo", Ours, "The bin of the wallet has no such credential.";
     OfferAlreadyCollected, "offer_already_collected", Issuer, "The copies of the offer were issued for other proofs.";
     OfferAlreadyUsed, "offer_already_used", Issuer, "The offer was redeemed by another wallet.";
     OfferCancelled, "offer_cancelled", Issuer, "The issuer cancelled the offer.";
@@ -99,6 +101,9 @@ failure_reasons! {
     OfferLocked, "offer_locked", Issuer, "The offer is locked after wrong PINs.";
     OfferMalformed, "offer_malformed", Ours, "The text is not an offer.";
     OverAsked, "over_asked", Verifier, "The request exceeds the registration, without the approval of the holder.";
+    PaperFacts, "paper_facts", Ours, "The facts about a paper are missing or malformed.";
+    PaperTooLarge, "paper_too_large", Ours, "A picture, or all of them, are larger than the wallet takes.";
+    PaperUnsupported, "paper_unsupported", Ours, "The file is neither a picture nor a PDF.";
     PinMalformed, "pin_malformed", Ours, "The PIN does not have the form that the offer states.";
     ProofAlgorithmUnsupported, "proof_algorithm_unsupported", Ours, "The issuer accepts no algorithm of this wallet.";
     Protocol, "protocol", Issuer, "The service violates the protocol.";
@@ -112,8 +117,10 @@ failure_reasons! {
     RenewalWaiting, "renewal_waiting", Ours, "A renewal of the credential is pending.";
     RequestAttemptsExhausted, "request_attempts_exhausted", Verifier, "The request is closed after invalid responses.";
     RequestExpired, "request_expired", Verifier, "The request has expired.";
+    RequestObjectsExhausted, "request_objects_exhausted", Verifier, "The verifier signs no more objects with a nonce.";
     RequestUnknown, "request_unknown", Verifier, "The verifier does not know the request.";
     System, "system", Ours, "A call of the operating system failed.";
+    TransferMalformed, "transfer_malformed", Ours, "The file has no credential with its key.";
     TrustListUnreadable, "trust_list_unreadable", Ours, "The file of a trust list cannot be read.";
     Unavailable, "unavailable", Network, "The service cannot be reached.";
     WalletBusy, "wallet_busy", Ours, "Another command has locked the wallet.";

@@ -31,6 +31,8 @@ pub enum DateRequirement {
     },
     /// Copies of a refill: the dates of the earlier copies, or those rounded down. They are checked elsewhere.
     Unchanged,
+    /// Copy from a file: any dates.
+    Imported,
 }
 
 impl DateRequirement {
@@ -48,7 +50,7 @@ impl DateRequirement {
     ) -> Result<(), Problem> {
         let rounding = epoch.unwrap_or(Epoch::Day);
         match self {
-            Self::Unchanged => Ok(()),
+            Self::Unchanged | Self::Imported => Ok(()),
             Self::Issued { since, until: offered } => {
                 check_issued(rounding, since, from, now)?;
                 // If rounding leaves no validity at all, the end is that of an offer from before epochs existed.

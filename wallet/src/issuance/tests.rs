@@ -95,6 +95,7 @@ impl Delivery {
             epoch: None,
             renewal_window_days: 0,
             is_foreign: false,
+            display: Default::default(),
         };
         let held = HeldCredential { copies: self.earlier.clone(), ..self.issuer.held("aaaa", self.format, 0) };
         let expected = IssuanceRequirements {

@@ -7,7 +7,8 @@ use super::{PresentationOptions, SentPresentation};
 use crate::{
     answer::{
         self, AnswerConstraints, MissingReason, PlannedPresentation, RequestedClaimPath, RequestedItem,
-        UnansweredQuery, answer_query, approval_digest, items_by_name, requested_items, unanswered_queries,
+        UnansweredQuery, answer_query, answerable_queries, approval_digest, items_by_name, requested_items,
+        unanswered_queries,
     },
     failure::{Failure, FailureReason, FaultParty, Sentence},
     request::{AuthorizationRequestLink, PresentationRequest},
@@ -132,10 +133,14 @@ impl DecisionContext<'_> {
         if let Err(problem) = self.answer(&[]) {
             return self.unanswered(&all, &problem, owner);
         }
-        let open: Vec<&RequestedItem> = all
+        let needed = self
+            .with_bounds(&[], |bounds| answerable_queries(self.contents, self.catalogue, &self.request.query, bounds));
+        // No answer contains the items of an option that the wallet does not have: they are withheld without a question.
+        let (open, unneeded): (Vec<&RequestedItem>, Vec<&RequestedItem>) = all
             .iter()
             .filter(|asked| asked.needs_approval && !approved.contains(asked) && !withheld.contains(asked))
-            .collect();
+            .partition(|asked| needed.contains(&asked.query_id));
+        withheld.extend(unneeded.into_iter().cloned());
         let (mut introduced, mut unclear) = (false, false);
         if owner.can_ask() && !open.is_empty() {
             let none: Vec<RequestedItem> = withheld.iter().chain(open.iter().copied()).cloned().collect();

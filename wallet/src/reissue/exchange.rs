@@ -94,6 +94,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
             epoch: self.rules.0,
             renewal_window_days: self.rules.1,
             is_foreign: false,
+            display: Default::default(),
         }
     }
 

@@ -18,17 +18,19 @@ use super::{
     holder_key::{HolderKey, WalletSecret},
     log::WalletLog,
     packing::{self, PackedText},
+    papers::Paper,
     requests::StoredRequestObjects,
     thresholds::{CommitmentPositions, ProvedThreshold},
     trust::WalletTrust,
     vouchers::VoucherSerials,
 };
-use crate::protocol::ServiceProtocol;
+use crate::{foreign_display::ForeignDisplay, protocol::ServiceProtocol};
 
 /// Version of the file format that this program writes. Since version 2 the log is a hash chain; since 3 copies have a
 /// status; since 4 an issuance is stored before its offer is redeemed; since 5 the common text of copies is stored
-/// once; since 6 a credential has the epoch of its dates, and request objects are stored with their receipts.
-pub const FORMAT_VERSION: u32 = 6;
+/// once; since 6 a credential has the epoch of its dates, and request objects are stored with their receipts; since 7 the log
+/// has exports and imports, and credentials of foreign types have names.
+pub const FORMAT_VERSION: u32 = 7;
 /// Oldest version of the file format that this program reads. Members added since have defaults, and are written with
 /// the next change.
 pub const OLDEST_FORMAT_VERSION: u32 = 2;
@@ -46,6 +48,12 @@ pub struct WalletContents {
     pub work_factor: u8,
     /// Credentials of the holder.
     pub credentials: Vec<HeldCredential>,
+    /// Deleted credentials that can be taken back. Omitted in the file if empty, for older programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bin: Vec<BinnedCredential>,
+    /// Pictures and scans of paper documents. Omitted in the file if empty, for older programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub papers: Vec<Paper>,
     /// Pending issuances.
     #[serde(rename = "pending")]
     pub pending_issuances: Vec<PendingIssuance>,
@@ -112,6 +120,8 @@ impl WalletContents {
             version: FORMAT_VERSION,
             work_factor,
             credentials: Vec::new(),
+            bin: Vec::new(),
+            papers: Vec::new(),
             pending_issuances: Vec::new(),
             log: WalletLog::default(),
             erasure_keys: Vec::new(),
@@ -140,7 +150,7 @@ impl WalletContents {
 
     /// Packs the texts of copies, freshness statements and request objects, before the contents are saved.
     pub fn pack(&mut self) {
-        for held in &mut self.credentials {
+        for held in self.stored_credentials_mut() {
             packing::pack_texts(held.copies.iter_mut().map(|copy| &mut copy.credential).collect());
             packing::pack_texts(held.copies.iter_mut().filter_map(CredentialCopy::freshness_text_mut).collect());
         }
@@ -182,9 +192,33 @@ pub struct HeldCredential {
     #[serde(default = "default_low_water")]
     #[serde(rename = "low_water")]
     pub refill_threshold: u8,
+    /// Names that its issuer gives a type that the catalogue does not have, and its claims.
+    #[serde(default, skip_serializing_if = "ForeignDisplay::is_empty")]
+    pub display: ForeignDisplay,
     /// Disclosed serials of a voucher; `None` for other credentials, and for vouchers of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serials: Option<VoucherSerials>,
+}
+
+/// Time for which a deleted credential is kept, in seconds: 30 days.
+const BIN_SECONDS: i64 = 30 * carnet_core::day::SECONDS;
+
+/// Deleted credential in the bin.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BinnedCredential {
+    /// Time of the deletion.
+    pub deleted_at: Timestamp,
+    /// The credential, with its copies and keys.
+    pub credential: HeldCredential,
+}
+
+impl BinnedCredential {
+    /// Returns the instant at which the credential is deleted permanently.
+    #[must_use]
+    pub fn kept_until(&self) -> Timestamp {
+        self.deleted_at.plus(BIN_SECONDS)
+    }
 }
 
 /// Returns the `refill_threshold` of credentials of older versions.

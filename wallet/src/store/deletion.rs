@@ -105,7 +105,8 @@ impl WalletContents {
     /// Marks every copy as presented to an unknown verifier, and makes it unusable for threshold proofs: a newer file
     /// existed, with which each copy may have been presented for another threshold (spec/at-least.md 4.5).
     fn suspect_copies(&mut self) {
-        for copy in self.credentials.iter_mut().flat_map(|held| &mut held.copies).filter(|copy| copy.is_presentable()) {
+        let copies = self.stored_credentials_mut().flat_map(|held| &mut held.copies);
+        for copy in copies.filter(|copy| copy.is_presentable()) {
             copy.seen_by_unknown();
             copy.commitments.clear();
         }

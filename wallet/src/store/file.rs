@@ -153,6 +153,27 @@ impl WalletFile {
         self.save().map_err(|failure| Failure { hint: failure.hint.followed_by(either()), ..failure })
     }
 
+    /// Writes the contents to a new file that another passphrase opens.
+    ///
+    /// # Errors
+    /// `file_unwritable`, also if the file exists.
+    pub fn copy_with_passphrase(&self, copy: &Path, passphrase: &SecretString) -> Result<(), Failure> {
+        let unwritable = |details: String| {
+            let message = Sentence::new("error-file-unwritable").with("path", copy.display()).with_details(details);
+            Failure::new(FailureReason::FileUnwritable, message, Sentence::new("hint-new-file"))
+        };
+        let _waiting = self.store.wait.begin();
+        let mut contents = self.contents.clone();
+        contents.pack();
+        let written = write_encrypted(copy, &contents, passphrase).map_err(|failure| Failure {
+            reason: FailureReason::FileUnwritable,
+            hint: Sentence::new("hint-new-file"),
+            ..failure
+        })?;
+        written.persist_noclobber(copy).map_err(|error| unwritable(error.error.to_string()))?;
+        sync_folder(copy).map_err(|error| unwritable(error.to_string()))
+    }
+
     /// Copies the encrypted file unchanged to a new file, which has the same passphrase.
     ///
     /// # Errors

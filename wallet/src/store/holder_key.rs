@@ -5,10 +5,11 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
-    keys::{SecretKey, SignatureAlgorithm},
+    keys::{PublicKey, SecretKey, SignatureAlgorithm, Signer as _},
 };
 use rand_core::OsRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 /// Secret text in the wallet. It is zeroized on drop, and `Debug` does not print it.
@@ -82,6 +83,42 @@ impl HolderKey {
         Self(WalletSecret(text))
     }
 
+    /// Parses a private key as JWK (RFC 7517, RFC 8037): Ed25519 or P-256.
+    ///
+    /// # Errors
+    /// `key_invalid` for another kind of key, a malformed one, or one whose public part is not that of its private part;
+    /// those of [`PublicKey::from_jwk`].
+    pub fn from_private_jwk(mut jwk: Value) -> Result<Self, Problem> {
+        let invalid = |why: &str| Problem::new(Code::KeyInvalid, why);
+        let private = jwk.as_object_mut().and_then(|members| members.remove("d"));
+        let Some(Value::String(private)) = private else { return Err(invalid("it has no private part")) };
+        let private = Zeroizing::new(private);
+        let public = PublicKey::from_jwk(&jwk)?;
+        let mark = match public.algorithm() {
+            SignatureAlgorithm::EdDsa => "",
+            SignatureAlgorithm::Es256 => P256,
+            SignatureAlgorithm::Es384 => return Err(invalid("it is neither an Ed25519 nor a P-256 key")),
+        };
+        let key = Self(WalletSecret::new(format!("{mark}{}", private.as_str())));
+        if key.decode()?.public_key() == public { Ok(key) } else { Err(invalid("its public part is another key's")) }
+    }
+
+    /// Returns the private key as JWK.
+    ///
+    /// # Errors
+    /// `key_invalid` if the text is damaged.
+    pub fn to_private_jwk(&self) -> Result<Zeroizing<String>, Problem> {
+        let key = self.decode()?;
+        let public = Value::Object(key.public_key().to_jwk()).to_string();
+        let public = public.strip_suffix('}').unwrap_or(&public);
+        let mut jwk = Zeroizing::new(String::with_capacity(public.len().saturating_add(64)));
+        jwk.push_str(public);
+        jwk.push_str(",\"d\":\"");
+        URL_SAFE_NO_PAD.encode_string(key.to_bytes().as_slice(), &mut jwk);
+        jwk.push_str("\"}");
+        Ok(jwk)
+    }
+
     /// Decodes the key.
     ///
     /// # Errors
@@ -100,9 +137,27 @@ impl HolderKey {
 
 #[cfg(test)]
 mod tests {
-    use carnet_core::keys::Signer as _;
-
     use super::*;
+
+    #[test]
+    fn a_private_jwk_comes_back_as_the_same_key() {
+        for algorithm in [HolderAlgorithm::EdDsa, HolderAlgorithm::Es256] {
+            let key = HolderKey::generate_for(algorithm);
+            let jwk: Value = serde_json::from_str(&key.to_private_jwk().unwrap()).unwrap();
+            let read = |jwk: &Value| HolderKey::from_private_jwk(jwk.clone());
+            assert_eq!(read(&jwk).unwrap().0.expose(), key.0.expose());
+            let mut other = jwk.clone();
+            other["d"] = serde_json::from_str::<Value>(&HolderKey::generate_for(algorithm).to_private_jwk().unwrap())
+                .unwrap()["d"]
+                .clone();
+            assert_eq!(read(&other).err().map(|problem| problem.code), Some(Code::KeyInvalid));
+            for (name, value) in [("d", Value::Null), ("d", "AAAA".into()), ("kty", "RSA".into()), ("x", Value::Null)] {
+                let mut wrong = jwk.clone();
+                wrong[name] = value;
+                assert!(read(&wrong).is_err(), "{name}");
+            }
+        }
+    }
 
     #[test]
     fn secrets_are_not_printed() {

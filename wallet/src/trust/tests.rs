@@ -232,6 +232,7 @@ fn what_is_received_is_held_against_the_lists() {
             copies: vec![CredentialCopy::new(document.to_string(), key)],
             endpoint: None,
             refill_threshold: default_low_water(),
+            display: Default::default(),
             serials: None,
         }
     };

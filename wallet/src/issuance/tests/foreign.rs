@@ -62,6 +62,7 @@ impl Batch {
             epoch: None,
             renewal_window_days: 0,
             is_foreign: self.accepted,
+            display: Default::default(),
         };
         let expected = IssuanceRequirements {
             expected: &promise,

@@ -1,8 +1,8 @@
 //! Plaintext of the wallet file: one JSON object in two parts, so that the second can be skipped.
 //!
-//! `{"version":6,"length":"0000001234","contents":{...},"texts":[...],"requests":{...}}`, where the length is that of
-//! the contents in bytes. Version 5 has no requests. Before version 5, the file consisted of the contents, which
-//! included the texts.
+//! `{"version":7,"length":"0000001234","contents":{...},"texts":[...],"requests":{...},"papers":[...]}`, where the
+//! length is that of the contents in bytes. Version 5 has no requests, and a wallet without papers has no papers. Before
+//! version 5, the file consisted of the contents, which included the texts.
 
 use std::io::{self, Read, Write};
 
@@ -14,6 +14,7 @@ use crate::{
     failure::{DataSafety, Failure, FailureReason, Sentence},
     store::{
         contents::{FORMAT_VERSION, OLDEST_FORMAT_VERSION, WalletContents},
+        papers::PaperContent,
         requests::StoredRequests,
         stored_texts::StoredTexts,
     },
@@ -23,6 +24,7 @@ const LENGTH: &str = ",\"length\":\"";
 const CONTENTS: &str = "\",\"contents\":";
 const TEXTS: &str = ",\"texts\":";
 const REQUESTS: &str = ",\"requests\":";
+const PAPERS: &str = ",\"papers\":";
 /// First version with two parts.
 const FIRST_OF_TWO_PARTS: u32 = 5;
 /// Number of digits of the length.
@@ -42,9 +44,14 @@ pub(super) fn write(writer: &mut impl Write, contents: &WalletContents) -> io::R
     serde_json::to_writer(&mut *writer, contents)?;
     writer.write_all(TEXTS.as_bytes())?;
     let mut texts = serde_json::Serializer::new(&mut *writer);
-    texts.collect_seq(contents.credentials.iter().map(StoredTexts::from_credential))?;
+    texts.collect_seq(contents.stored_credentials().map(StoredTexts::from_credential))?;
     writer.write_all(REQUESTS.as_bytes())?;
     serde_json::to_writer(&mut *writer, &contents.requests.to_stored())?;
+    if !contents.papers.is_empty() {
+        writer.write_all(PAPERS.as_bytes())?;
+        let mut papers = serde_json::Serializer::new(&mut *writer);
+        papers.collect_seq(contents.papers.iter().map(|paper| &paper.content))?;
+    }
     writer.write_all(b"}")
 }
 
@@ -88,10 +95,11 @@ pub(super) fn read(mut reader: impl Read, reading: WalletScope) -> Result<Wallet
         Some(first @ b',') => *first = b'{',
         _ => return Err(no_wallet()),
     }
-    let SecondPart { texts, requests } = serde_json::from_slice(&plain).map_err(|_| no_wallet())?;
-    let fit = texts.len() == contents.credentials.len();
-    let mut held = contents.credentials.iter_mut().zip(texts);
-    let fit = fit && held.all(|(held, texts)| texts.restore(held)) && contents.requests.restore(requests);
+    let SecondPart { texts, requests, papers } = serde_json::from_slice(&plain).map_err(|_| no_wallet())?;
+    let fit = texts.len() == contents.stored_credentials().count()
+        && contents.stored_credentials_mut().zip(texts).all(|(held, texts)| texts.restore(held));
+    let fit = fit && contents.requests.restore(requests) && papers.len() == contents.papers.len();
+    contents.papers.iter_mut().zip(papers).for_each(|(paper, content)| paper.content = content);
     if fit { Ok(contents) } else { Err(no_wallet()) }
 }
 
@@ -102,6 +110,8 @@ struct SecondPart {
     texts: Vec<StoredTexts>,
     #[serde(default)]
     requests: StoredRequests,
+    #[serde(default)]
+    papers: Vec<PaperContent>,
 }
 
 /// Parses the length of the contents from the start of a file; `None` if the file does not have two parts, or has an
@@ -166,13 +176,13 @@ mod tests {
     #[test]
     fn the_beginning_says_how_long_the_contents_are() {
         let head = head(FORMAT_VERSION, 1_234);
-        assert_eq!(head, "{\"version\":6,\"length\":\"0000001234\",\"contents\":");
-        assert_eq!(contents_length(head.replace(":6", ":5").as_bytes()), Some(1_234));
+        assert_eq!(head, "{\"version\":7,\"length\":\"0000001234\",\"contents\":");
+        assert_eq!(contents_length(head.replace(":7", ":5").as_bytes()), Some(1_234));
         assert_eq!(contents_length(head.as_bytes()), Some(1_234));
         for other in [
             head.replace("\"0", "\"+"),
-            head.replace(":6", ":4"),
-            head.replace(":6", ":7"),
+            head.replace(":7", ":4"),
+            head.replace(":7", ":8"),
             head[..head.len() - 1].to_owned(),
             String::new(),
         ] {

@@ -44,6 +44,7 @@ fn credential(id: &str) -> HeldCredential {
         copies: copies.collect(),
         endpoint: None,
         refill_threshold: 3,
+        display: Default::default(),
         serials: None,
     }
 }
