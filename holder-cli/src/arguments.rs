@@ -9,7 +9,20 @@ use crate::{
     wallet::file::{DEFAULT_WORK_FACTOR, MAX_WORK_FACTOR, MIN_WORK_FACTOR},
 };
 
+mod papers;
+mod transfer;
+mod trust;
+
+pub(crate) use papers::{AddPaper, DeletePaper, PaperCommand, SharePaper};
+pub(crate) use transfer::{Delete, Export, Import};
+pub(crate) use trust::{
+    AddLocal, AddRegistrar, AddTrust, LocalCommand, RegistrarCommand, RemoveLocal, RemoveRegistrar, RemoveTrust,
+    TrustCommand, UpdateTrust,
+};
+
 /// Your wallet: receive credentials, see what you have, and show only what you approve.
+///
+/// Without a command, a terminal shows a menu of numbers.
 ///
 /// Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 try again later.
 /// With --json, every command prints one object on standard output, also on failure: {"error": {...}}.
@@ -18,12 +31,13 @@ use crate::{
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: GlobalOptions,
+    /// Command; without one, a terminal gets the menu.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 /// Options of all commands.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct GlobalOptions {
     /// The file of the wallet [default: ~/.local/share/carnet/wallet.age]
     #[arg(long, global = true, env = "CARNET_WALLET", value_name = "FILE")]
@@ -40,8 +54,9 @@ pub(crate) struct GlobalOptions {
     /// Never ask a question; fail instead
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
-    /// The language of the screens [default: from LC_ALL, LC_MESSAGES or LANG]
-    #[arg(long, global = true, value_enum)]
+    /// The language of the screens: that of this program, or one of the --catalogue (languages/TAG.ftl) [default: from
+    /// LC_ALL, LC_MESSAGES or LANG]
+    #[arg(long, global = true, value_name = "TAG", value_parser = Language::parse)]
     pub(crate) lang: Option<Language>,
     /// Show identifiers (DIDs) and digests on screens, not only names
     #[arg(long, global = true)]
@@ -101,6 +116,9 @@ pub(crate) enum Command {
     List,
     /// List errands such as a bank account, the documents that each asks for, and those that you have
     Need(NeedArguments),
+    /// Keep pictures and scans of paper documents in the wallet; they are never presented as credentials
+    #[command(subcommand)]
+    Paper(PaperCommand),
     /// Show one credential to yourself
     Show(Show),
     /// Answer a request for proof
@@ -112,14 +130,24 @@ pub(crate) enum Command {
     Receipt(ReceiptCommand),
     /// Copy the wallet's file to a safe place
     Backup(Backup),
+    /// Export one copy of a document with its key, for another wallet
+    Export(Export),
+    /// Import a copy of a document with its key, from a file
+    Import(Import),
     /// Restore the wallet from a backup; every copy in it counts as shown
     Restore(Restore),
     /// Ask a verifier to erase the data that you shared, with its receipt
     Erase(Erase),
     /// Write a complaint to the supervisory authority, for you to send
     Report(Report),
-    /// Delete a credential
+    /// Delete a credential; it can be taken back for 30 days with `carnet undo`
     Delete(Delete),
+    /// Take back the credential that you deleted last
+    Undo(Undo),
+    /// Print a script with which your shell completes the commands
+    Completions(Completions),
+    /// Print the manual page, or write one for each command into a folder
+    Man(Man),
     /// Manage the registrars whose registrations your wallet accepts
     #[command(subcommand)]
     Registrar(RegistrarCommand),
@@ -192,11 +220,14 @@ pub(crate) struct Refresh {
 }
 
 /// Arguments of `carnet receive`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Receive {
     /// The link of the offer: openid-credential-offer://... [default: asks for it]
     #[arg(conflicts_with = "resume")]
     pub(crate) offer: Vec<String>,
+    /// Read the link from a picture of its QR code (PNG or JPEG); a link that ends in .png or .jpg is taken as one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["offer", "resume"])]
+    pub(crate) picture: Option<PathBuf>,
     /// Resume offers whose credentials were not ready, or whose response was lost
     #[arg(long)]
     pub(crate) resume: bool,
@@ -226,10 +257,13 @@ pub(crate) struct Show {
 }
 
 /// Arguments of `carnet present`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Present {
     /// The link of the request: openid4vp://... [default: asks for it]
     pub(crate) request: Vec<String>,
+    /// Read the link from a picture of its QR code (PNG or JPEG); a link that ends in .png or .jpg is taken as one
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    pub(crate) picture: Option<PathBuf>,
     /// Approve without asking: the digest that an earlier run printed
     // One digest in 64 begins with a hyphen, and is no option for that.
     /// Approve without asking: the digest of request and answer that an earlier run printed
@@ -252,114 +286,8 @@ pub(crate) struct Present {
     pub(crate) explain: bool,
 }
 
-/// Subcommands of `carnet registrar`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum RegistrarCommand {
-    /// Accept the registrations of a registrar
-    Add(AddRegistrar),
-    /// List the registrars that you accept
-    List,
-    /// Stop accepting a registrar
-    Remove(RemoveRegistrar),
-}
-
-/// Arguments of `carnet registrar add`.
-#[derive(Debug, Args)]
-pub(crate) struct AddRegistrar {
-    /// DID of the registrar
-    pub(crate) did: String,
-    /// Your name for the registrar
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-}
-
-/// Arguments of `carnet registrar remove`.
-#[derive(Debug, Args)]
-pub(crate) struct RemoveRegistrar {
-    /// DID of the registrar
-    pub(crate) did: String,
-}
-
-/// Subcommands of `carnet local`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum LocalCommand {
-    /// Add services on this machine, with their certificates and their registrar
-    Add(AddLocal),
-    /// List the added services
-    List,
-    /// Remove an added service
-    Remove(RemoveLocal),
-}
-
-/// Arguments of `carnet local add`.
-#[derive(Debug, Args)]
-pub(crate) struct AddLocal {
-    /// The local-site.json that `init --local` of each service wrote
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-}
-
-/// Arguments of `carnet local remove`.
-#[derive(Debug, Args)]
-pub(crate) struct RemoveLocal {
-    /// DID of the service: did:web:localhost...
-    pub(crate) did: String,
-}
-
-/// Subcommands of `carnet trust`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum TrustCommand {
-    /// Accept a trust list: its registrars count as accepted, and you learn which issuers are listed
-    Add(AddTrust),
-    /// List the trust lists that you accept, and their validity
-    List,
-    /// Fetch newer versions of the lists from their sources
-    Update(UpdateTrust),
-    /// Stop accepting a list; versions older than the newest seen remain refused
-    Remove(RemoveTrust),
-}
-
-/// Arguments of `carnet trust add`.
-#[derive(Debug, Args)]
-pub(crate) struct AddTrust {
-    /// Location of the list: a file, or an https URL
-    #[arg(long, value_name = "FILE|URL")]
-    pub(crate) list: String,
-    /// DID that identifies the list
-    #[arg(long, value_name = "DID")]
-    pub(crate) issuer: String,
-    /// DID of an operator of the list; once for each
-    #[arg(long = "operator", value_name = "DID", required = true)]
-    pub(crate) operators: Vec<String>,
-    /// Number of operators that must have signed the list
-    #[arg(long, value_name = "N")]
-    pub(crate) quorum: usize,
-    /// Lowest accepted sequence number of the list, as its operators announce it
-    #[arg(long, value_name = "N")]
-    pub(crate) least: Option<u64>,
-    /// Accept the list with this digest although a newer one was seen before; its operators announce the digest
-    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
-    pub(crate) accept: Option<String>,
-}
-
-/// Arguments of `carnet trust update`.
-#[derive(Debug, Args)]
-pub(crate) struct UpdateTrust {
-    /// Accept the list with this digest although it is older than the newest one seen before, or does not follow from
-    /// it; its operators announce the digest
-    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
-    pub(crate) accept: Option<String>,
-}
-
-/// Arguments of `carnet trust remove`.
-#[derive(Debug, Args)]
-pub(crate) struct RemoveTrust {
-    /// DID that identifies the list
-    pub(crate) issuer: String,
-}
-
 /// Arguments of `carnet log`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct LogArguments {
     /// Subcommand; without one, the log is displayed, verified or exported.
@@ -456,6 +384,15 @@ pub(crate) struct VerifyReceipt {
 pub(crate) struct Backup {
     /// The file to write; the wallet's current passphrase opens it, also after you change that of the wallet
     pub(crate) file: PathBuf,
+    /// Let twelve words open it, which you write down; a few of them are asked back before it is written
+    #[arg(long, conflicts_with = "shares")]
+    pub(crate) words: bool,
+    /// Let so many people open it together, each with a sheet that is written beside the file (2 to 10)
+    #[arg(long, value_name = "K", requires = "of", value_parser = clap::value_parser!(u8).range(2..=10))]
+    pub(crate) shares: Option<u8>,
+    /// The number of sheets (2 to 10)
+    #[arg(long, value_name = "N", requires = "shares", value_parser = clap::value_parser!(u8).range(2..=10))]
+    pub(crate) of: Option<u8>,
 }
 
 /// Arguments of `carnet restore`.
@@ -463,6 +400,9 @@ pub(crate) struct Backup {
 pub(crate) struct Restore {
     /// The copy, made by `backup` or by yourself
     pub(crate) file: PathBuf,
+    /// Open it with the sheets of several people; asks for the words on each
+    #[arg(long)]
+    pub(crate) shares: bool,
 }
 
 /// Arguments of `carnet erase`.
@@ -487,14 +427,27 @@ pub(crate) struct Report {
     pub(crate) out: Option<PathBuf>,
 }
 
-/// Arguments of `carnet delete`.
+/// Arguments of `carnet completions`.
 #[derive(Debug, Args)]
-pub(crate) struct Delete {
-    /// Id of the credential, or a prefix of it
-    pub(crate) id: String,
-    /// Delete without asking
-    #[arg(long)]
-    pub(crate) yes: bool,
+pub(crate) struct Completions {
+    /// The shell that reads the script
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Arguments of `carnet man`.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write carnet.1, and a page for each command, into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `carnet undo`.
+#[derive(Debug, Args)]
+pub(crate) struct Undo {
+    /// Id of the deleted credential, or a prefix of it [default: the one that was deleted last]
+    pub(crate) id: Option<String>,
 }
 
 #[cfg(test)]
@@ -513,7 +466,7 @@ mod tests {
         for digest in ["5dc3J_1j_3YQwZ292w8hc-Nr7QyDOx-_dZtlC1klnmE", "-0c3J_1j_3YQwZ292w8hc-Nr7QyDOx-_dZtlC1klnmE"] {
             let arguments =
                 Arguments::try_parse_from(["carnet", "present", "openid4vp://x", "--yes", digest, "--json"]);
-            let Command::Present(present) = arguments.unwrap().command else { panic!("another command") };
+            let Some(Command::Present(present)) = arguments.unwrap().command else { panic!("another command") };
             assert_eq!(present.yes.as_deref(), Some(digest));
         }
     }
@@ -523,7 +476,7 @@ mod tests {
         for (more, yes) in [(vec![], None), (vec!["--yes"], Some("")), (vec!["--yes", "0a"], Some("0a"))] {
             for options in [vec!["--json"], vec!["--wallet", "w"]] {
                 let line = [vec!["carnet", "erase", "Agency"], more.clone(), options].concat();
-                let Command::Erase(erase) = Arguments::try_parse_from(line).unwrap().command else {
+                let Some(Command::Erase(erase)) = Arguments::try_parse_from(line).unwrap().command else {
                     panic!("another command")
                 };
                 assert_eq!((erase.who.as_str(), erase.yes.as_deref()), ("Agency", yes));

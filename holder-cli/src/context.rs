@@ -21,8 +21,14 @@ use crate::{
     location::WalletLocation,
     network::NetworkSettings,
     opening::WalletOpener,
+    passphrase_memory::PassphraseMemory,
     secrets::{PassphraseReader, PassphraseSource},
-    ui::{Ui, messages::Language, notices, wait_notice::ServiceNotices},
+    ui::{
+        Ui,
+        messages::{Language, LocalizedMessages},
+        notices,
+        wait_notice::ServiceNotices,
+    },
 };
 
 /// Parts of the wallet that a command uses; implements the ports of the wallet library.
@@ -46,18 +52,32 @@ pub(crate) struct CommandContext {
 impl CommandContext {
     /// Creates the context from the options of the command line. No file is opened or read yet.
     pub(crate) fn new(global: GlobalOptions, clock: CommandClock) -> Self {
+        Self::with_passphrase_memory(global, clock, None)
+    }
+
+    /// Creates the context of a command of a menu session, which remembers the passphrase.
+    pub(crate) fn with_passphrase_memory(
+        global: GlobalOptions,
+        clock: CommandClock,
+        memory: Option<PassphraseMemory>,
+    ) -> Self {
         let language = global.lang.unwrap_or_else(Language::from_environment);
         let mut ui = Ui::new(global.json, global.no_input, language);
+        let catalogue = CatalogueSource(global.catalogue);
+        if let Language::Data(tag) = language
+            && let Ok(source) = catalogue.language(tag)
+        {
+            ui.messages = LocalizedMessages::from_source(language, source);
+        }
         ui.details = global.details;
         let contacts = ContactAnnouncer::new(language, ui.json);
         let ui = Rc::new(ui);
         let screen = Rc::clone(&ui);
         let waits = ServiceNotices::new(move |host| screen.service_notice(host));
         let network = NetworkSettings::new(global.ca, global.private_host);
-        let catalogue = CatalogueSource(global.catalogue);
         let location = Rc::new(WalletLocation::new(global.wallet, global.state));
         let source = PassphraseSource { file: global.passphrase_file, fd: global.passphrase_fd };
-        let passphrases = PassphraseReader::new(source, Rc::clone(&ui));
+        let passphrases = PassphraseReader::new(source, memory, Rc::clone(&ui));
         let dids = DidCache::default();
         Self {
             wallet: WalletOpener {
@@ -71,11 +91,11 @@ impl CommandContext {
             connections: Connections {
                 network: network.clone(),
                 waits: waits.clone(),
-                contacts,
+                contacts: contacts.clone(),
                 clock: clock.clone(),
                 catalogue: catalogue.clone(),
             },
-            documents: HttpsDocuments { dids, network, waits },
+            documents: HttpsDocuments { dids, network, waits, contacts },
             ui,
             location,
             passphrases,
@@ -87,6 +107,17 @@ impl CommandContext {
     /// Returns the current time.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Checks that the language of the screens exists: of the folder that was named, where it is none of this program.
+    ///
+    /// # Errors
+    /// `language_unknown`
+    pub(crate) fn check_language(&self) -> Result<(), Failure> {
+        match self.ui.messages.language() {
+            Language::Data(tag) => self.catalogue.language(tag).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Loads the credential types.

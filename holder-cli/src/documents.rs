@@ -14,6 +14,7 @@ use carnet_wallet::{
 use url::Url;
 
 use crate::{
+    client::ContactAnnouncer,
     failure::{Failure, FaultParty, Sentence},
     network::NetworkSettings,
     ui::wait_notice::ServiceNotices,
@@ -28,6 +29,8 @@ pub(crate) struct HttpsDocuments {
     pub(crate) dids: DidCache,
     pub(crate) network: NetworkSettings,
     pub(crate) waits: ServiceNotices,
+    /// Hosts of strangers are announced before a document is fetched from them.
+    pub(crate) contacts: ContactAnnouncer,
 }
 
 impl DocumentSource for HttpsDocuments {
@@ -38,6 +41,7 @@ impl DocumentSource for HttpsDocuments {
     /// Fetches a document from an https URL that comes from the holder or an issuer.
     async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
         let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        self.contacts.announce_stranger(url);
         let _waiting = self.waits.notice(host.as_deref().unwrap_or(url)).begin();
         let bytes = self.network.fetcher()?.fetch(url, accept, max_bytes).await;
         bytes.map_err(|problem| not_downloaded(&problem, url))
@@ -45,6 +49,9 @@ impl DocumentSource for HttpsDocuments {
 
     async fn resolve(&self, did: &Did, whose: DidParty) -> Result<(), Failure> {
         let fetcher = self.network.fetcher()?;
+        if let Ok(file) = fetcher.methods().location(did) {
+            self.contacts.announce_stranger(&file.url);
+        }
         let _waiting = self.waits.notice(did.as_str()).begin();
         self.dids.refresh(&fetcher, did, DID_AGE).await.map_err(|problem| not_resolved(&problem, did, whose))
     }

@@ -1,9 +1,12 @@
 //! Links given on the command line, or pasted by the holder.
 
+use std::path::Path;
+
 use carnet_wallet::link::{LinkKind, extract_link};
 
 use crate::{
     failure::{Failure, FailureReason, Sentence},
+    picture::{PictureProblem, read_codes},
     ui::Ui,
 };
 
@@ -25,13 +28,21 @@ const fn question(kind: LinkKind) -> &'static str {
     }
 }
 
-/// Returns the link from the command line; without one, asks the holder to paste it. Quotation marks and line breaks
-/// are removed ([`extract_link`]).
+/// Returns the link in a picture or on the command line; without either, asks the holder to paste it. Quotation marks and
+/// line breaks are removed ([`extract_link`]).
 ///
 /// # Errors
 /// `link_needed`: there is no terminal, nothing was pasted, or a pasted line is so long that the terminal may have cut
-/// it.
-pub(crate) fn read_link(ui: &Ui, kind: LinkKind, arguments: &[String]) -> Result<String, Failure> {
+/// it; those of [`link_in_picture`].
+pub(crate) fn read_link(
+    ui: &Ui,
+    kind: LinkKind,
+    arguments: &[String],
+    picture: Option<&Path>,
+) -> Result<String, Failure> {
+    if let Some(picture) = picture.or_else(|| named_picture(arguments)) {
+        return link_in_picture(kind, picture);
+    }
     if !arguments.is_empty() {
         return Ok(extract_link(&arguments.join(" ")));
     }
@@ -45,6 +56,37 @@ pub(crate) fn read_link(ui: &Ui, kind: LinkKind, arguments: &[String]) -> Result
     ui.print_text(&format!("{}\n", ui.messages.text(question(kind))));
     let pasted = pasted(carnet_console::read_line).ok_or_else(|| needed("error-link-long"))?;
     if pasted.is_empty() { Err(needed("error-link-none")) } else { Ok(extract_link(&pasted)) }
+}
+
+/// Returns the only argument if it is the name of a picture.
+fn named_picture(arguments: &[String]) -> Option<&Path> {
+    let [argument] = arguments else { return None };
+    let extension = Path::new(argument).extension()?.to_str()?.to_ascii_lowercase();
+    let is_picture = ["png", "jpg", "jpeg"].contains(&extension.as_str()) && !argument.contains("://");
+    is_picture.then(|| Path::new(argument))
+}
+
+/// Returns the link of a kind in the QR codes of a picture. A picture with a single code of another content gives that,
+/// so that the holder learns what it is.
+///
+/// # Errors
+/// `picture_unreadable`, `picture_malformed`, `picture_too_large`, `qr_code_missing`; `qr_code_ambiguous`: it has several
+/// links of the kind, or several codes and no such link.
+fn link_in_picture(kind: LinkKind, path: &Path) -> Result<String, Failure> {
+    let refused =
+        |code, message, hint| Failure::usage(FailureReason::Program(code), Sentence::new(message), Sentence::new(hint));
+    let codes = read_codes(path).map_err(|problem| match problem {
+        PictureProblem::Unreadable => refused("picture_unreadable", "error-picture-unreadable", "hint-picture-file"),
+        PictureProblem::Malformed => refused("picture_malformed", "error-picture-malformed", "hint-picture-file"),
+        PictureProblem::TooLarge => refused("picture_too_large", "error-picture-large", "hint-picture-file"),
+        PictureProblem::NoCode => refused("qr_code_missing", "error-picture-no-code", "hint-picture-code"),
+    })?;
+    let links: Vec<String> = codes.iter().map(|code| extract_link(code)).collect();
+    let mut wanted = links.iter().filter(|link| LinkKind::detect(link) == Some(kind));
+    match (wanted.next(), wanted.next(), links.as_slice()) {
+        (Some(link), None, _) | (None, None, [link]) => Ok(link.clone()),
+        _ => Err(refused("qr_code_ambiguous", "error-picture-codes", "hint-picture-one")),
+    }
 }
 
 /// Reads lines up to an empty one or the end of the input; `None` if the terminal may have cut one off.
@@ -96,8 +138,11 @@ mod tests {
     fn words_of_an_unquoted_link_are_joined_and_a_missing_one_is_asked_for() {
         let ui = Ui::new(false, true, Language::En);
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert_eq!(read_link(&ui, LinkKind::Request, &words(&["openid4vp://?a", "=b"])).unwrap(), "openid4vp://?a=b");
-        let missing = read_link(&ui, LinkKind::Offer, &[]).unwrap_err();
+        assert_eq!(
+            read_link(&ui, LinkKind::Request, &words(&["openid4vp://?a", "=b"]), None).unwrap(),
+            "openid4vp://?a=b"
+        );
+        let missing = read_link(&ui, LinkKind::Offer, &[], None).unwrap_err();
         assert_eq!((missing.reason.as_str(), missing.kind), ("link_needed", crate::failure::FailureKind::Usage));
         assert!(missing.hint.english().contains("carnet receive 'LINK'"), "{:?}", missing.hint);
     }

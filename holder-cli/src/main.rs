@@ -2,10 +2,11 @@
 
 use std::{pin::Pin, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
 use serde_json::Value;
 
 mod arguments;
+mod backup_secret;
 mod catalogue;
 mod client;
 mod clock;
@@ -17,6 +18,8 @@ mod link_input;
 mod location;
 mod network;
 mod opening;
+mod passphrase_memory;
+mod picture;
 mod secrets;
 #[cfg(test)]
 mod service_tests;
@@ -41,8 +44,18 @@ fn main() -> ExitCode {
     };
     // Both TLS clients use it; an error means that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let context = CommandContext::new(arguments.global, CommandClock::system());
-    match run(&context, &arguments.command) {
+    let context = CommandContext::new(arguments.global.clone(), CommandClock::system());
+    if let Err(failure) = context.check_language() {
+        context.ui.print_failure(&failure);
+        return carnet_console::exit_code(failure.exit_code());
+    }
+    let Some(command) = arguments.command else {
+        if context.ui.can_ask() {
+            return carnet_console::exit_code(commands::menu::run(arguments.global, run));
+        }
+        return misused(&command_missing());
+    };
+    match run(&context, &command) {
         Ok(()) => carnet_console::exit_code(0),
         Err(failure) => {
             context.ui.print_failure(&failure);
@@ -57,14 +70,20 @@ fn run(context: &CommandContext, command: &Command) -> Result<(), Failure> {
         Command::Passphrase(arguments) => commands::passphrase::run(context, arguments),
         Command::List => commands::list::run(context),
         Command::Need(arguments) => commands::need::run(context, arguments),
+        Command::Paper(command) => commands::paper::run(context, command),
         Command::Show(arguments) => commands::show::run(context, arguments),
         Command::Log(arguments) => commands::log::run(context, arguments),
         Command::Receipt(command) => commands::receipt::run(context, command),
         Command::Backup(arguments) => commands::backup::run(context, arguments),
+        Command::Export(arguments) => commands::export::run(context, arguments),
+        Command::Import(arguments) => online(Box::pin(commands::import::run(context, arguments))),
         Command::Restore(arguments) => commands::restore::run(context, arguments),
         Command::Report(arguments) => commands::report::run(context, arguments),
         Command::Erase(arguments) => online(Box::pin(commands::erase::run(context, arguments))),
         Command::Delete(arguments) => commands::delete::run(context, arguments),
+        Command::Undo(arguments) => commands::undo::run(context, arguments),
+        Command::Completions(arguments) => commands::shell::completions(context, arguments),
+        Command::Man(arguments) => commands::shell::man(context, arguments),
         Command::Registrar(command) => commands::registrar::run(context, command),
         Command::Local(command) => commands::local::run(context, command),
         Command::Trust(command) => online(Box::pin(commands::trust::run(context, command))),
@@ -84,6 +103,21 @@ fn online(work: Pin<Box<dyn Future<Output = Result<(), Failure>> + '_>>) -> Resu
         Failure::temporary(FailureReason::System, message, Sentence::new("hint-close-programs"))
     })?;
     runtime.block_on(work)
+}
+
+/// Returns the usage error for a command line without a command, where nobody can read a menu.
+fn command_missing() -> clap::Error {
+    let mut command = Arguments::command();
+    match command
+        .clone()
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .try_get_matches_from(std::env::args_os())
+    {
+        Err(error) => error,
+        // Never reached: there is no command.
+        Ok(_) => command.error(clap::error::ErrorKind::MissingSubcommand, "a command is missing"),
+    }
 }
 
 /// Prints a usage error of clap: exit code 2, and with `--json` an object like that of any other failure. Help and

@@ -14,11 +14,15 @@ use zeroize::Zeroizing;
 
 use crate::{
     failure::{Failure, FailureReason, Sentence},
+    passphrase_memory::PassphraseMemory,
     ui::Ui,
 };
 
 /// Minimum length of a new passphrase after normalisation, in characters.
 const SHORTEST: usize = 8;
+
+/// Options that name the passphrase of a file.
+const FILE_OPTIONS: [&str; 2] = ["--file-passphrase-file", "--file-passphrase-fd"];
 
 /// Kind of secret in the first line of a file, for error messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +42,15 @@ pub(crate) struct PassphraseSource {
 #[derive(Clone)]
 pub(crate) struct PassphraseReader {
     source: PassphraseSource,
+    /// Memory of a menu session; `None`: the passphrase is asked for by each command.
+    memory: Option<PassphraseMemory>,
     ui: Rc<Ui>,
 }
 
 impl PassphraseReader {
     /// Creates the reader of a command.
-    pub(crate) const fn new(source: PassphraseSource, ui: Rc<Ui>) -> Self {
-        Self { source, ui }
+    pub(crate) const fn new(source: PassphraseSource, memory: Option<PassphraseMemory>, ui: Rc<Ui>) -> Self {
+        Self { source, memory, ui }
     }
 
     /// Reads the passphrase of an existing wallet.
@@ -54,7 +60,14 @@ impl PassphraseReader {
     pub(crate) fn read_existing(&self) -> Result<SecretString, Failure> {
         match read_source(&self.source)? {
             Some(passphrase) => Ok(passphrase),
-            None if self.ui.can_prompt() => self.ask("wallet-passphrase"),
+            None if self.ui.can_prompt() => {
+                if let Some(known) = self.memory.as_ref().and_then(PassphraseMemory::recall) {
+                    return Ok(known);
+                }
+                let passphrase = self.ask("wallet-passphrase")?;
+                self.memory.iter().for_each(|memory| memory.remember(&passphrase));
+                Ok(passphrase)
+            }
             None => Err(passphrase_needed("error-passphrase-needed", ["--passphrase-file", "--passphrase-fd"])),
         }
     }
@@ -75,6 +88,26 @@ impl PassphraseReader {
         self.read_new(source, ["--new-passphrase-file", "--new-passphrase-fd"])
     }
 
+    /// Reads the passphrase of a new file; at the terminal, it must be typed twice.
+    ///
+    /// # Errors
+    /// As [`Self::read_initial`].
+    pub(crate) fn read_for_new_file(&self, source: &PassphraseSource) -> Result<SecretString, Failure> {
+        self.read_new(source, FILE_OPTIONS)
+    }
+
+    /// Reads the passphrase of an encrypted file.
+    ///
+    /// # Errors
+    /// As [`Self::read_existing`].
+    pub(crate) fn read_for_file(&self, source: &PassphraseSource) -> Result<SecretString, Failure> {
+        match read_source(source)? {
+            Some(passphrase) => Ok(passphrase),
+            None if self.ui.can_prompt() => self.ask("file-passphrase"),
+            None => Err(passphrase_needed("error-file-passphrase-needed", FILE_OPTIONS)),
+        }
+    }
+
     /// Reads and checks a new passphrase. `options` are named in the error if there is neither a source nor a terminal.
     fn read_new(&self, source: &PassphraseSource, options: [&'static str; 2]) -> Result<SecretString, Failure> {
         let passphrase = match read_source(source)? {
@@ -83,6 +116,7 @@ impl PassphraseReader {
             None => return Err(passphrase_needed("error-new-passphrase-needed", options)),
         };
         check_new(&passphrase)?;
+        self.memory.iter().for_each(|memory| memory.remember(&passphrase));
         Ok(passphrase)
     }
 

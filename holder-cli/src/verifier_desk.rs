@@ -255,9 +255,23 @@ impl VerifierScene {
         scene
     }
 
+    /// Returns the failure with which a request ends that nobody approves.
+    pub(crate) async fn refusal(&self) -> Failure {
+        present::run(&self.context, &self.unapproved()).await.unwrap_err()
+    }
+
     pub(crate) async fn present(&self) -> Result<(), Failure> {
+        let mut present = self.unapproved();
+        let seen = present::run(&self.context, &present).await.unwrap_err();
+        assert_eq!(seen.reason, "approval_needed", "{seen:?}");
+        present.yes = Some(seen.extra_members.unwrap()["digest"].as_str().unwrap().to_owned());
+        present::run(&self.context, &present).await
+    }
+
+    fn unapproved(&self) -> Present {
         let claims = ["q:credentialSubject.title", "q:credentialSubject.eqfLevel"].map(str::to_owned);
-        let mut present = Present {
+        Present {
+            picture: None,
             request: vec![self.link.clone()],
             yes: None,
             credential_ids: Vec::new(),
@@ -265,11 +279,7 @@ impl VerifierScene {
             withhold: Vec::new(),
             show_marked: false,
             explain: false,
-        };
-        let seen = present::run(&self.context, &present).await.unwrap_err();
-        assert_eq!(seen.reason, "approval_needed", "{seen:?}");
-        present.yes = Some(seen.extra_members.unwrap()["digest"].as_str().unwrap().to_owned());
-        present::run(&self.context, &present).await
+        }
     }
 
     pub(crate) fn contents(&self) -> WalletContents {

@@ -17,14 +17,14 @@ use crate::ui::messages::{Language, LocalizedMessages};
 /// Hosts that were announced in one command. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct ContactAnnouncer {
-    known: Arc<Mutex<KnownHosts>>,
+    known: Arc<Mutex<Option<KnownHosts>>>,
     told: Arc<Mutex<BTreeSet<String>>>,
     language: Language,
     silent: bool,
 }
 
 impl ContactAnnouncer {
-    /// Creates the contacts of a command, to which all hosts are unknown. With `silent`, nothing is announced: a
+    /// Creates the contacts of a command, to which all hosts are unknown; see [`Self::announce_stranger`]. With `silent`, nothing is announced: a
     /// program reads the output.
     pub(crate) fn new(language: Language, silent: bool) -> Self {
         Self { known: Arc::default(), told: Arc::default(), language, silent }
@@ -32,13 +32,25 @@ impl ContactAnnouncer {
 
     /// Sets the hosts that the wallet knows.
     pub(crate) fn set_known_hosts(&self, hosts: KnownHosts) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = hosts;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(hosts);
     }
 
     /// Announces the host of a URL to the holder, once in each command.
     pub(crate) fn announce(&self, url: &str) {
         if let Some(text) = self.announcement(url).filter(|_| !self.silent) {
             carnet_console::print_error_line(text);
+        }
+    }
+
+    /// Announces the host of a URL to the holder, once in each command, if it is not one of the known hosts. Nothing is
+    /// announced where these were not set: such a command contacts the parties of its credentials alone.
+    pub(crate) fn announce_stranger(&self, url: &str) {
+        let Ok(parsed) = Url::parse(url) else { return };
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_stranger = known.as_ref().is_some_and(|known| known.find(&parsed).is_none());
+        drop(known);
+        if is_stranger {
+            self.announce(url);
         }
     }
 
@@ -52,7 +64,7 @@ impl ContactAnnouncer {
         }
         let messages = LocalizedMessages::new(self.language);
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(match known.find(&url) {
+        Some(match known.as_ref().and_then(|known| known.find(&url)) {
             None => messages.format("contact-stranger", &[("host", &sanitise(&host))]),
             Some(owner) => {
                 let id = match owner.source {

@@ -1,5 +1,5 @@
-//! Command `carnet delete`: deletes a credential and its keys permanently. The log is kept, and so are the keys that
-//! are needed for erasure requests.
+//! Command `carnet delete`: moves a credential to the bin, or deletes it with its keys permanently. The log is kept, and
+//! so are the keys that are needed for erasure requests.
 
 use carnet_wallet::deletion::delete_credential;
 use serde_json::json;
@@ -15,16 +15,19 @@ pub(crate) fn run(context: &CommandContext, arguments: &Delete) -> Result<(), Fa
     let mut wallet = context.wallet.open()?;
     let index = wallet.contents.find_credential(&arguments.id)?;
     if !arguments.yes {
-        let name = wallet.contents.credentials.get(index).map(|held| held.type_name.clone()).unwrap_or_default();
         let catalogue = context.catalogue()?;
-        context.ui.print_note(&TypeLabels::new(&catalogue, &name, &context.ui.messages).type_label());
+        if let Some(held) = wallet.contents.credentials.get(index) {
+            context.ui.print_note(&TypeLabels::of_held(&catalogue, held, &context.ui.messages).type_label());
+        }
         if !context.ui.can_ask() {
             let message = Sentence::new("error-delete-nobody");
             return Err(Failure::new(FailureReason::ApprovalNeeded, message, Sentence::new("hint-yes")));
         }
-        context.ui.require_yes(&context.ui.messages.text("delete-question"), Sentence::new("undone-deleted"))?;
+        let question = if arguments.permanently { "delete-question-permanently" } else { "delete-question" };
+        context.ui.require_yes(&context.ui.messages.text(question), Sentence::new("undone-deleted"))?;
     }
-    let id = delete_credential(&mut wallet, index, context.now())?;
-    context.ui.print_result(&format!("{}\n", context.ui.messages.text("delete-done")), &json!({"deleted": id}));
+    let id = delete_credential(&mut wallet, index, arguments.permanently, context.now())?;
+    let done = context.ui.messages.text(if arguments.permanently { "delete-done-permanently" } else { "delete-done" });
+    context.ui.print_result(&format!("{done}\n"), &json!({"deleted": id, "permanently": arguments.permanently}));
     Ok(())
 }

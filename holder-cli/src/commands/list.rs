@@ -27,7 +27,7 @@ fn listing(contents: &WalletContents, catalogue: &Catalogue, ui: &Ui, now: Times
     let used = voucher_uses(&contents.log);
     let refusals = contents.withdrawal_refusals();
     for held in &contents.credentials {
-        let label = TypeLabels::new(catalogue, &held.type_name, &ui.messages).type_label();
+        let label = TypeLabels::of_held(catalogue, held, &ui.messages).type_label();
         let expired = held.valid_until.is_some_and(|until| now > until);
         let until = held.valid_until.map(|until| until.to_string());
         let (fresh, low) = (held.unused_copies(), held.needs_refill());
@@ -69,7 +69,22 @@ fn listing(contents: &WalletContents, catalogue: &Catalogue, ui: &Ui, now: Times
     if text.is_empty() {
         text.push_str(&ui.format_wrapped(0, &ui.messages.text("list-empty")));
     }
-    (text, json!({"credentials": listed, "pending": pending}))
+    let deleted: Vec<Value> = contents
+        .bin
+        .iter()
+        .map(|binned| {
+            let type_name = &binned.credential.type_name;
+            let label = TypeLabels::new(catalogue, type_name, &ui.messages).type_label();
+            let kept_until = binned.kept_until();
+            let day = day::format_last_day(kept_until);
+            let line = ui.messages.format("list-deleted", &[("document", &label), ("day", &day)]);
+            text.push_str(&ui.format_wrapped(0, &line));
+            json!({"id": binned.credential.id, "type": type_name, "kept_until": kept_until.to_string()})
+        })
+        .collect();
+    let (papers_text, papers) = super::paper::papers_text(ui, contents);
+    text.push_str(&papers_text);
+    (text, json!({"credentials": listed, "pending": pending, "deleted": deleted, "papers": papers}))
 }
 
 /// Appends the lines about one credential to `text`.
@@ -82,7 +97,7 @@ fn write_credential(
     text: &mut String,
 ) {
     let messages = &ui.messages;
-    let label = TypeLabels::new(catalogue, &held.type_name, messages).type_label();
+    let label = TypeLabels::of_held(catalogue, held, messages).type_label();
     for line in ui.format_wrapped(0, &label).lines() {
         text.push_str(&ui.heading(line));
         text.push('\n');
@@ -164,7 +179,7 @@ pub(crate) fn refusal_json(refusal: &WithdrawalRefusal<'_>) -> Value {
 /// Returns the issuer's latest message to the holder, with the time of the request; `None` if there is none.
 pub(crate) fn issuer_message_text(ui: &Ui, held: &HeldCredential) -> Option<String> {
     let standing = held.issuer_message()?;
-    let said = [("message", sanitise(&standing.message)), ("time", standing.requested_at.to_string())];
+    let said = [("statement", sanitise(&standing.message)), ("time", standing.requested_at.to_string())];
     let said: Vec<(&str, &str)> = said.iter().map(|(name, text)| (*name, text.as_str())).collect();
     Some(ui.messages.format("standing-message", &said))
 }

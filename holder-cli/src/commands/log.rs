@@ -186,7 +186,11 @@ impl EntryView<'_> {
         let mut details = Vec::new();
         let mut add = |label: &str, text: String| details.push((messages.text(label), text));
         if !self.entry.purpose.is_empty() {
-            add("log-why", sanitise(&self.entry.purpose));
+            let is_paper = matches!(
+                self.entry.kind,
+                LogEntryKind::PaperAdded | LogEntryKind::PaperShared | LogEntryKind::PaperDeleted
+            );
+            add(if is_paper { "paper-kind" } else { "log-why" }, sanitise(&self.entry.purpose));
         }
         for part in &self.entry.credentials {
             let labels = TypeLabels::new(catalogue, &part.type_name, messages);
@@ -215,9 +219,9 @@ impl EntryView<'_> {
             add("log-receipt-key", messages.text("receipt-key-not-registered"));
         }
         match (known.erasure, known.erasure_due()) {
-            (Some(erased), _) => add("log-gone", erased.at.to_string()),
-            (None, Some(due)) if due <= context.now() => add("log-due-past", due.to_string()),
-            (None, Some(due)) => add("log-due", due.to_string()),
+            (Some(erased), _) => add("log-gone", messages.time(erased.at)),
+            (None, Some(due)) if due <= context.now() => add("log-due-past", messages.time(due)),
+            (None, Some(due)) => add("log-due", messages.time(due)),
             (None, None) => add("log-due", messages.text("log-no-receipt")),
         }
         details
@@ -242,7 +246,7 @@ pub(crate) fn excess_text(
 }
 
 /// Returns the path of a claim below the subject, by which labels are looked up.
-fn below_subject(path: &str) -> &str {
+pub(crate) fn below_subject(path: &str) -> &str {
     path.strip_prefix("credentialSubject.").unwrap_or(path)
 }
 
@@ -264,7 +268,7 @@ fn write(view: &EntryView<'_>, context: &CommandContext, catalogue: &Catalogue, 
     let ui = &context.ui;
     let reason = view.reason();
     let reason = if reason.is_empty() { reason } else { format!(" [{reason}]") };
-    let (number, at) = (view.entry.number, view.entry.at);
+    let (number, at) = (view.entry.number, ui.messages.time(view.entry.at));
     text.push_str(&ui.format_wrapped(
         0,
         &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), party_name(ui, view.described)),

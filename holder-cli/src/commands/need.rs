@@ -11,7 +11,7 @@ use crate::{
     context::CommandContext,
     failure::{Failure, FailureReason, Sentence},
     ui::{Ui, labels::TypeLabels, parties, sanitise::sanitise},
-    wallet::{HeldCredential, WalletContents},
+    wallet::{HeldCredential, WalletContents, file::DEFAULT_WORK_FACTOR},
 };
 
 pub(crate) fn run(context: &CommandContext, arguments: &NeedArguments) -> Result<(), Failure> {
@@ -19,7 +19,13 @@ pub(crate) fn run(context: &CommandContext, arguments: &NeedArguments) -> Result
     let chosen =
         arguments.procedure.as_deref().map(|id| catalogue.procedure(id).ok_or_else(|| unknown(&catalogue, id)));
     let chosen = chosen.transpose()?;
-    let contents = context.wallet.read_without_texts()?;
+    let contents = if context.location.file_path().is_ok_and(|path| path.symlink_metadata().is_ok()) {
+        context.wallet.read_without_texts()?
+    } else {
+        // The list is for people who decide about a wallet, too: nothing is made and nothing is asked for.
+        context.ui.print_note(&context.ui.messages.text("need-no-wallet"));
+        WalletContents::new(DEFAULT_WORK_FACTOR)
+    };
     let guide = ProcedureView { ui: &context.ui, catalogue: &catalogue, contents: &contents, now: context.now() };
     let (text, object) = match chosen {
         Some(procedure) => guide.procedure(procedure),

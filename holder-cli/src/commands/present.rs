@@ -23,8 +23,9 @@ use crate::{
 
 /// Answers the request of a link. A refusal by the verifier is returned as failure.
 pub(crate) async fn run(context: &CommandContext, arguments: &Present) -> Result<(), Failure> {
-    let pointer =
-        AuthorizationRequestLink::parse(&link_input::read_link(&context.ui, LinkKind::Request, &arguments.request)?)?;
+    let picture = arguments.picture.as_deref();
+    let link = link_input::read_link(&context.ui, LinkKind::Request, &arguments.request, picture)?;
+    let pointer = AuthorizationRequestLink::parse(&link)?;
     let mut wallet = context.wallet.open()?;
     if pointer.openid.is_some() {
         context.connections.set_known_hosts(&wallet.contents, context.now());
@@ -61,8 +62,9 @@ impl Consent for TerminalConsent<'_> {
     }
 
     fn approve_item(&self, question: &ConsentRequest<'_>, asked: &RequestedItem) -> Option<bool> {
-        let claim = self.screen(question).item_text(self.ui, asked);
-        match self.ui.ask(&self.ui.messages.format("excess-question", &[("claim", &claim)])) {
+        let screen = self.screen(question);
+        let asked_in = |ui: &Ui| ui.messages.format("excess-question", &[("claim", &screen.item_text(ui, asked))]);
+        match self.ui.ask_about(&asked_in(self.ui), |ui| format!("{}\n{}\n", screen.verifier_text(ui), asked_in(ui))) {
             Answer::Yes => Some(true),
             Answer::No => Some(false),
             Answer::Unclear => None,
@@ -103,7 +105,10 @@ impl Consent for TerminalConsent<'_> {
                 Answer::Unclear => return ConsentDecision::Unclear,
             }
         }
-        match ui.ask(&consent.question_text(ui)) {
+        let screen = |ui: &Ui| {
+            format!("{}{}\n{}\n", consent.verifier_text(ui), consent.disclosure_text(ui), consent.question_text(ui))
+        };
+        match ui.ask_about(&consent.question_text(ui), screen) {
             Answer::Yes => ConsentDecision::Yes,
             Answer::No => ConsentDecision::No,
             Answer::Unclear => ConsentDecision::Unclear,

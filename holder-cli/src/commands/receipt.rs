@@ -129,7 +129,7 @@ fn evidence_text(ui: &Ui, evidence: &ReceiptEvidence) -> String {
     };
     let name = evidence.registration().map_or("", |known| known.relying_party().name.as_str());
     line("log-who", &parties::known_name(ui, name, receipt.verifier()));
-    line("log-when", &content.verified_at.to_string());
+    line("log-when", &messages.time(content.verified_at));
     let verdict = if content.accepted { "receipt-accepted" } else { "receipt-refused" };
     let reason = content.reason.as_deref().map(|reason| format!(" [{}]", sanitise(reason))).unwrap_or_default();
     line("log-what", &format!("{}{reason}", messages.text(verdict)));
@@ -156,9 +156,9 @@ fn evidence_text(ui: &Ui, evidence: &ReceiptEvidence) -> String {
         line("receipt-request", &content.request_digest);
     }
     match evidence.erasure() {
-        Some(ErasureEvidence::Confirmed(at)) => line("log-gone", &at.to_string()),
+        Some(ErasureEvidence::Confirmed(at)) => line("log-gone", &messages.time(at)),
         Some(ErasureEvidence::Unproven) => line("log-due", &messages.text("receipt-erasure-unproven")),
-        None => line("log-due", &content.erase_at.to_string()),
+        None => line("log-due", &messages.time(content.erase_at)),
     }
     line("receipt-key", &key_text(ui, evidence));
     if !evidence.request_signature_verified() {

@@ -4,6 +4,7 @@ use age::secrecy::ExposeSecret;
 use carnet_fetch::local::is_localhost_did;
 use carnet_spec::Catalogue;
 use carnet_wallet::{
+    address::belongs_to_issuer,
     ports::OfferConsent,
     receive::{IssuanceResults, receive_offer, resume_issuances},
 };
@@ -33,7 +34,12 @@ pub(crate) async fn run(context: &CommandContext, arguments: &Receive) -> Result
         context.connections.set_known_hosts(&wallet.contents, context.now());
         resume_issuances(context, &context.catalogue()?, &mut wallet, None).await?
     } else {
-        let link = OfferLink::parse(&link_input::read_link(&context.ui, LinkKind::Offer, &arguments.offer)?)?;
+        let link = OfferLink::parse(&link_input::read_link(
+            &context.ui,
+            LinkKind::Offer,
+            &arguments.offer,
+            arguments.picture.as_deref(),
+        )?)?;
         let mut wallet = context.wallet.open()?;
         let offer = match link {
             OfferLink::Offer(offer) => offer,
@@ -89,25 +95,17 @@ fn consent(
     if arguments.yes {
         return Ok(());
     }
-    let label =
-        |promise: &ExpectedCredential| TypeLabels::new(catalogue, &promise.type_name, &ui.messages).type_label();
-    let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("receive-title")));
-    for promise in promises {
-        for (id, value) in [
-            ("receive-document", label(promise)),
-            ("receive-issuer", issuer(ui, promise)),
-            ("receive-endpoint", sanitise(endpoint)),
-        ] {
-            screen.push_str(&format!("{}:\n  {value}\n", ui.heading(&ui.messages.text(id))));
-        }
-    }
-    ui.print_text(&screen);
+    let label = |promise: &ExpectedCredential| {
+        TypeLabels::new(catalogue, &promise.type_name, &ui.messages).with_names(&promise.display).type_label()
+    };
+    ui.print_text(&offer_screen(ui, catalogue, endpoint, promises));
     if !ui.can_ask() {
         let offered: Vec<Value> = promises
             .iter()
             .map(|promise| {
                 json!({
                     "issuer": promise.issuer, "issuer_name": promise.issuer_name, "endpoint": endpoint,
+                    "issuer_proven": is_proven(promise, endpoint),
                     "type": promise.type_name, "format": promise.format, "label": label(promise),
                 })
             })
@@ -116,17 +114,52 @@ fn consent(
         let failure = Failure::new(FailureReason::ApprovalNeeded, message, Sentence::new("hint-receive-yes"));
         return Err(failure.with_members(json!({"offered": offered})));
     }
-    ui.require_yes(&ui.messages.text("receive-question"), Sentence::new("undone-offer"))
+    let question = |ui: &Ui| ui.messages.text("receive-question");
+    let screen = |ui: &Ui| format!("{}{}\n", offer_screen(ui, catalogue, endpoint, promises), question(ui));
+    ui.require_yes_about(&question(ui), Sentence::new("undone-offer"), screen)
+}
+
+/// Returns the screen of an offer: each document, who gives it, and from where.
+fn offer_screen(ui: &Ui, catalogue: &Catalogue, endpoint: &str, promises: &[ExpectedCredential]) -> String {
+    let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("receive-title")));
+    for promise in promises {
+        let labels = TypeLabels::new(catalogue, &promise.type_name, &ui.messages).with_names(&promise.display);
+        let label = labels.type_label();
+        for (id, value) in [
+            ("receive-document", label),
+            ("receive-issuer", issuer(ui, promise, endpoint)),
+            ("receive-endpoint", sanitise(endpoint)),
+        ] {
+            screen.push_str(&format!("{}:\n  {value}\n", ui.heading(&ui.messages.text(id))));
+        }
+    }
+    screen
 }
 
 /// Returns the name of the issuer, with a note that the issuer chose it. A service on this machine is marked as such.
-fn issuer(ui: &Ui, promise: &ExpectedCredential) -> String {
-    let mut lines = vec![parties::issuer_name(ui, &promise.issuer_name, &promise.issuer)];
-    lines.push(format!("({})", ui.messages.text("receive-name-note")));
+/// Where the address of the service does not belong to the issuer's DID, its host comes first: any service can name the
+/// DID of another.
+fn issuer(ui: &Ui, promise: &ExpectedCredential, endpoint: &str) -> String {
+    let name = parties::issuer_name(ui, &promise.issuer_name, &promise.issuer);
+    let mut lines = if is_proven(promise, endpoint) {
+        vec![name, format!("({})", ui.messages.text("receive-name-note"))]
+    } else {
+        vec![sanitise(host(endpoint)), ui.messages.format("receive-unproven", &[("name", &name)])]
+    };
     if is_localhost_did(&promise.issuer) {
         lines.push(ui.messages.text("local-note"));
     }
     lines.join("\n  ")
+}
+
+/// Returns whether the address of the service belongs to the issuer that it names. An issuer without a DID is named by
+/// that address.
+fn is_proven(promise: &ExpectedCredential, endpoint: &str) -> bool {
+    promise.issuer == promise.audience && promise.is_foreign || belongs_to_issuer(endpoint, &promise.issuer)
+}
+
+fn host(endpoint: &str) -> &str {
+    endpoint.split_once("://").map_or(endpoint, |(_, host)| host)
 }
 
 fn pin(ui: &Ui, arguments: &Receive, form: PinFormat, endpoint: &str) -> Result<WalletSecret, Failure> {
@@ -162,7 +195,7 @@ fn pin(ui: &Ui, arguments: &Receive, form: PinFormat, endpoint: &str) -> Result<
 /// Returns the screen that names the recipient of a PIN. Until copies are issued, nothing proves that the address
 /// belongs to the issuer: a thief of a link can make another link to their own server, and wait for the PIN.
 fn pin_screen(ui: &Ui, endpoint: &str) -> String {
-    let host = sanitise(endpoint.split_once("://").map_or(endpoint, |(_, host)| host));
+    let host = sanitise(host(endpoint));
     let (goes, unproven) = (ui.messages.text("receive-pin-goes"), ui.messages.text("receive-pin-unproven"));
     format!("\n{}:\n  {host}\n  {unproven}\n", ui.heading(&goes))
 }
@@ -184,7 +217,9 @@ fn report_results(context: &CommandContext, results: IssuanceResults) -> Result<
     let mut text = String::new();
     let mut received = Vec::with_capacity(results.received.len());
     for one in &results.received {
-        let label = TypeLabels::new(&context.catalogue()?, &one.type_name, &context.ui.messages).type_label();
+        let catalogue = context.catalogue()?;
+        let labels = TypeLabels::new(&catalogue, &one.type_name, &context.ui.messages).with_names(&one.display);
+        let label = labels.type_label();
         let done = context.ui.messages.text("receive-done");
         text.push_str(&format!(
             "{done} {} ({}), {}\n",
@@ -223,6 +258,34 @@ fn report_results(context: &CommandContext, results: IssuanceResults) -> Result<
 mod tests {
     use super::*;
     use crate::ui::messages::Language;
+
+    #[test]
+    fn a_service_that_names_the_did_of_another_is_shown_by_its_host() {
+        let promise = ExpectedCredential {
+            issuer: "did:web:university.example".to_owned(),
+            audience: "https://thief.example".to_owned(),
+            issuer_name: "The University".to_owned(),
+            configuration_id: "degree".to_owned(),
+            type_name: "QualificationCredential".to_owned(),
+            format: carnet_core::format::CredentialFormat::VcSdJwt,
+            epoch: None,
+            renewal_window_days: 0,
+            key_algorithm: crate::wallet::holder_key::HolderAlgorithm::EdDsa,
+            is_foreign: false,
+            display: Default::default(),
+        };
+        let mut texts = std::collections::BTreeSet::new();
+        for language in Language::ALL {
+            let ui = Ui::new(false, true, language);
+            let own = issuer(&ui, &promise, "https://university.example");
+            assert!(own.starts_with("The University <university.example>\n"), "{own}");
+            let claimed = issuer(&ui, &promise, "https://thief.example");
+            assert!(claimed.starts_with("thief.example\n"), "{claimed}");
+            assert!(claimed.contains("<university.example>") && !claimed.contains("receive-"), "{claimed}");
+            texts.insert(claimed);
+        }
+        assert_eq!(texts.len(), Language::ALL.len());
+    }
 
     #[test]
     fn who_gets_the_pin_is_said_before_it_is_asked_for() {

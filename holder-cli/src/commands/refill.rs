@@ -68,7 +68,7 @@ impl RefillResults {
         let Some(held) = wallet.contents.credentials.get(index) else { return };
         match answered {
             Ok(added) => {
-                let label = TypeLabels::new(catalogue, &held.type_name, &context.ui.messages).type_label();
+                let label = TypeLabels::of_held(catalogue, held, &context.ui.messages).type_label();
                 let (id, fresh, name) = (&held.id, held.unused_copies(), sanitise(&held.issuer_name));
                 let done = context.ui.messages.text("refill-done");
                 self.text.push_str(&format!("{done} {label} ({id}), {name}: +{added}, {fresh}\n"));

@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &CommandContext, arguments: &Renew) -> Result<(
         // One failure does not stop the others.
         let answered = reissue(context, &catalogue, &mut wallet, index, Reissue::Renewal).await;
         let Some(held) = wallet.contents.credentials.get(index) else { continue };
-        let labels = TypeLabels::new(&catalogue, &held.type_name, messages);
+        let labels = TypeLabels::of_held(&catalogue, held, messages);
         let (label, id) = (labels.type_label(), held.id.as_str());
         match answered {
             Ok(ReissueResult::Stored(_, changed)) => {

@@ -4,25 +4,35 @@
 use std::fmt::Write;
 
 use carnet_core::receipt::DisclosedThreshold;
+use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 
-use super::log::export::write_private;
+use super::log::{below_subject, excess_text, export::write_private};
 use crate::{
     arguments::Report,
     context::CommandContext,
     failure::Failure,
     receipt,
-    ui::{messages::LocalizedMessages, sanitise::sanitise},
-    wallet::presentations::{PresentationRecord, presentations_to},
+    ui::{labels::TypeLabels, messages::LocalizedMessages, sanitise::sanitise},
+    wallet::{
+        HeldCredential,
+        log::{LoggedCredential, WalletLogEntry},
+        presentations::{PresentationRecord, presentations_to},
+    },
 };
 
 /// Articles of Regulation (EU) 2016/679 that support the complaint.
 const ARTICLES: [u8; 3] = [12, 17, 77];
 
 pub(crate) fn run(context: &CommandContext, arguments: &Report) -> Result<(), Failure> {
-    let log = context.wallet.read_without_texts()?.log;
-    let shown = presentations_to(&log, &arguments.who)?;
-    let text = complaint_text(&context.ui.messages, &shown);
+    let contents = context.wallet.read_without_texts()?;
+    let shown = presentations_to(&contents.log, &arguments.who)?;
+    let names = ComplaintNames {
+        messages: &context.ui.messages,
+        catalogue: &context.catalogue()?,
+        credentials: &contents.credentials,
+    };
+    let text = complaint_text(&names, &shown);
     let object = complaint_json(context, &shown);
     let Some(path) = &arguments.out else {
         context.ui.print_result(&text, &json!({"complaint": object, "text": text}));
@@ -74,8 +84,55 @@ fn unconfirmed_request(known: &PresentationRecord<'_>) -> Option<String> {
     Some(last.at.to_string())
 }
 
+/// Words for what was shown: labels in the holder's language, and beside them the paths, which are exact.
+struct ComplaintNames<'a> {
+    messages: &'a LocalizedMessages,
+    catalogue: &'a Catalogue,
+    /// Credentials that the wallet still has.
+    credentials: &'a [HeldCredential],
+}
+
+impl<'a> ComplaintNames<'a> {
+    fn labels(&self, part: &'a LoggedCredential) -> TypeLabels<'a> {
+        let held = self.credentials.iter().find(|held| held.id == part.id && held.type_name == part.type_name);
+        let known = || TypeLabels::new(self.catalogue, &part.type_name, self.messages);
+        held.map_or_else(known, |held| TypeLabels::of_held(self.catalogue, held, self.messages))
+    }
+
+    /// Returns the credential with its claims, each as label and path.
+    fn claims(&self, part: &'a LoggedCredential) -> String {
+        let labels = self.labels(part);
+        let claims: Vec<String> = part.paths.iter().map(|path| with_path(&labels, path, path)).collect();
+        format!("{}: {}", labels.type_label(), claims.join(", "))
+    }
+
+    /// Returns the credential with its proved thresholds, each as label and bound by path.
+    fn thresholds(&self, part: &'a LoggedCredential) -> String {
+        let labels = self.labels(part);
+        let exact = |threshold| with_path(&labels, DisclosedThreshold::path(threshold), &threshold_text(threshold));
+        let proved: Vec<String> = part.thresholds.iter().map(exact).collect();
+        format!("{}: {}", labels.type_label(), proved.join(", "))
+    }
+
+    /// Returns the items beyond the registration, in words and by their paths.
+    fn excess(&self, sent: &WalletLogEntry) -> String {
+        let item = |beyond: &String| {
+            let (words, exact) = (excess_text(sent, beyond, self.catalogue, self.messages), sanitise(beyond));
+            if words == exact { words } else { format!("{words} [{exact}]") }
+        };
+        sent.excess.iter().map(item).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Returns the label of the claim at a path, followed by its exact description in brackets; without a label that alone.
+fn with_path(labels: &TypeLabels<'_>, path: &str, exact: &str) -> String {
+    let (label, exact) = (labels.claim_label(below_subject(path)), sanitise(exact));
+    if label == sanitise(below_subject(path)) { exact } else { format!("{label} [{exact}]") }
+}
+
 /// Returns the complaint as text, with blanks for the complainant.
-fn complaint_text(messages: &LocalizedMessages, shown: &[PresentationRecord<'_>]) -> String {
+fn complaint_text(names: &ComplaintNames<'_>, shown: &[PresentationRecord<'_>]) -> String {
+    let messages = names.messages;
     let word = |id: &str| messages.text(id);
     let mut text = format!("{}\n\n", word("report-title"));
     let last = shown.last().map(|known| known.sent);
@@ -101,7 +158,7 @@ fn complaint_text(messages: &LocalizedMessages, shown: &[PresentationRecord<'_>]
     }
     let _ = writeln!(text, "\n{}", word("report-facts"));
     for known in shown {
-        write_presentation(messages, known, &mut text);
+        write_presentation(names, known, &mut text);
     }
     let _ = writeln!(text, "\n{}\n\n{}: ______________________", word("report-law"), word("report-signed"));
     text
@@ -119,8 +176,8 @@ pub(crate) fn threshold_text(threshold: &DisclosedThreshold) -> String {
     sanitise(&format!("{} {sign} {bound}", threshold.path()))
 }
 
-fn write_presentation(messages: &LocalizedMessages, known: &PresentationRecord<'_>, text: &mut String) {
-    let sent = known.sent;
+fn write_presentation(names: &ComplaintNames<'_>, known: &PresentationRecord<'_>, text: &mut String) {
+    let (sent, messages) = (known.sent, names.messages);
     let _ = writeln!(text, "\n{}", sent.at);
     let mut line = |id: &str, said: &str| {
         if !said.is_empty() {
@@ -129,16 +186,14 @@ fn write_presentation(messages: &LocalizedMessages, known: &PresentationRecord<'
     };
     line("log-why", &sanitise(&sent.purpose));
     for part in &sent.credentials {
-        let paths: Vec<String> = part.paths.iter().map(|path| sanitise(path)).collect();
-        if !paths.is_empty() {
-            line("log-claims", &format!("{}: {}", sanitise(&part.type_name), paths.join(", ")));
+        if !part.paths.is_empty() {
+            line("log-claims", &names.claims(part));
         }
-        let proved: Vec<String> = part.thresholds.iter().map(threshold_text).collect();
-        if !proved.is_empty() {
-            line("log-proved", &format!("{}: {}", sanitise(&part.type_name), proved.join(", ")));
+        if !part.thresholds.is_empty() {
+            line("log-proved", &names.thresholds(part));
         }
     }
-    line("log-beyond", &sent.excess.iter().map(|beyond| sanitise(beyond)).collect::<Vec<_>>().join(", "));
+    line("log-beyond", &names.excess(sent));
     line("report-receipt", &digest(known).unwrap_or_default());
     match (known.erasure, known.erasure_due()) {
         (Some(erased), _) => line("log-gone", &erased.at.to_string()),

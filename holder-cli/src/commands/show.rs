@@ -16,7 +16,7 @@ use crate::{
     commands::list,
     context::CommandContext,
     failure::{DataSafety, Failure, Sentence},
-    ui::{Ui, labels::TypeLabels, sanitise::sanitise},
+    ui::{Ui, labels::TypeLabels, messages::LocalizedMessages, sanitise::sanitise},
     wallet::{CredentialCopy, HeldCredential},
 };
 
@@ -26,22 +26,16 @@ pub(crate) fn run(context: &CommandContext, arguments: &Show) -> Result<(), Fail
     let index = contents.find_credential(&arguments.id)?;
     let Some(held) = contents.credentials.get(index) else { return Ok(()) };
     let catalogue = context.catalogue()?;
-    let labels = TypeLabels::new(&catalogue, &held.type_name, &context.ui.messages);
-    let payload = payload(held).map_err(|problem| {
-        Failure::from_problem(&problem, Sentence::new("error-document-unreadable"), Sentence::new("hint-receive-again"))
-            .with_safety(DataSafety::Unreadable)
-    })?;
+    let labels = TypeLabels::of_held(&catalogue, held, &context.ui.messages);
+    let views = claim_views(held, &labels)?;
     let mut text = format!("{}\n", context.ui.heading(&labels.type_label()));
     let until = held.valid_until.map(|until| until.to_string());
     let vouched = held.count_confirmed_copies(context.now()).0;
     text.push_str(&about(&context.ui, held, context.now()));
     let mut claims = Vec::new();
-    for (name, value) in
-        payload_claims(&payload, held.format).into_iter().filter(|(name, _)| !is_commitments_name(name))
-    {
-        let (label, words) = (labels.claim_label(&name), labels.value_text(&name, value));
-        let _ = writeln!(text, "  {label}: {words}");
-        claims.push(json!({"claim": name, "label": label, "value": value, "text": words}));
+    for view in &views {
+        let _ = writeln!(text, "  {}", view.line(&context.ui.messages));
+        claims.push(view.to_json());
     }
     let copies: Vec<Value> = held.copies.iter().map(|copy| copy_json(copy, context.now())).collect();
     let object = json!({
@@ -52,6 +46,44 @@ pub(crate) fn run(context: &CommandContext, arguments: &Show) -> Result<(), Fail
     });
     context.ui.print_result(&text, &object);
     Ok(())
+}
+
+/// Claim of a credential for its holder.
+pub(super) struct ClaimView {
+    name: String,
+    label: String,
+    value: Value,
+    text: String,
+}
+
+impl ClaimView {
+    /// Returns the line with label and value.
+    pub(super) fn line(&self, messages: &LocalizedMessages) -> String {
+        format!("{}: {}", self.label, messages.isolate(self.text.clone()))
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({"claim": self.name, "label": self.label, "value": self.value, "text": self.text})
+    }
+}
+
+/// Returns the claims of a credential with their values.
+///
+/// # Errors
+/// No copy can be read.
+pub(super) fn claim_views(held: &HeldCredential, labels: &TypeLabels<'_>) -> Result<Vec<ClaimView>, Failure> {
+    let payload = payload(held).map_err(|problem| {
+        Failure::from_problem(&problem, Sentence::new("error-document-unreadable"), Sentence::new("hint-receive-again"))
+            .with_safety(DataSafety::Unreadable)
+    })?;
+    let claims = payload_claims(&payload, held.format).into_iter().filter(|(name, _)| !is_commitments_name(name));
+    let view = |(name, value): (String, &Value)| ClaimView {
+        label: labels.claim_label(&name),
+        text: labels.value_text(&name, value),
+        value: value.clone(),
+        name,
+    };
+    Ok(claims.map(view).collect())
 }
 
 /// Returns the lines about a credential: issuer, end of validity, format, number of copies, and state.

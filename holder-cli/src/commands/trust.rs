@@ -118,7 +118,7 @@ fn title(ui: &Ui, held: &TrustList) -> String {
         "{}  {}, {}",
         parties::known_name(ui, "", held.list_id()),
         held.contents().sequence,
-        day::format_end(held.valid_until())
+        ui.messages.time(day::format_end(held.valid_until()))
     )
 }
 

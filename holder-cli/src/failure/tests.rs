@@ -86,6 +86,10 @@ fn a_failure_is_told_in_the_language_of_the_session_and_to_programs_in_english()
         (Language::Ar, "نعم", "خطأ: "),
         (Language::Uk, "так", "помилка: "),
         (Language::Es, "sí", "Error: "),
+        (Language::So, "haa", "khalad: "),
+        (Language::Ti, "እወ", "ጌጋ፦ "),
+        (Language::Fa, "بله", "خطا: "),
+        (Language::Tr, "evet", "hata: "),
     ] {
         let text = told(language);
         assert!(text.starts_with(error) && text.contains(yes) && text.contains("[not_answered]"), "{text}");

@@ -1,10 +1,12 @@
+use std::cell::RefCell;
+
 use carnet_core::{did::SelfContainedResolver, format::CredentialFormat};
 use clap::Parser;
 use serde_json::{Value, json};
 
 use crate::{
     answer::tests::{Issuer, NOW},
-    arguments::{Arguments, Command},
+    arguments::{Arguments, Command, Present},
     clock::CommandClock,
     commands::present::TerminalConsent,
     context::CommandContext,
@@ -17,7 +19,12 @@ use crate::{
     wallet::WalletContents,
 };
 use carnet_spec::Catalogue;
-use carnet_wallet::present::{ConsentDecision, DecidedAnswer, DecisionContext, PresentationOptions};
+use carnet_wallet::{
+    answer::{RequestedItem, UnansweredQuery},
+    present::{
+        Consent, ConsentDecision, ConsentRequest, DecidedAnswer, DecisionContext, PresentationOptions, SentPresentation,
+    },
+};
 
 /// Wallet with one qualification and a verifier with some registered claims; without a terminal.
 struct DecisionScene {
@@ -47,8 +54,12 @@ impl DecisionScene {
     fn decide(&self, options: &[&str]) -> Result<DecidedAnswer, Failure> {
         let line = ["carnet", "--json", "present", "openid4vp://x"].iter().chain(options);
         let Arguments { global, command } = Arguments::try_parse_from(line).unwrap();
-        let Command::Present(arguments) = command else { panic!("another command") };
+        let Some(Command::Present(arguments)) = command else { panic!("another command") };
         let context = CommandContext::new(global, CommandClock::system());
+        self.decide_by(&arguments, &TerminalConsent { ui: &context.ui, arguments: &arguments })
+    }
+
+    fn decide_by(&self, arguments: &Present, owner: &impl Consent) -> Result<DecidedAnswer, Failure> {
         let request = self.asker.request().unwrap();
         let introduction = VerifierIdentity::from_request(&request, &self.contents, NOW, &SelfContainedResolver);
         let (withhold, approve) = (&arguments.withhold, &arguments.approve);
@@ -62,7 +73,7 @@ impl DecisionScene {
             verifier: &introduction,
             allowed_credentials: &[],
         };
-        decision.decide(&TerminalConsent { ui: &context.ui, arguments: &arguments })
+        decision.decide(owner)
     }
 
     /// Returns the reason for which nothing is sent.
@@ -152,6 +163,71 @@ fn whoever_cannot_answer_learns_who_asks_why_and_what_is_missing() {
     assert_eq!(missing(&scene, &[]).0, "format");
     scene.contents.credentials.clear();
     assert_eq!(missing(&scene, &[]).1, "Qualification: you have none");
+}
+
+/// Owner who allows each item, and remembers which were asked about.
+#[derive(Default)]
+struct Allowing(RefCell<Vec<String>>);
+
+impl Consent for Allowing {
+    fn can_ask(&self) -> bool {
+        true
+    }
+
+    fn show_request(&self, _: &ConsentRequest<'_>) {}
+
+    fn approve_item(&self, _: &ConsentRequest<'_>, asked: &RequestedItem) -> Option<bool> {
+        self.0.borrow_mut().push(asked.query_id.clone());
+        Some(true)
+    }
+
+    fn approve_answer(&self, _: &ConsentRequest<'_>, _: bool) -> ConsentDecision {
+        ConsentDecision::Yes
+    }
+
+    fn explain_unanswered(&self, _: &ConsentRequest<'_>, _: &[UnansweredQuery], failure: Failure) -> Failure {
+        failure
+    }
+
+    fn show_response(&self, _: &SentPresentation) {}
+}
+
+#[test]
+fn nothing_is_asked_about_an_option_that_cannot_be_answered() {
+    let mut scene = DecisionScene::new(None);
+    let query = scene.asker.payload["dcql_query"]["credentials"][0].clone();
+    let with = |id: &str, name: &str| {
+        let mut query = query.clone();
+        (query["id"], query["meta"]["type_values"]) = (json!(id), json!([[name]]));
+        query
+    };
+    let (known, foreign) = ("QualificationCredential", "NobodysCredential");
+    scene.asker.payload["dcql_query"]["credentials"] =
+        json!([with("q", known), with("foreign", foreign), with("beside", known)]);
+    let ask = |scene: &mut DecisionScene, sets: Value| {
+        scene.asker.payload["dcql_query"]["credential_sets"] = sets;
+        let Some(Command::Present(arguments)) =
+            Arguments::try_parse_from(["carnet", "present", "openid4vp://x"]).unwrap().command
+        else {
+            panic!("another command")
+        };
+        let owner = Allowing::default();
+        let decided = scene.decide_by(&arguments, &owner).unwrap().outcome;
+        let sent = decided.map(|(parts, _)| parts.into_iter().map(|part| part.query_id).collect::<Vec<_>>());
+        let mut asked = owner.0.into_inner();
+        asked.dedup();
+        (asked, sent.unwrap_or_default())
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    // Of the first option one credential is missing: nothing is asked about its other one either.
+    let sets = json!([{"options": [["foreign", "beside"], ["q"]]}]);
+    assert_eq!(ask(&mut scene, sets), (names(&["q"]), names(&["q"])));
+    // An optional set is never answered.
+    let sets = json!([{"options": [["q"]]}, {"options": [["beside"]], "required": false}]);
+    assert_eq!(ask(&mut scene, sets), (names(&["q"]), names(&["q"])));
+    // The twin: both options can be answered, and both are asked about.
+    let sets = json!([{"options": [["beside"], ["q"]]}]);
+    assert_eq!(ask(&mut scene, sets).0, names(&["q", "beside"]));
 }
 
 #[test]

@@ -494,7 +494,8 @@ impl Scene {
     pub(super) async fn run(&self, offer: Option<&str>) -> Result<(), Failure> {
         let resume = offer.is_none();
         let offer = offer.into_iter().map(str::to_owned).collect();
-        receive::run(&self.context, &Receive { offer, resume, pin: None, pin_file: None, yes: true }).await
+        receive::run(&self.context, &Receive { offer, resume, picture: None, pin: None, pin_file: None, yes: true })
+            .await
     }
 
     pub(crate) async fn resume(&self) -> Result<(), Failure> {

@@ -82,7 +82,7 @@ impl ConsentScreen<'_> {
         let asker = asker.unwrap_or_else(|| self.unregistered_text(ui));
         let documents = self.presentations().iter().filter_map(|part| {
             let held = self.contents.credentials.get(part.credential)?;
-            let labels = TypeLabels::new(self.catalogue, &held.type_name, &ui.messages);
+            let labels = TypeLabels::of_held(self.catalogue, held, &ui.messages);
             let shown =
                 part.disclosed.iter().map(|claim| &claim.name).chain(part.proved.iter().map(|proving| &proving.name));
             let mut claims: Vec<String> = shown.map(|name| labels.claim_label(name)).collect();
@@ -125,13 +125,13 @@ impl ConsentScreen<'_> {
     fn credential_text(&self, ui: &Ui, part: &PlannedPresentation, screen: &mut String) {
         let Some(held) = self.contents.credentials.get(part.credential) else { return };
         let say = |id: &str| ui.messages.text(id);
-        let labels = TypeLabels::new(self.catalogue, &held.type_name, &ui.messages);
+        let labels = TypeLabels::of_held(self.catalogue, held, &ui.messages);
         let _ = writeln!(screen, "\n{}: {}", ui.heading(&say("consent-document")), labels.type_label());
         let _ = writeln!(screen, "  {}", parties::issuer_name(ui, &held.issuer_name, &held.issuer));
         let _ = writeln!(screen, "{}:", ui.heading(&say("consent-goes")));
         for claim in &part.disclosed {
             let some = if claim.is_partial { format!(" ({})", say("consent-in-part")) } else { String::new() };
-            let value = labels.value_text(&claim.name, &claim.value);
+            let value = ui.messages.isolate(labels.value_text(&claim.name, &claim.value));
             let _ = writeln!(screen, "  + {}{some}: {value}", labels.claim_label(&claim.name));
         }
         if !part.unrequested.is_empty() {

@@ -5,14 +5,18 @@ use carnet_core::{
     query::{Threshold, plan::ImpliedCondition},
 };
 use carnet_spec::{Catalogue, DisplayTexts};
+use carnet_wallet::foreign_display::ForeignDisplay;
 use serde_json::Value;
 
 use super::{messages::LocalizedMessages, sanitise::sanitise};
-use crate::answer::bound_text;
+use crate::{answer::bound_text, wallet::HeldCredential};
 
-/// Labels of one credential type in the holder's language. For a type outside the catalogue, the technical names.
+/// Labels of one credential type in the holder's language. For a type outside the catalogue, the technical names, and
+/// beside them, in quotation marks, the names that its issuer gives.
 pub(crate) struct TypeLabels<'a> {
     display: Option<&'a DisplayTexts>,
+    /// Names by the issuer of a type outside the catalogue.
+    foreign: Option<&'a ForeignDisplay>,
     type_name: &'a str,
     messages: &'a LocalizedMessages,
 }
@@ -20,7 +24,17 @@ pub(crate) struct TypeLabels<'a> {
 impl<'a> TypeLabels<'a> {
     pub(crate) fn new(catalogue: &'a Catalogue, type_name: &'a str, messages: &'a LocalizedMessages) -> Self {
         let display = catalogue.credential_type(type_name).map(|known| known.display_texts(messages.language().tag()));
-        Self { display, type_name, messages }
+        Self { display, foreign: None, type_name, messages }
+    }
+
+    /// Creates the labels of a held credential, with the names by its issuer if the catalogue does not have its type.
+    pub(crate) fn of_held(catalogue: &'a Catalogue, held: &'a HeldCredential, messages: &'a LocalizedMessages) -> Self {
+        Self::new(catalogue, &held.type_name, messages).with_names(&held.display)
+    }
+
+    /// Adds the names by the issuer. A type of the catalogue keeps its own.
+    pub(crate) fn with_names(self, names: &'a ForeignDisplay) -> Self {
+        Self { foreign: Some(names).filter(|_| self.display.is_none()), ..self }
     }
 
     /// Returns the name of the credential type. One that the catalogue does not have is marked as such, so that
@@ -28,13 +42,25 @@ impl<'a> TypeLabels<'a> {
     pub(crate) fn type_label(&self) -> String {
         match self.display {
             Some(display) => sanitise(&display.name),
-            None => self.messages.format("document-unknown", &[("type", &sanitise(self.type_name))]),
+            None => {
+                let kind = self.messages.format("document-unknown", &[("type", &sanitise(self.type_name))]);
+                match self.foreign.and_then(|foreign| foreign.name(&self.messages.languages())) {
+                    Some(name) => self.messages.format("document-named", &[("name", &name), ("kind", &kind)]),
+                    None => kind,
+                }
+            }
         }
     }
 
     /// Returns the label of a claim, by its path below the subject; the path itself if the type has no label for it.
     pub(crate) fn claim_label(&self, path: &str) -> String {
-        self.display.and_then(|display| display.claim_label(path)).map_or_else(|| sanitise(path), sanitise)
+        if let Some(label) = self.display.and_then(|display| display.claim_label(path)) {
+            return sanitise(label);
+        }
+        match self.foreign.and_then(|foreign| foreign.claim_name(path, &self.messages.languages())) {
+            Some(name) => self.messages.format("claim-named", &[("name", &name), ("claim", &sanitise(path))]),
+            None => sanitise(path),
+        }
     }
 
     /// Describes a threshold with a remark that the exact value stays hidden.

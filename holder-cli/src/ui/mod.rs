@@ -2,13 +2,14 @@
 
 use std::io::{self, IsTerminal};
 
-use carnet_console::{Answer, Question, print};
+use carnet_console::{Answer, Choice, Question, print};
 use serde_json::Value;
 
 use crate::failure::{Failure, FailureOutput as _, Sentence};
 
 pub(crate) mod consent;
 pub(crate) mod labels;
+pub(crate) mod locale;
 pub(crate) mod messages;
 pub(crate) mod notices;
 pub(crate) mod parties;
@@ -123,11 +124,45 @@ impl Ui {
     /// Asks the holder a question, to which it appends the possible answers; up to three times, until the answer is
     /// clear. [`Answer::Unclear`] if questions cannot be asked, or no answer is yes or no.
     pub(crate) fn ask(&self, question: &str) -> Answer {
+        match self.choose("answer-choices", question, false) {
+            Choice::Answer(answer) => answer,
+            // Not offered.
+            Choice::Third => Answer::Unclear,
+        }
+    }
+
+    /// Asks about a screen that the holder has read. If nobody has checked the translation, says so, and offers the same
+    /// screen in English, after which the question is asked again.
+    pub(crate) fn ask_about(&self, question: &str, screen: impl Fn(&Self) -> String) -> Answer {
+        let Some(english) = self.in_english().filter(|_| self.ask) else { return self.ask(question) };
+        if matches!(self.messages.language(), Language::Data(_)) {
+            // These texts came with a folder: the wallet's own stand beside them without being asked for.
+            self.print_text(&format!("\n{}\n", screen(&english)));
+        }
+        self.print_text(&self.format_wrapped(0, &self.messages.text("translation-unread")));
+        loop {
+            match self.choose("answer-choices-english", question, true) {
+                Choice::Answer(answer) => return answer,
+                Choice::Third => self.print_text(&screen(&english)),
+            }
+        }
+    }
+
+    /// Returns this user interface in English; `None` if a speaker has checked its own language, or it is English.
+    fn in_english(&self) -> Option<Self> {
+        if self.messages.language().is_checked() {
+            return None;
+        }
+        let Self { json, ask, prompt, bold, details, columns, .. } = *self;
+        Some(Self { json, ask, prompt, bold, details, columns, messages: LocalizedMessages::new(Language::En) })
+    }
+
+    fn choose(&self, choices: &str, question: &str, third: bool) -> Choice {
         if !self.ask {
-            return Answer::Unclear;
+            return Choice::Answer(Answer::Unclear);
         }
         let word = |id: &str| self.messages.text(id);
-        let choices = self.messages.format("answer-choices", &[("question", question)]);
+        let choices = self.messages.format(choices, &[("question", question)]);
         // A space follows.
         let columns = self.columns.map(|columns| columns.saturating_sub(1));
         let question = Question {
@@ -137,7 +172,12 @@ impl Ui {
             no: &word("answer-no"),
             retry_prompt: &wrap::wrap_lines(&word("answer-again"), self.columns),
         };
-        question.ask(|text| print(text), carnet_console::read_line)
+        let print = |text: &str| print(text);
+        if third {
+            question.ask_with_third(print, carnet_console::read_line)
+        } else {
+            Choice::Answer(question.ask(print, carnet_console::read_line))
+        }
     }
 
     /// Asks the holder a question. `undone` describes the action that is not taken without a yes.
@@ -145,11 +185,28 @@ impl Ui {
     /// # Errors
     /// `declined` after a no; `not_answered` without a clear answer.
     pub(crate) fn require_yes(&self, question: &str, undone: Sentence) -> Result<(), Failure> {
-        match self.ask(question) {
-            Answer::Yes => Ok(()),
-            Answer::No => Err(Failure::declined(undone)),
-            Answer::Unclear => Err(Failure::not_answered(undone)),
-        }
+        approval(self.ask(question), undone)
+    }
+
+    /// [`Ui::require_yes`], with the screen of the question as in [`Ui::ask_about`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn require_yes_about(
+        &self,
+        question: &str,
+        undone: Sentence,
+        screen: impl Fn(&Self) -> String,
+    ) -> Result<(), Failure> {
+        approval(self.ask_about(question, screen), undone)
+    }
+}
+
+fn approval(answer: Answer, undone: Sentence) -> Result<(), Failure> {
+    match answer {
+        Answer::Yes => Ok(()),
+        Answer::No => Err(Failure::declined(undone)),
+        Answer::Unclear => Err(Failure::not_answered(undone)),
     }
 }
 
@@ -168,9 +225,13 @@ mod tests {
         for language in Language::ALL {
             let messages = LocalizedMessages::new(language);
             let (yes, no) = (messages.text("answer-yes"), messages.text("answer-no"));
-            for shown in [messages.format("answer-choices", &[("question", "Q")]), messages.text("answer-again")] {
+            let choices =
+                ["answer-choices", "answer-choices-english"].map(|id| messages.format(id, &[("question", "Q")]));
+            assert!(choices[1].contains("English = 3"), "{language:?}: {}", choices[1]);
+            for shown in choices.into_iter().chain([messages.text("answer-again")]) {
                 assert!(shown.contains(&yes) && shown.contains(&no), "{language:?}: {shown}");
-                assert!(shown.contains('1') && shown.contains('2'), "{language:?}: {shown}");
+                let digits = carnet_core::input::with_ascii_digits(&shown);
+                assert!(digits.contains('1') && digits.contains('2'), "{language:?}: {shown}");
             }
             for id in [
                 "consent-question",
@@ -183,6 +244,31 @@ mod tests {
                 let question = messages.format(id, &[("claim", "X")]);
                 assert!(!question.contains(&format!("/{no}")) && !question.contains('['), "{language:?}: {question}");
             }
+        }
+    }
+
+    /// A word that means yes in one language and no in another would approve what the holder refuses.
+    #[test]
+    fn no_yes_is_a_no_in_another_language() {
+        for asked in Language::ALL {
+            let words = |language, id: &str| {
+                carnet_core::input::fold_for_language(&LocalizedMessages::new(language).text(id), asked.tag())
+            };
+            for other in Language::ALL {
+                assert_ne!(words(asked, "answer-yes"), words(other, "answer-no"), "{asked:?} {other:?}");
+                assert_ne!(words(asked, "answer-no"), words(other, "answer-yes"), "{asked:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_language_that_nobody_checked_offers_english() {
+        let page = include_str!("../../../docs/translations.md");
+        for language in Language::ALL {
+            let ui = Ui::new(false, true, language);
+            assert_eq!(ui.in_english().is_some(), !language.is_checked());
+            let row = page.lines().find(|line| line.contains(&format!("| `{}` |", language.tag()))).unwrap();
+            assert_eq!(row.ends_with("| nobody yet |"), !language.is_checked(), "{row}");
         }
     }
 

@@ -98,6 +98,7 @@ mod tests {
             "外国人在留資格証明書を発行した機関の名前はとても長いので折り返されます",
             "Universität für Bodenkultur 大学 🎓 did:webvh:QmTqmKdQ7Zr4oLs5PzXeJ2vYb8fGhW9nUc3RtM6aEiDkSv:university.example",
             "جامعة دمشق كلية الطب البشري شهادة التخرج من كلية الطب البشري في جامعة دمشق",
+            "ኩሉ ግዜ ይካፈል፦ ነቲ ሰነድ ዝሃበ ኣካል፡ ዓይነቱ፡ ዕለታቱ፡ ክሳብ ሕጂ ዘገልግል ምዃኑ ዝረጋገጸሉ ቦታ ድማ።",
             "",
         ] {
             for columns in [40, 80] {
@@ -132,6 +133,9 @@ mod tests {
         let text = "one two three four five six seven eight nine ten";
         assert_eq!(wrap_indented(text, 2, Some(24)), "  one two three four\n    five six seven eight\n    nine ten\n");
         assert_eq!(wrap_indented(text, 2, None), format!("  {text}\n"));
+        // Ge'ez has no space in front of its punctuation, and each sign takes one column.
+        let screen = wrap_indented("ሰነድኩም ክሳብ ሕጂ የገልግል፤ ንወሃቢ ሓድሽ ቀረብ ሕተቱ።", 2, Some(24));
+        assert_eq!(screen, "  ሰነድኩም ክሳብ ሕጂ የገልግል፤\n    ንወሃቢ ሓድሽ ቀረብ ሕተቱ።\n");
         // A wide character takes two columns, and is not cut in half.
         assert_eq!(wrap_indented(&"名".repeat(10), 1, Some(20)), format!(" {}\n   名\n", "名".repeat(9)));
     }

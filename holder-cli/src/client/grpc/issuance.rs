@@ -198,6 +198,7 @@ fn metadata_of(said: ReadMetadataResponse) -> WalletIssuerMetadata {
         credential_type: configuration.credential_type,
         renewal_window_days: configuration.renewal_window_days,
         proof_algorithms: Vec::new(),
+        display: Default::default(),
     });
     WalletIssuerMetadata {
         configurations: configurations.collect(),

@@ -14,6 +14,7 @@ use carnet_openid::vci::{
 };
 use carnet_spec::Catalogue;
 use carnet_wallet::{
+    foreign_display::ForeignDisplay,
     issuer_metadata::{OfferedConfiguration, WalletIssuerMetadata},
     ports::{Clock as _, CopyFreshness, IssuanceNotification, IssuanceResponse, IssuerClient, RedeemedOffer},
     store::{OfferRedemption, holder_key::WalletSecret},
@@ -113,6 +114,11 @@ impl IssuerClient for OpenIdIssuer {
             Err(failure) if failure.reason == FailureReason::NotFound => self.issuer.clone(),
             Err(failure) => return Err(failure),
         };
+        // The code can be used once: an endpoint that must not be called is found before it is sent.
+        let later = [&said.nonce_endpoint, &said.deferred_credential_endpoint, &said.notification_endpoint];
+        for endpoint in [&token_endpoint, &said.credential_endpoint].into_iter().chain(later.into_iter().flatten()) {
+            self.services.check(endpoint, "error-service-metadata").await?;
+        }
         let metadata = metadata_of(&said, &did, &token_endpoint, &self.catalogue);
         self.endpoints = Some((said, token_endpoint));
         Ok(metadata)
@@ -244,6 +250,7 @@ fn metadata_of(
             .get("jwt")
             .map(|proof| proof.proof_signing_alg_values_supported.clone())
             .unwrap_or_default(),
+        display: known.credential_metadata.as_ref().map(display_of).unwrap_or_default(),
     });
     let batch = said.batch_credential_issuance.map_or(1, |batch| batch.batch_size);
     WalletIssuerMetadata {
@@ -265,6 +272,24 @@ fn type_name(known: &metadata::CredentialConfiguration, catalogue: &Catalogue) -
     }
     let types = known.credential_definition.iter().flat_map(|definition| &definition.types);
     types.rev().find(|name| *name != "VerifiableCredential").cloned().unwrap_or_default()
+}
+
+/// Returns the names that an issuer gives a type and its claims.
+fn display_of(said: &metadata::CredentialMetadata) -> ForeignDisplay {
+    let mut display = ForeignDisplay::of_type(said.display.iter().filter_map(localized_name));
+    for claim in &said.claims {
+        let names: Option<Vec<&str>> = claim.path.iter().map(Value::as_str).collect();
+        // A name of an element of an array is none of a claim.
+        if let Some(path) = names {
+            display.add_claim(&path, claim.display.iter().filter_map(localized_name));
+        }
+    }
+    display
+}
+
+/// Returns a display name with its language; English if none is stated.
+fn localized_name(said: &metadata::DisplayProperties) -> Option<(&str, &str)> {
+    Some((said.locale.as_deref().unwrap_or("en"), said.name.as_deref()?))
 }
 
 fn epoch_of(name: Option<&str>) -> Option<Epoch> {

@@ -61,6 +61,12 @@ impl HttpServices {
         if answer.status == 200 { Ok(answer.body) } else { Err(self.refused(&answer, message)) }
     }
 
+    /// Checks that a URL may be called; nothing is sent to it.
+    async fn check(&self, url: &str, message: &'static str) -> Result<(), Failure> {
+        let checked = self.client.check(url).await;
+        checked.map_err(|problem| unanswered(&problem, url, message).with_fault(self.party))
+    }
+
     /// Converts a response with an error status into a failure of the party.
     fn refused(&self, answer: &ServiceResponse, message: &'static str) -> Failure {
         refused(answer, message).with_fault(self.party)

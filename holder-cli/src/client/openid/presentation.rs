@@ -11,7 +11,7 @@ use carnet_openid::{
         REQUEST_MEDIA_TYPE,
         error::ReceivedVerifierError,
         link::{RequestSource, RequestUriMethod},
-        response::{AcceptedResponse, AuthorizationResponse},
+        response::{AcceptedResponse, AnsweredObject, AuthorizationResponse},
     },
 };
 use carnet_wallet::{
@@ -77,9 +77,10 @@ impl VerifierClient for OpenIdVerifier {
         // Others would learn by it that this is Carnet's wallet.
         let openid = pointer.openid.as_ref().filter(|_| request.has_carnet_parameters());
         let wallet_nonce = openid.and_then(|openid| openid.wallet_nonce.clone());
+        let signature = request.request_object.rsplit('.').next().filter(|_| wallet_nonce.is_some());
+        let answered = AnsweredObject { signature: signature.map(str::to_owned), wallet_nonce };
         let state = parameters.state.clone();
-        let response =
-            AuthorizationResponse { presentations: vp_token, state, wallet_nonce, ephemeral_thumbprint: None };
+        let response = AuthorizationResponse { presentations: vp_token, state, answered, ephemeral_thumbprint: None };
         let body = response.to_form(parameters, &mut OsRng).map_err(|problem| self.0.malformed(&problem, message))?;
         let call = ServiceCall {
             url: parameters.response_uri.as_str(),

@@ -107,13 +107,13 @@ async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_of_a_deleted_document_still_erases_what_it_showed_and_is_then_gone() {
     let scene = VerifierScene::shown(Fault::None).await;
-    delete::run(&scene.context, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
+    delete::run(&scene.context, &Delete { id: "aaaa".to_owned(), yes: true, permanently: true }).unwrap();
     // Only the presenting key is kept.
     assert_eq!(scene.contents().erasure_keys.len(), 1);
     erase(&scene, &scene.client_id).await.unwrap();
     assert!(scene.contents().erasure_keys.is_empty());
     let without = VerifierScene::shown(Fault::None).await;
-    delete::run(&without.context, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
+    delete::run(&without.context, &Delete { id: "aaaa".to_owned(), yes: true, permanently: true }).unwrap();
     without.change(|contents| contents.erasure_keys.clear());
     let failed = erase(&without, &without.client_id).await.unwrap_err();
     assert_eq!(failed.extra_members.unwrap()["skipped"][0]["reason"], "key_gone");

@@ -9,7 +9,7 @@ use super::{checkpoint_text, entry_views, log_json};
 use crate::{
     context::CommandContext,
     failure::{Failure, FailureReason, Sentence},
-    ui::{messages::Language, sanitise::sanitise},
+    ui::sanitise::sanitise,
     wallet::{WalletContents, deletion::log_public_key, log::WalletLog},
 };
 
@@ -60,7 +60,7 @@ pub(super) fn render_page(context: &CommandContext, catalogue: &Catalogue, log: 
     let messages = &context.ui.messages;
     let word = |id: &str| escape_html(&messages.text(id));
     let language = messages.language();
-    let direction = if language == Language::Ar { "rtl" } else { "ltr" };
+    let direction = if language.is_right_to_left() { "rtl" } else { "ltr" };
     let mut page = format!(
         "<!doctype html>\n<html lang=\"{}\" dir=\"{direction}\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
          http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{title}</title>\n\

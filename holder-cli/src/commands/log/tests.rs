@@ -208,6 +208,8 @@ fn every_kind_has_its_words() {
             LogEntryKind::RegistrarRemoved,
             LogEntryKind::TrustListAdded,
             LogEntryKind::TrustListRemoved,
+            LogEntryKind::Exported,
+            LogEntryKind::Imported,
             LogEntryKind::Restored,
         ] {
             let id = format!("log-kind-{}", kind.as_str().replace('_', "-"));

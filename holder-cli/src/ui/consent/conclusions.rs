@@ -34,7 +34,7 @@ impl ConsentScreen<'_> {
                 let _ = writeln!(screen, "\n! {}", ui.heading(&ui.messages.text("concluded-title")));
                 said = true;
             }
-            let labels = TypeLabels::new(self.catalogue, &held.type_name, &ui.messages);
+            let labels = TypeLabels::of_held(self.catalogue, held, &ui.messages);
             let name = claim_name(&implied.path);
             let what = labels.conclusion_text(&name, implied);
             let _ = writeln!(screen, "  ! {}, {}: {what}", labels.type_label(), labels.claim_label(&name));
@@ -44,7 +44,7 @@ impl ConsentScreen<'_> {
     pub(super) fn conclusions_json(&self, ui: &Ui) -> Value {
         let entry = |(credential, implied): (usize, &ImpliedCondition)| {
             let held = self.contents.credentials.get(credential)?;
-            let labels = TypeLabels::new(self.catalogue, &held.type_name, &ui.messages);
+            let labels = TypeLabels::of_held(self.catalogue, held, &ui.messages);
             let bound = |direction| {
                 let threshold = implied.threshold.as_ref().filter(|threshold| threshold.direction() == direction);
                 threshold.map(|threshold| threshold.bound().clone())

@@ -82,7 +82,12 @@ impl ConsentScreen<'_> {
     pub(crate) fn item_text(&self, ui: &Ui, asked: &RequestedItem) -> String {
         let query = self.request.query.credential(&asked.query_id);
         let type_name = query.map(|query| requested_type(self.catalogue, query)).unwrap_or_default();
-        let labels = TypeLabels::new(self.catalogue, &type_name, &ui.messages);
+        let mut held = self.contents.credentials.iter().filter(|held| held.type_name == type_name);
+        let labels = match (held.next(), held.next()) {
+            // The names are those of one issuer.
+            (Some(only), None) => TypeLabels::of_held(self.catalogue, only, &ui.messages),
+            _ => TypeLabels::new(self.catalogue, &type_name, &ui.messages),
+        };
         let document = labels.type_label();
         let Some(path) = &asked.path else {
             return format!("{document}, {}", ui.messages.text("excess-document"));

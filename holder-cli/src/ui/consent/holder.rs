@@ -35,7 +35,9 @@ impl ConsentScreen<'_> {
             Some(HolderRule::Key) => ui.messages.text("consent-holder-key"),
             Some(rule @ HolderRule::Claims(_)) => {
                 let held = self.presentations().first().and_then(|part| self.contents.credentials.get(part.credential));
-                let labels = TypeLabels::new(self.catalogue, held.map_or("", |held| &held.type_name), &ui.messages);
+                let unknown = || TypeLabels::new(self.catalogue, "", &ui.messages);
+                let of_held = |held| TypeLabels::of_held(self.catalogue, held, &ui.messages);
+                let labels = held.map_or_else(unknown, of_held);
                 let claims: Vec<String> = rule.claim_texts().iter().map(|claim| labels.claim_label(claim)).collect();
                 ui.messages.format("consent-holder-claims", &[("claims", &claims.join(", "))])
             }

@@ -34,7 +34,7 @@ impl ConsentScreen<'_> {
 
     fn part_json(&self, ui: &Ui, part: &PlannedPresentation) -> Option<Value> {
         let held = self.contents.credentials.get(part.credential)?;
-        let labels = TypeLabels::new(self.catalogue, &held.type_name, &ui.messages);
+        let labels = TypeLabels::of_held(self.catalogue, held, &ui.messages);
         let goes: Vec<Value> = part
             .disclosed
             .iter()

@@ -70,13 +70,14 @@ impl ConsentScreen<'_> {
     fn document(&self, ui: &Ui, holding: usize) -> String {
         let index = self.answer.and_then(|answer| answer.candidates.get(holding));
         let Some(held) = index.and_then(|index| self.contents.credentials.get(*index)) else { return String::new() };
-        format!("{} {}", TypeLabels::new(self.catalogue, &held.type_name, &ui.messages).type_label(), held.id)
+        format!("{} {}", TypeLabels::of_held(self.catalogue, held, &ui.messages).type_label(), held.id)
     }
 
     fn claim(&self, ui: &Ui, query_id: &str, path: &[Step]) -> String {
         let part = self.presentations().iter().find(|part| part.query_id == query_id);
         let held = part.and_then(|part| self.contents.credentials.get(part.credential));
-        let type_name = held.map_or("", |held| held.type_name.as_str());
-        TypeLabels::new(self.catalogue, type_name, &ui.messages).claim_label(&claim_name(path))
+        let name = claim_name(path);
+        let label = |held| TypeLabels::of_held(self.catalogue, held, &ui.messages).claim_label(&name);
+        held.map_or_else(|| TypeLabels::new(self.catalogue, "", &ui.messages).claim_label(&name), label)
     }
 }
