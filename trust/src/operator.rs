@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use carnet_core::{
     did::{Did, DidUrl},
     keys::{SignatureAlgorithm, Signer as _},
+    text::is_visible_text,
     time::Timestamp,
     trust::list::{AcceptedList, ListTimestamp, TrustList, UnverifiedTrustList},
 };
@@ -51,10 +52,10 @@ impl Operator {
     /// Creates an operator's directory with a new key. The directory must not exist or be empty; nothing is
     /// overwritten.
     pub(crate) fn init(data: &Path, name: &str, place: &KeyStorageArgs) -> Result<Self, CommandError> {
-        if name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+        if !is_visible_text(name, MAX_NAME_CHARS) {
             return Err(CommandError::new(
                 "name_refused",
-                format!("The name is not a text of 1 to {MAX_NAME_CHARS} characters"),
+                format!("The name is not a text of 1 to {MAX_NAME_CHARS} visible characters"),
                 "give the name by which people know the operator",
             ));
         }

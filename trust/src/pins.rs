@@ -6,7 +6,7 @@ use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, Resolve, SelfContainedResolver},
     time::{CLOCK_SKEW, Timestamp},
-    trust::list::{PinnedOperators, TrustList, TrustListAnchors},
+    trust::list::{AcceptedList, PinnedOperators, TrustList, TrustListAnchors},
 };
 use clap::Args;
 use serde_json::{Map, Value};
@@ -49,31 +49,26 @@ impl PinArgs {
         })?;
         let operators = operators.with_min_sequence(self.least);
         let given = SuppliedDocuments::read(&self.did_documents)?;
-        let mut seen = None;
+        let mut newest = None;
         for path in &self.handovers {
-            let pinned = TrustListAnchors {
-                operators: &operators,
-                newest_accepted: seen.as_ref(),
-                accepted_digest: None,
-                now,
-                skew: CLOCK_SKEW,
-            };
-            let passed = TrustList::verify_handover(&read_object(path)?, &pinned, &given).map_err(|problem| {
+            let anchors = anchors(&operators, newest.as_ref(), now);
+            let accepted = TrustList::verify_handover(&read_object(path)?, &anchors, &given).map_err(|problem| {
                 let what = format!("{} does not hand over to other operators", path.display());
                 CommandError::from_problem(&problem, &what, advice_for(problem.code))
             })?;
-            seen = Some(passed);
+            newest = Some(accepted);
         }
-        let pinned = TrustListAnchors {
-            operators: &operators,
-            newest_accepted: seen.as_ref(),
-            accepted_digest: None,
-            now,
-            skew: CLOCK_SKEW,
-        };
-        TrustList::verify(document, &pinned, &given)
+        TrustList::verify(document, &anchors(&operators, newest.as_ref(), now), &given)
             .map_err(|problem| CommandError::from_problem(&problem, "The list is not valid", advice_for(problem.code)))
     }
+}
+
+fn anchors<'a>(
+    operators: &'a PinnedOperators,
+    newest_accepted: Option<&'a AcceptedList>,
+    now: Timestamp,
+) -> TrustListAnchors<'a> {
+    TrustListAnchors { operators, newest_accepted, accepted_digest: None, now, skew: CLOCK_SKEW }
 }
 
 /// Returns advice for the error code of an invalid list.
