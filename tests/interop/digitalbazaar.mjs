@@ -53,6 +53,7 @@ function keyDocument(id) {
     id,
     verificationMethod: [{ id: method, type: 'Multikey', controller: id, publicKeyMultibase }],
     assertionMethod: [method],
+    authentication: [method],
   }
 }
 
@@ -76,7 +77,7 @@ async function verify({ credential }) {
   const errors = result.error?.errors ?? [result.error ?? result.statusResult?.error]
   if (!result.verified) throw new Error(errors.map((error) => error?.message ?? 'its status').join('; '))
   // The package leaves the meaning of a set bit to its caller.
-  const set = result.statusResult.results.find(({ status }) => status)
+  const set = result.statusResult?.results?.find(({ status }) => status)
   if (set) throw new Error(`status: ${set.credentialStatus.statusPurpose}`)
   return { claims: JSON.parse(credential) }
 }
@@ -88,5 +89,14 @@ async function issue({ claims }) {
   return { issuer: did, credential: JSON.stringify(credential) }
 }
 
+/** Signs a presentation with the key of this peer, bound to a challenge and a domain. */
+async function present({ credential, challenge, domain }) {
+  const suite = new DataIntegrityProof({ signer: key.signer(), cryptosuite })
+  const documentLoader = loader(settings.contexts)
+  const verifiableCredential = [JSON.parse(credential)]
+  const presentation = vc.createPresentation({ verifiableCredential, holder: did, version: 2.0 })
+  return vc.signPresentation({ presentation, suite, challenge, domain, documentLoader })
+}
+
 const packages = ['vc', 'data-integrity', 'eddsa-rdfc-2022-cryptosuite', 'vc-bitstring-status-list']
-await serve(packages.map((name) => `@digitalbazaar/${name}`), { use, verify, issue })
+await serve(packages.map((name) => `@digitalbazaar/${name}`), { use, verify, issue, present })

@@ -4,11 +4,14 @@
 //! where issuers publish their DID documents, [`desk`] the operators of a trust list, and [`visitor`] a holder
 //! without a wallet, who can do what a wallet would not: forge.
 
+pub mod conformance;
 pub mod desk;
 pub mod keys;
+pub mod peer;
 pub mod programs;
 pub mod site;
 pub mod stage;
+pub mod stranger;
 pub mod terminal;
 pub mod visitor;
 

@@ -22,6 +22,8 @@ use crate::Result;
 pub struct Site {
     address: SocketAddr,
     ca_pem: String,
+    /// Certificate of the site, and its key, in PEM.
+    certificate: (String, String),
     documents: Documents,
     requests: Requests,
     gate: Gate,
@@ -100,7 +102,8 @@ impl Site {
             (Arc::clone(&documents), Arc::clone(&requests), Arc::clone(&server_time)),
             gate.clone(),
         ));
-        Ok(Self { address, ca_pem: ca.pem(), documents, requests, gate, server_time, serving })
+        let certificate = (certificate.pem(), key.serialize_pem());
+        Ok(Self { address, ca_pem: ca.pem(), certificate, documents, requests, gate, server_time, serving })
     }
 
     /// Returns how often the DID document of `name` was asked for.
@@ -165,6 +168,15 @@ impl Site {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).extend(copies);
         self.gate.close(name);
         Ok(())
+    }
+
+    /// Writes the certificate for `localhost` and its key (PEM) to files, for services there.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write_certificate(&self, certificate: &Path, key: &Path) -> Result<()> {
+        std::fs::write(certificate, &self.certificate.0)?;
+        Ok(std::fs::write(key, &self.certificate.1)?)
     }
 
     /// Writes the authority's certificate (PEM) to a file, for programs that are to trust it.

@@ -106,6 +106,34 @@ impl Office {
         self.switch_on()
     }
 
+    /// Starts the service again where it was, over TLS with the certificate of the site, as `https://localhost:PORT`.
+    ///
+    /// # Errors
+    /// As for [`Self::reconfigure`].
+    pub fn with_tls(&mut self, site: &Site) -> Result<()> {
+        let path = |name: &str| self.service.data.join(name);
+        let (certificate, key) = (path("tls.pem"), path("tls.key"));
+        site.write_certificate(&certificate, &key)?;
+        let port = self.service.url.rsplit(':').next().unwrap_or_default().to_owned();
+        let line = format!("\n[serve]\npublic_url = \"https://localhost:{port}\"\n");
+        let text = std::fs::read_to_string(path("config.toml"))?;
+        let text = if text.contains("\n[serve]\n") { text.replacen("\n[serve]\n", &line, 1) } else { text + &line };
+        let tls = format!("\n[serve.tls]\ncert = {certificate:?}\nkey = {key:?}\n");
+        std::fs::write(path("config.toml"), text + &tls)?;
+        self.service.kill()?;
+        self.service = Service::start_at(self.program, &self.service.data, &[], &format!("127.0.0.1:{port}"))?;
+        Ok(())
+    }
+
+    /// Runs a staff verb as [`Self::staff`], with a certificate authority (PEM).
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn staff_over_tls(&self, ca: &Path, args: &[&str]) -> Result<Said> {
+        let ca = ca.display().to_string();
+        self.staff(&[args, &["--ca", &ca]].concat())
+    }
+
     /// Starts the service again with a folder of its own types, templates or URLs.
     ///
     /// # Errors

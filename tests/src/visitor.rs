@@ -196,9 +196,18 @@ fn place_of(uri: &str) -> Result<(String, String)> {
 /// # Errors
 /// As for [`read_request`].
 pub async fn read_request_with(verifier: &mut PresentationServiceClient<Channel>, uri: &str) -> Result<Asked> {
+    let (_, id) = place_of(uri)?;
+    let object = verifier.read_request(ReadRequestRequest { id }).await?.into_inner().request_object;
+    asked_from(uri, &object)
+}
+
+/// Parses the request object of a request URI.
+///
+/// # Errors
+/// It is not one, or its query asks for nothing.
+pub fn asked_from(uri: &str, request_object: &str) -> Result<Asked> {
     let (endpoint, id) = place_of(uri)?;
-    let object = verifier.read_request(ReadRequestRequest { id: id.clone() }).await?.into_inner().request_object;
-    let jws = Jws::parse(&object)?;
+    let jws = Jws::parse(request_object)?;
     let text = |name: &str| jws.payload().get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let query = jws.payload().get("dcql_query").ok_or("the request has no dcql_query")?;
     let query = carnet_core::query::Query::parse(query)?;

@@ -225,7 +225,7 @@ async fn an_answer_that_nobody_understands_is_asked_for_again_and_is_no_refusal(
         french.type_line(answer)?;
     }
     let (code, screen) = french.end()?;
-    assert!(code == 1 && screen.contains("erreur : La question") && screen.contains("1 pour oui"), "{screen}");
+    assert!(code == 1 && screen.contains("erreur : La réponse n’était") && screen.contains("1 pour oui"), "{screen}");
     assert!(!screen.contains("yes or no") && !screen.contains("hint:"), "{screen}");
 
     // The words are those of the screen; an unclear one costs nothing.
@@ -489,7 +489,7 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
 
     let here = open(&wallet, &right);
     let no_offer = "openid-credential-offer://?credential_offer=%7B%7D";
-    let cases: [(&[&str], _, &str, [&str; 6]); 4] = [
+    let cases: [(&[&str], _, &str, [&str; 10]); 4] = [
         (
             &["present", "openid4vp://?x"],
             here,
@@ -501,6 +501,10 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
                 "هذا ليس طلبًا",
                 "Це не запит",
                 "Esto no es una solicitud",
+                "Kani ma aha codsi",
+                "እዚ ሕቶ ኣይኮነን",
+                "این یک درخواست نیست",
+                "Bu bir istek değil",
             ],
         ),
         (
@@ -514,6 +518,10 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
                 "هذا ليس عرضًا",
                 "Це не пропозиція",
                 "Esto no es una oferta",
+                "Kani ma aha bandhig",
+                "እዚ ቀረብ ኣይኮነን",
+                "این یک پیشنهاد نیست",
+                "Bu bir teklif değil",
             ],
         ),
         (
@@ -527,6 +535,10 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
                 "لا توجد محفظة",
                 "Немає гаманця",
                 "No hay ninguna cartera",
+                "Ma jirto boorso",
+                "ማሕፉዳ የላን",
+                "کیف مدارکی وجود ندارد",
+                "Cüzdan yok",
             ],
         ),
         (
@@ -540,6 +552,10 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
                 "عبارة المرور هذه",
                 "Ця парольна фраза",
                 "Esta frase de contraseña",
+                "Weedhan sirta",
+                "እዚ ምስጢራዊ ሓረግ",
+                "این رمز عبور",
+                "Bu parola",
             ],
         ),
     ];
@@ -550,6 +566,10 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
         ("ar", "خطأ: ", "نصيحة: "),
         ("uk", "помилка: ", "підказка: "),
         ("es", "Error: ", "Consejo: "),
+        ("so", "khalad: ", "talo: "),
+        ("ti", "ጌጋ፦ ", "ምኽሪ፦ "),
+        ("fa", "خطا: ", "راهنمایی: "),
+        ("tr", "hata: ", "öneri: "),
     ];
     for (args, open, reason, sentences) in cases {
         let mut safe = std::collections::BTreeSet::new();
@@ -565,7 +585,7 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
             assert_eq!(object["error"]["reason"], reason);
             assert!(object["error"]["message"].as_str().is_some_and(|said| said.starts_with(sentences[0])), "{object}");
         }
-        assert_eq!(safe.len(), 6, "{safe:?}");
+        assert_eq!(safe.len(), 10, "{safe:?}");
     }
     Ok(())
 }

@@ -2,11 +2,12 @@
 
 use carnet_tests::{
     Result,
+    peer::Peer,
     stage::{Office, Stage, qualification},
 };
 use serde_json::{Value, json};
 
-use crate::{our_wallet, peer::Peer, report::Report};
+use crate::{our_wallet, report::Report};
 
 const QUALIFICATION: &str = "QualificationCredential";
 /// `vct` that the peer issues and our catalogue does not have.
@@ -72,13 +73,13 @@ impl Request {
 async fn a_wallet_from_npm_receives_the_qualification_and_presents_it() -> Result<()> {
     let mut stage = Stage::set(false).await?;
     let ca = stage.folder.join("ca.pem");
-    let mut wallet = Peer::node("credo/main.mjs", &ca)?;
+    let mut wallet = Peer::from_npm("credo/main.mjs", &ca)?;
     let mut report = Report::of(&mut wallet)?;
     let last = receive(&stage.university, &mut wallet, &mut report)?;
     present(&stage.agency, &mut wallet, &mut report)?;
     withdraw(&stage, &last, &mut wallet, &mut report)?;
     // A wallet of its own, which has nothing else to present.
-    strange(&mut stage, &mut Peer::node("credo/main.mjs", &ca)?, &mut report)?;
+    strange(&mut stage, &mut Peer::from_npm("credo/main.mjs", &ca)?, &mut report)?;
     our_wallet::trial(&mut stage, &mut wallet, &mut report)?;
     report.finish()
 }

@@ -2,13 +2,13 @@
 
 use carnet_tests::{
     Result,
+    peer::Peer,
     stage::{Stage, qualification},
     visitor::{self, now},
 };
 use serde_json::{Value, json};
 
 use crate::{
-    peer::Peer,
     report::Report,
     sd_jwt::{OURS, QUALIFICATION, Trial},
 };
@@ -55,7 +55,7 @@ pub(crate) async fn verifies_ours(trial: &mut Trial, format: &str) -> Result<()>
 #[cfg_attr(not(all(carnet_interop_node, carnet_jsonld)), ignore = "CARNET_INTEROP_NODE or CARNET_JSONLD is not set")]
 async fn json_ld_with_digitalbazaar_from_npm() -> Result<()> {
     let stage = Stage::set(false).await?;
-    let mut peer = Peer::node("digitalbazaar.mjs", &stage.folder.join("ca.pem"))?;
+    let mut peer = Peer::from_npm("digitalbazaar.mjs", &stage.folder.join("ca.pem"))?;
     let context: Value = serde_json::from_str(include_str!("../../../spec/types/qualification/context.jsonld"))?;
     peer.ask("use", json!({"contexts": {CONTEXT: context}, "lists": "by_bits"}))?;
     let report = Report::of(&mut peer)?;

@@ -10,9 +10,9 @@
     clippy::arithmetic_side_effects
 )]
 
+mod conformance;
 mod credo;
 mod data_integrity;
 mod our_wallet;
-mod peer;
 mod report;
 mod sd_jwt;

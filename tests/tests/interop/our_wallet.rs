@@ -2,13 +2,13 @@
 
 use carnet_tests::{
     Result,
+    peer::Peer,
     stage::{Stage, qualification},
 };
 use serde_json::{Value, json};
 
 use crate::{
     credo::{self, PID},
-    peer::Peer,
     report::Report,
 };
 
@@ -97,7 +97,8 @@ fn receive_and_present_foreign(stage: &mut Stage, peer: &mut Peer, report: &mut 
     assert_eq!((&received["type"], &received["issuer"]), (&json!(PID), &offer["issuer"]), "{said}");
     let name = received["issuer_name"].as_str().unwrap_or_default();
     assert!(name.starts_with("127.0.0.1:") && name.ends_with("(A university that another house runs)"), "{name}");
-    assert_eq!(received["label"], format!("unknown kind of document ({PID})"));
+    let label = "\u{201c}Person identification data\u{201d}, as its issuer calls it: unknown kind of document";
+    assert_eq!(received["label"], format!("{label} ({PID})"));
     report.row(
         "offer by reference of a type that no catalogue has, `tx_code`, `kid` `#0`, no `exp`",
         FROM_ISSUER,

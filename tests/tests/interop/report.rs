@@ -7,9 +7,7 @@ use std::{
     io::{Read as _, Seek as _, Write as _},
 };
 
-use carnet_tests::{Result, visitor};
-
-use crate::peer::Peer;
+use carnet_tests::{Result, peer::Peer, visitor};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/interop.md");
 const HEAD: &str = "# Interoperability

@@ -8,13 +8,14 @@ use carnet_core::{
 };
 use carnet_tests::{
     Result,
+    peer::Peer,
     stage::{Office, Stage, qualification},
     visitor::{self, Asked, Copy, now},
 };
 use rand_core::OsRng;
 use serde_json::{Value, json};
 
-use crate::{data_integrity, peer::Peer, report::Report};
+use crate::{data_integrity, report::Report};
 
 pub(crate) const QUALIFICATION: &str = "QualificationCredential";
 const TITLE: &str = "Bachelor of Science in Nursing";
@@ -37,7 +38,7 @@ struct Traits {
 #[cfg_attr(not(carnet_interop_node), ignore = "CARNET_INTEROP_NODE is not set")]
 async fn sd_jwt_vc_from_npm() -> Result<()> {
     let stage = Stage::set(false).await?;
-    let peer = Peer::node("sd_jwt.mjs", &stage.folder.join("ca.pem"))?;
+    let peer = Peer::from_npm("sd_jwt.mjs", &stage.folder.join("ca.pem"))?;
     let traits = Traits { refuses_unreferenced: false, compares_audience: false, reads_status_of: &["dc+sd-jwt"] };
     let mut trial = exchange(stage, peer, traits).await?;
     // A holder key as WebCrypto exports it. A verifier of Carnet takes its further members for claims.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod modules;
+mod page;
 mod rows;
 mod table;
 mod wallet;
@@ -336,5 +337,39 @@ async fn row_117_a_response_code_is_good_for_its_own_session() -> Result<()> {
     }
     let unanswered = scene.create(0).await?;
     assert_eq!(scene.state(&unanswered.id, own).await, Err("response_code_mismatch".to_owned()));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_nonce_that_was_never_served_is_refused() -> Result<()> {
+    let mut scene = Scene::set().await?;
+    scene.reconfigure("encrypt_responses = false\n").await?;
+    let made = scene.create(0).await?;
+    let link = made.openid_request_uri.as_str();
+    let request = Request::fetch(link).await?;
+    let honest = one("residence", visitor::present(&scene.vc, &request.asked("residence")?, now())?);
+    let token = json!(honest).to_string();
+    let submit = async |nonce: &str, signature: Option<&str>| -> Result<Option<String>> {
+        let mut parameters = vec![("vp_token", token.as_str()), ("state", request.text("state"))];
+        parameters.push(("carnet_wallet_nonce", nonce));
+        parameters.extend(signature.map(|signature| ("carnet_request_signature", signature)));
+        Ok(request.submit_body(&form(&parameters)).await?.refusal())
+    };
+    let signature = |object: &str| object.rsplit('.').next().unwrap_or_default().to_owned();
+    let posted = async |nonce: &str| -> Result<String> {
+        let body = form(&[("wallet_nonce", nonce)]);
+        Ok(signature(&send("POST", &parameter(link, "request_uri")?, FORM, &body).await?.body))
+    };
+    let fetched = signature(&send("GET", &parameter(link, "request_uri")?, "", "").await?.body);
+    let (own, other) = (posted("nonce-of-the-wallet").await?, posted("nonce-of-another").await?);
+    let refused = Some("nonce_replayed".to_owned());
+    assert_eq!(submit("nonce-of-nobody", None).await?, refused);
+    assert_eq!(submit("nonce-of-the-wallet", None).await?, refused, "only who was served has the signature");
+    for wrong in [&other, &fetched, "", "x"] {
+        assert_eq!(submit("nonce-of-the-wallet", Some(wrong)).await?, refused, "{wrong}");
+    }
+    // The twin: none of these was an attempt.
+    assert_eq!(submit("nonce-of-the-wallet", Some(&own)).await?, None);
+    assert_eq!(scene.state(&made.id, "").await, Ok(RequestState::Accepted));
     Ok(())
 }

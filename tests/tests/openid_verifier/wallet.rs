@@ -109,7 +109,7 @@ impl Request {
         Self::read(link, &answer)
     }
 
-    fn read(link: &str, answer: &Answer) -> Result<Self> {
+    pub(crate) fn read(link: &str, answer: &Answer) -> Result<Self> {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(answer.head.contains("content-type: application/oauth-authz-req+jwt"), "{}", answer.head);
         assert!(answer.head.contains("cache-control: no-store"), "{}", answer.head);

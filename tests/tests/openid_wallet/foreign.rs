@@ -14,6 +14,7 @@ use carnet_core::{
 use carnet_tests::{
     Result,
     stage::Stage,
+    stranger::{Stranger, read},
     visitor::{now, object},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -25,7 +26,6 @@ use tokio::{
 };
 
 use super::{carnet, present_to_stranger, reason, receive};
-use crate::stranger::{Stranger, read};
 
 const VCT: &str = "urn:eudi:pid:1";
 const CLAIMS: [&str; 4] = ["family_name", "birthdate", "age_over_18", "given_name"];
@@ -35,6 +35,12 @@ const CLAIMS: [&str; 4] = ["family_name", "birthdate", "age_over_18", "given_nam
 struct Wares {
     vct: String,
     name: String,
+    /// Other authorization server, in the metadata and in the grants of offers.
+    server: Option<String>,
+    /// Display data of the type (`credential_metadata`).
+    display: Value,
+    /// Another credential endpoint than its own.
+    credential_endpoint: Option<String>,
     /// Keys of `/.well-known/jwt-vc-issuer`; `None`: there is no such document.
     named: Option<Did>,
 }
@@ -45,6 +51,8 @@ struct Issuer {
     did: Did,
     wares: Arc<Mutex<Wares>>,
     asked: Arc<AtomicUsize>,
+    /// Number of redeemed codes.
+    redeemed: Arc<AtomicUsize>,
 }
 
 struct Desk {
@@ -52,6 +60,7 @@ struct Desk {
     key: SecretKey,
     wares: Arc<Mutex<Wares>>,
     asked: Arc<AtomicUsize>,
+    redeemed: Arc<AtomicUsize>,
 }
 
 impl Issuer {
@@ -60,15 +69,24 @@ impl Issuer {
         let key = SecretKey::generate(SignatureAlgorithm::Es256, &mut OsRng);
         let did = Did::did_jwk(&key.public_key());
         let url = format!("http://{}", listener.local_addr()?);
-        let wares = Wares { vct: VCT.to_owned(), name: "Ministry".to_owned(), named: None };
+        let wares = Wares {
+            vct: VCT.to_owned(),
+            name: "Ministry".to_owned(),
+            server: None,
+            display: json!({}),
+            credential_endpoint: None,
+            named: None,
+        };
         let (wares, asked) = (Arc::new(Mutex::new(wares)), Arc::<AtomicUsize>::default());
-        let desk = Desk { url: url.clone(), key, wares: Arc::clone(&wares), asked: Arc::clone(&asked) };
+        let redeemed = Arc::<AtomicUsize>::default();
+        let (counted, codes) = (Arc::clone(&asked), Arc::clone(&redeemed));
+        let desk = Desk { url: url.clone(), key, wares: Arc::clone(&wares), asked: counted, redeemed: codes };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = desk.serve(stream).await;
             }
         });
-        Ok(Self { url, did, wares, asked })
+        Ok(Self { url, did, wares, asked, redeemed })
     }
 
     fn change(&self, change: impl FnOnce(&mut Wares)) {
@@ -79,6 +97,24 @@ impl Issuer {
         let offer = utf8_percent_encode(&format!("{}/offer", self.url), NON_ALPHANUMERIC).to_string();
         format!("openid-credential-offer://?credential_offer_uri={offer}")
     }
+}
+
+/// Offer of the type, whose code a server redeems.
+fn offer(issuer: &str, server: Option<&str>) -> Value {
+    let mut grant = json!({"pre-authorized_code": "c-1"});
+    if let Some(server) = server {
+        grant["authorization_server"] = server.into();
+    }
+    json!({
+        "credential_issuer": issuer, "credential_configuration_ids": ["pid"],
+        "grants": {"urn:ietf:params:oauth:grant-type:pre-authorized_code": grant},
+    })
+}
+
+/// Link of an offer by value.
+fn by_value(offer: &Value) -> String {
+    let offer = utf8_percent_encode(&offer.to_string(), NON_ALPHANUMERIC).to_string();
+    format!("openid-credential-offer://?credential_offer={offer}")
 }
 
 impl Desk {
@@ -99,16 +135,15 @@ impl Desk {
     fn answer(&self, path: &str, body: &str) -> Option<Value> {
         let (url, wares) = (&self.url, self.wares.lock().unwrap().clone());
         Some(match path {
-            "/offer" => json!({
-                "credential_issuer": url, "credential_configuration_ids": ["pid"],
-                "grants": {"urn:ietf:params:oauth:grant-type:pre-authorized_code": {"pre-authorized_code": "c-1"}},
-            }),
+            "/offer" => offer(url, wares.server.as_deref()),
             "/.well-known/openid-credential-issuer" => json!({
-                "credential_issuer": url, "credential_endpoint": format!("{url}/credential"),
+                "credential_issuer": url,
+                "credential_endpoint": wares.credential_endpoint.unwrap_or_else(|| format!("{url}/credential")),
                 "nonce_endpoint": format!("{url}/nonce"), "batch_credential_issuance": {"batch_size": 3},
                 "display": [{"name": wares.name, "locale": "en"}],
+                "authorization_servers": wares.server.iter().collect::<Vec<_>>(),
                 "credential_configurations_supported": {"pid": {
-                    "format": "dc+sd-jwt", "vct": wares.vct,
+                    "format": "dc+sd-jwt", "vct": wares.vct, "credential_metadata": wares.display,
                     "cryptographic_binding_methods_supported": ["jwk"],
                     "credential_signing_alg_values_supported": ["ES256"],
                     "proof_types_supported": {"jwt": {"proof_signing_alg_values_supported": ["EdDSA"]}},
@@ -123,7 +158,10 @@ impl Desk {
                 key.insert("kid".to_owned(), kid.into());
                 json!({"issuer": url, "jwks": {"keys": [key]}})
             }
-            "/token" => json!({"access_token": "t-1", "token_type": "Bearer", "expires_in": 300}),
+            "/token" => {
+                self.redeemed.fetch_add(1, Ordering::Relaxed);
+                json!({"access_token": "t-1", "token_type": "Bearer", "expires_in": 300})
+            }
             "/nonce" => json!({"c_nonce": "n-1"}),
             "/credential" => {
                 self.asked.fetch_add(1, Ordering::Relaxed);
@@ -196,6 +234,90 @@ async fn a_type_that_no_catalogue_has_is_received_listed_and_shown_by_the_least(
         "claims": [{"path": ["age_over_18"]}]}]});
     let verifier = Stranger::open(query, (200, "{}"), |_, _| ()).await?;
     assert_eq!(reason(&carnet(&stage, &["present", &verifier.link()])?)?, "query_unmet");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_120_names_by_an_issuer_stand_beside_the_kind_and_the_path_and_imitate_nothing() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let issuer = Issuer::open().await?;
+    let claim = |path: &str, name: &str| json!({"path": [path], "display": [{"name": name, "locale": "en"}]});
+    let display = |name: &str, claim_name: &str| {
+        json!({
+            "display": [{"name": name, "locale": "en-US"}, {"name": "Ausweis", "locale": "de"}],
+            "claims": [claim("family_name", claim_name), claim("age_over_18", "Over 18")],
+        })
+    };
+    let list = |flags: &[&str]| -> Result<String> {
+        Ok(stage.carnet_on("wallet.age", &["list"], &[&["--no-input"], flags].concat(), "")?.ok()?.stdout)
+    };
+    // A name that would be the end of its line, and a line of the wallet's.
+    issuer.change(|wares| wares.display = display("Residence permit\n  Issuer: State", "Name (checked by Carnet)"));
+    let said = receive(&stage, &issuer.link(), None)?.ok()?.json()?;
+    assert_eq!(said["received"][0]["label"], format!("unknown kind of document ({VCT})"));
+    let id = said["received"][0]["id"].as_str().ok_or("no id")?.to_owned();
+    let shown = stage.carnet_on("wallet.age", &["show", &id], &["--no-input"], "")?.ok()?.stdout;
+    assert!(shown.contains("  family_name: ") && shown.contains("\u{201c}Over 18\u{201d} (age_over_18): "), "{shown}");
+    assert!(!shown.contains("State") && !shown.contains("checked by"), "{shown}");
+    stage.carnet(&["delete", &id, "--yes"])?.ok()?;
+
+    // The twin: the name of a type of the catalogue is shown, as what a stranger calls something else.
+    issuer.change(|wares| wares.display = display("Residence permit", "Family name"));
+    let said = receive(&stage, &issuer.link(), None)?.ok()?.json()?;
+    let named = format!("\u{201c}Residence permit\u{201d}, as its issuer calls it: unknown kind of document ({VCT})");
+    assert_eq!(said["received"][0]["label"], named.as_str());
+    assert!(list(&[])?.contains("\u{201c}Residence permit\u{201d}, as its issuer calls it"));
+    assert!(list(&["--lang", "de"])?.contains("Ausweis"));
+
+    // On the screen of consent, in the log and in a complaint the path stands beside the name.
+    let query = json!({"credentials": [{"id": "pid", "format": "dc+sd-jwt", "meta": {"vct_values": [VCT]},
+        "claims": [{"path": ["age_over_18"]}]}]});
+    let verifier = Stranger::open(query, (200, "{}"), |_, _| ()).await?;
+    let consent = carnet(&stage, &["present", &verifier.link()])?;
+    assert!(consent.stdout.contains("(age_over_18)") && consent.stdout.contains("Over 18"), "{}", consent.stdout);
+    present_to_stranger(&stage, &verifier.link())?.ok()?;
+    let complaint = carnet(&stage, &["report", &verifier.client_id])?.ok()?.json()?;
+    let text = complaint["text"].as_str().ok_or("no text")?;
+    assert!(text.contains("Over 18") && text.contains("age_over_18"), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_goes_to_the_authorization_server_that_offer_and_metadata_name() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let (issuer, server, other) = (Issuer::open().await?, Issuer::open().await?, Issuer::open().await?);
+    let redeemed = |at: &Issuer| at.redeemed.load(Ordering::Relaxed);
+    issuer.change(|wares| wares.server = Some(server.url.clone()));
+    // The offer names a server that the metadata do not.
+    let link = by_value(&offer(&issuer.url, Some(&other.url)));
+    assert_eq!(reason(&receive(&stage, &link, None)?)?, "malformed_value");
+    assert_eq!((redeemed(&issuer), redeemed(&server), redeemed(&other)), (0, 0, 0));
+    // The twin, by value and by reference.
+    receive(&stage, &by_value(&offer(&issuer.url, Some(&server.url))), None)?.ok()?;
+    receive(&stage, &issuer.link(), None)?.ok()?;
+    assert_eq!((redeemed(&issuer), redeemed(&server), redeemed(&other)), (0, 2, 0));
+    // Without a server in the offer, the first of the metadata.
+    receive(&stage, &by_value(&offer(&issuer.url, None)), None)?.ok()?;
+    assert_eq!((redeemed(&issuer), redeemed(&server)), (0, 3));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_not_spent_where_an_endpoint_must_not_be_called() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let issuer = Issuer::open().await?;
+    for endpoint in ["https://10.0.0.1/credential", "http://127.0.0.2:9/credential"] {
+        issuer.change(|wares| wares.credential_endpoint = Some(endpoint.to_owned()));
+        assert_eq!(reason(&receive(&stage, &issuer.link(), None)?)?, "address_forbidden", "{endpoint}");
+        assert_eq!(issuer.redeemed.load(Ordering::Relaxed), 0, "{endpoint}");
+    }
+    // The twin: the code is still good.
+    issuer.change(|wares| wares.credential_endpoint = None);
+    receive(&stage, &issuer.link(), None)?.ok()?;
+    assert_eq!(issuer.redeemed.load(Ordering::Relaxed), 1);
     Ok(())
 }
 

@@ -5,7 +5,9 @@
 
 mod foreign;
 mod modules;
-mod stranger;
+mod picture;
+mod tls;
+mod transfer;
 
 use std::ffi::OsStr;
 
@@ -15,6 +17,10 @@ use carnet_tests::{
     stage::{Office, Stage, residence_permit},
 };
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 const PERMIT: &str = "ResidencePermitCredential";
 /// Flags of a trial on one machine.
@@ -143,5 +149,37 @@ async fn the_owner_is_told_whom_the_wallet_contacts() -> Result<()> {
     let host = stage.authority.service.url.trim_start_matches("http://");
     let told = format!("Contacting {host}: a stranger.");
     assert_eq!(said.stderr.matches(&told).count(), 1, "{}", said.stderr);
+    // So is the site of the DID that the service names, before its document is fetched.
+    let site = format!("Contacting localhost:{}: a stranger.", stage.site.port());
+    assert_eq!(said.stderr.matches(&site).count(), 1, "{}", said.stderr);
+    Ok(())
+}
+
+/// Anyone who has the link can have 32 objects with a nonce signed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_has_the_link_cannot_lock_the_wallet_out() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    stage.carnet(&["receive", &offered.uri, "--yes"])?.ok()?;
+    let link = request(&stage, "job-right-to-work")?;
+    let id = link.split("%2Fopenid%2Frequest%2F").nth(1).and_then(|rest| rest.split('&').next()).ok_or("no id")?;
+    let address = stage.agency.service.url.trim_start_matches("http://");
+    let mut last = String::new();
+    for number in 0..33 {
+        let body = format!("wallet_nonce=a-nonce-of-a-stranger-{number}");
+        let head = format!(
+            "POST /openid/request/{id} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(head.as_bytes()).await?;
+        last.clear();
+        stream.read_to_string(&mut last).await?;
+    }
+    assert!(last.to_lowercase().contains("carnet-reason: request_objects_exhausted"), "{last}");
+    let answer = present(&stage, &link)?.ok()?.json()?;
+    assert_eq!((&answer["accepted"], &answer["receipt"]["state"]), (&true.into(), &"kept".into()), "{answer}");
     Ok(())
 }

@@ -5,11 +5,12 @@ use carnet_core::secure::jwe::DecryptionKey;
 use carnet_tests::{
     Result,
     stage::{Stage, residence_permit},
+    stranger::Stranger,
 };
 use rand_core::OsRng;
 use serde_json::{Value, json};
 
-use crate::{PERMIT, carnet, present_to_stranger, reason, stranger::Stranger};
+use crate::{PERMIT, carnet, present_to_stranger, reason};
 
 /// Answer of a verifier that says nothing besides.
 const OK: (u16, &str) = (200, "{}");

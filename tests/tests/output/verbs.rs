@@ -221,6 +221,8 @@ impl<'a> Desktop<'a> {
             "init" => (Once, words(&format!("--data {}", self.path(&self.fresh("verifier")))), false),
             "request create" => self.staff(office, Once, "--template job-right-to-work"),
             "request list" => self.staff(office, Prints(0), ""),
+            // One that waits for answers is a journey of its own.
+            "desk" => self.staff(office, Refused, "--template nothing"),
             "result" => self.staff(office, Prints(3), &self.stage.request("job-right-to-work")?.0),
             "why" => self.staff(office, Prints(3), &self.stage.request("job-right-to-work")?.0),
             "verify" => self.staff(office, Prints(1), &self.path("file")),
@@ -324,6 +326,23 @@ impl<'a> Desktop<'a> {
                     (Prints(0), format!("{file} --registrar {}", stage.registrar))
                 }
             }
+            "export" => {
+                let (id, file) = (received()?, self.path(&self.fresh("export")));
+                let digest = text(&stage.carnet(&["export", &id, "--out", &file])?.json()?, "/digest")?;
+                let secret = self.path("passphrase");
+                (Prints(0), format!("{id} --out {file} --file-passphrase-file {secret} --yes {digest}"))
+            }
+            "import" => {
+                let (id, file) = (received()?, self.path(&self.fresh("export")));
+                let secret = self.path("passphrase");
+                let digest = text(&stage.carnet(&["export", &id, "--out", &file])?.json()?, "/digest")?;
+                let args = ["export", &id, "--out", &file, "--file-passphrase-file", &secret, "--yes", &digest];
+                stage.carnet(&args)?.ok()?;
+                wallet = self.path(&self.fresh("wallet"));
+                let other = wallet.rsplit('/').next().unwrap_or_default().to_owned();
+                stage.carnet_on(&other, &["init", "--work-factor", "12"], &["--json", "--no-input"], "")?.ok()?;
+                (Prints(0), format!("{file} --file-passphrase-file {secret} --yes"))
+            }
             "backup" => (Prints(0), self.path(&self.fresh("backup"))),
             "restore" => {
                 let copy = self.path(&self.fresh("backup"));
@@ -338,6 +357,20 @@ impl<'a> Desktop<'a> {
                 (Prints(0), if name == "report" { who } else { format!("{who} --yes {}", stage.erasure_digest(&who)?) })
             }
             "delete" => (Prints(0), format!("{} --yes", received()?)),
+            "undo" => {
+                stage.carnet(&["delete", &received()?, "--yes"])?.ok()?;
+                (Prints(0), String::new())
+            }
+            "paper add" => {
+                std::fs::write(self.path("photo"), b"%PDF-1.7 a scan")?;
+                std::fs::write(self.path("about"), "A degree")?;
+                (Prints(0), format!("{} --about {}", self.path("photo"), self.path("about")))
+            }
+            "paper list" => (Prints(0), String::new()),
+            "paper share" => (Refused, format!("none --to nobody --out {}", self.path("none"))),
+            "paper delete" => (Refused, "none --yes".to_owned()),
+            "completions" => (Prints(0), "bash".to_owned()),
+            "man" => (Prints(0), String::new()),
             "registrar add" => (Prints(0), format!("did:web:{}.example", self.fresh("r"))),
             "registrar remove" => {
                 let did = format!("did:web:{}.example", self.fresh("r"));

@@ -1,7 +1,14 @@
 //! A verifier of another house, which speaks OpenID4VP 1.0 over HTTP and knows nothing of Carnet's.
 
+// Where something does not hold, a test or the demonstration ends.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::missing_panics_doc)]
+
 use std::sync::{Arc, Mutex};
 
+use crate::{
+    Result,
+    visitor::{now, object},
+};
 use carnet_core::{
     did::Did,
     keys::{SecretKey, SignatureAlgorithm, Signer as _},
@@ -9,10 +16,6 @@ use carnet_core::{
         jose,
         jwe::{ContentEncryption, DecryptionKey, decrypt},
     },
-};
-use carnet_tests::{
-    Result,
-    visitor::{now, object},
 };
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rand_core::OsRng;
@@ -25,9 +28,11 @@ use tokio::{
 type Change = Box<dyn Fn(&mut Value, &mut Value) + Send + Sync>;
 
 /// Running verifier with one request, and the bodies that were posted to its `response_uri`.
-pub(crate) struct Stranger {
+#[derive(Debug)]
+pub struct Stranger {
     url: String,
-    pub(crate) client_id: String,
+    /// Client id of its request.
+    pub client_id: String,
     key: DecryptionKey,
     responses: Arc<Mutex<Vec<String>>>,
 }
@@ -47,7 +52,10 @@ struct Desk {
 
 impl Stranger {
     /// Opens a verifier that asks with a DCQL query. `change` makes its request object, header and payload, another one.
-    pub(crate) async fn open(
+    ///
+    /// # Errors
+    /// If no port is free.
+    pub async fn open(
         query: Value,
         answer: (u16, &'static str),
         change: impl Fn(&mut Value, &mut Value) + Send + Sync + 'static,
@@ -78,18 +86,19 @@ impl Stranger {
     }
 
     /// Link to the request, with a client id.
-    pub(crate) fn link_of(&self, client_id: &str) -> String {
+    pub fn link_of(&self, client_id: &str) -> String {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let uri = format!("{}/request", self.url);
         format!("openid4vp://?client_id={}&request_uri={}&request_uri_method=post", encode(client_id), encode(&uri))
     }
 
-    pub(crate) fn link(&self) -> String {
+    /// Link to the request, with its own client id.
+    pub fn link(&self) -> String {
         self.link_of(&self.client_id)
     }
 
     /// Decrypted `vp_token` of the one response; `None` if nothing was sent.
-    pub(crate) fn vp_token(&self) -> Option<Value> {
+    pub fn vp_token(&self) -> Option<Value> {
         let responses = self.responses.lock().unwrap();
         let body = responses.first()?;
         assert_eq!(responses.len(), 1, "one response");
@@ -146,7 +155,10 @@ impl Desk {
 }
 
 /// Reads one request: its head and its body.
-pub(crate) async fn read(stream: &mut TcpStream) -> Result<(String, String)> {
+///
+/// # Errors
+/// The connection was cut off.
+pub async fn read(stream: &mut TcpStream) -> Result<(String, String)> {
     let mut seen = Vec::new();
     loop {
         let mut buffer = [0; 4_096];
