@@ -85,6 +85,47 @@ impl QrOutput {
     }
 }
 
+/// QR codes of a series of links, each of which replaces the one before.
+#[derive(Debug)]
+pub struct QrSeries {
+    /// `true`: for a terminal with dark text on a bright background.
+    inverse: bool,
+    /// Picture of the current link; removed on drop.
+    file: Option<PictureFile>,
+}
+
+impl QrSeries {
+    /// Creates the file of the pictures, so that a command that cannot write it changes nothing.
+    ///
+    /// # Errors
+    /// The file exists or cannot be created.
+    pub fn prepare(inverse: bool, picture: Option<&Path>) -> Result<Self, StartError> {
+        Ok(Self { inverse, file: picture.map(PictureFile::create).transpose()? })
+    }
+
+    /// Replaces the picture by that of a link, and returns the lines of the code for the terminal, after an empty line;
+    /// without `for_terminal`, an empty text. A failure is reported on standard error; the link is valid nevertheless.
+    #[must_use]
+    pub fn show(&self, link: &str, for_terminal: bool) -> String {
+        let Ok(code) = QrCode::with_error_correction_level(link.as_bytes(), EcLevel::L) else {
+            let length = link.len();
+            carnet_console::print_error_line(format_args!("The link is {length} bytes long: too long for a QR code."));
+            return String::new();
+        };
+        let picture = self.file.as_ref().map(|file| (&file.path, file.replace(&code)));
+        if let Some((path, Err(error))) = picture {
+            let path = path.display();
+            carnet_console::print_error_line(format_args!(
+                "The QR code could not be written to {path}: {error}. The link is valid."
+            ));
+        }
+        if !for_terminal {
+            return String::new();
+        }
+        format!("\n{}", terminal_text(&code, self.inverse, carnet_console::terminal_columns()))
+    }
+}
+
 /// New file of a picture; removed on drop unless the picture was written.
 #[derive(Debug)]
 struct PictureFile {
@@ -110,6 +151,12 @@ impl PictureFile {
         self.file.sync_all()?;
         self.is_written = true;
         Ok(())
+    }
+
+    /// Replaces the file by the picture of another code. It is still removed on drop.
+    fn replace(&self, code: &QrCode) -> std::io::Result<()> {
+        let picture = picture(code).map_err(std::io::Error::other)?;
+        disk::replace_file(&self.path, &picture, PICTURE_MODE)
     }
 }
 
@@ -225,6 +272,22 @@ mod tests {
         let side = Modules::new(&code).side;
         assert!(terminal_text(&code, false, Some(side - 1)).contains("--qr-file"));
         assert_eq!(terminal_text(&code, false, Some(side)), terminal_text(&code, false, None));
+    }
+
+    #[test]
+    fn a_series_has_one_picture_of_the_newest_link_until_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("desk.png");
+        let series = QrSeries::prepare(false, Some(&path)).unwrap();
+        assert!(QrSeries::prepare(false, Some(&path)).is_err(), "another desk cannot take the file");
+        let pictures = ["openid4vp://?client_id=x", "openid4vp://?client_id=y"].map(|link| {
+            assert_eq!(series.show(link, false), "");
+            assert!(series.show(link, true).contains('█'));
+            fs::read(&path).unwrap()
+        });
+        assert!(pictures[0].starts_with(b"\x89PNG") && pictures[0] != pictures[1]);
+        drop(series);
+        assert!(!path.exists());
     }
 
     #[test]

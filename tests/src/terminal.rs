@@ -23,6 +23,8 @@ pub struct Terminal {
     pub screen: String,
     /// Up to where it was read.
     read: usize,
+    /// Start of a character whose other bytes were not read yet.
+    partial: Vec<u8>,
 }
 
 impl Terminal {
@@ -62,7 +64,7 @@ impl Terminal {
             .stderr(end)
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
-        Ok(Self { child, master: File::from(master), screen: String::new(), read: 0 })
+        Ok(Self { child, master: File::from(master), screen: String::new(), read: 0, partial: Vec::new() })
     }
 
     /// Reads until the program has printed `text`, and returns its output up to there.
@@ -124,7 +126,13 @@ impl Terminal {
         match self.master.read(&mut chunk) {
             Ok(0) | Err(_) => false,
             Ok(count) => {
-                self.screen.push_str(&String::from_utf8_lossy(chunk.get(..count).unwrap_or_default()));
+                self.partial.extend_from_slice(chunk.get(..count).unwrap_or_default());
+                let whole = match std::str::from_utf8(&self.partial) {
+                    Err(error) if error.error_len().is_none() => error.valid_up_to(),
+                    _ => self.partial.len(),
+                };
+                let bytes: Vec<u8> = self.partial.drain(..whole).collect();
+                self.screen.push_str(&String::from_utf8_lossy(&bytes));
                 true
             }
         }

@@ -1,6 +1,7 @@
 //! Command line, one file per command.
 
 mod clock;
+mod desk;
 mod doctor;
 mod init;
 mod keys;
@@ -81,6 +82,8 @@ enum VerifierCommand {
     /// Show the clock, and the latest time signed by an issuer, before which nothing is verified. Exit code 1: the
     /// clock is behind it.
     Clock(clock::ClockArgs),
+    /// Show the QR code of a new request to each visitor of a counter, and say the verdict in words.
+    Desk(desk::DeskArgs),
     /// Manage requests to holders.
     Request {
         #[command(subcommand)]
@@ -113,6 +116,7 @@ pub async fn run(arguments: VerifierArguments) -> Result<u8, StaffFailure> {
             crate::server::run_service(&data, config.as_deref(), listen).await?;
             Ok(0)
         }
+        VerifierCommand::Desk(args) => desk::run(args).await,
         VerifierCommand::Doctor(args) => doctor::run(&args).await,
         VerifierCommand::Backup(args) => store::back_up(&args).await,
         VerifierCommand::Restore(args) => store::restore(&args).await,
