@@ -96,6 +96,14 @@ pub(crate) enum Error {
          unused one."
     )]
     ClaimNotUnique { claim: String },
+    #[error(
+        "An earlier run of this import created the offer of this row with another secret, so its link and PIN cannot be \
+         derived. Nothing was changed; use the output folder of that run, or cancel the offer and import the row under \
+         another import id."
+    )]
+    ImportSecretDiffers,
+    #[error("The stream of rows lasted too long and was ended. All acknowledged rows are stored; repeat the others.")]
+    StreamEnded,
     #[error("There is no {what} with this id.")]
     NotFound { what: &'static str },
     #[error("The offer is {state}, so it cannot be {verb}. Nothing was changed.")]
@@ -212,6 +220,8 @@ impl Error {
             Self::NotificationUnknown => (ErrorKind::NotFound, "INVALID_NOTIFICATION_ID"),
             Self::RequestIdReused { .. } => (ErrorKind::Conflict, "REQUEST_ID_REUSED"),
             Self::ClaimNotUnique { .. } => (ErrorKind::Conflict, "CLAIM_NOT_UNIQUE"),
+            Self::ImportSecretDiffers => (ErrorKind::Conflict, "IMPORT_SECRET_DIFFERS"),
+            Self::StreamEnded => (ErrorKind::Unavailable, "STREAM_ENDED"),
             Self::NotFound { .. } => (ErrorKind::NotFound, "NOT_FOUND"),
             Self::WrongState { .. } => (ErrorKind::WrongState, "OFFER_STATE"),
             Self::OfferNotDeferred => (ErrorKind::WrongState, "OFFER_NOT_DEFERRED"),
@@ -272,7 +282,7 @@ impl From<Error> for CallError {
             Error::KeyUsed => Self::invalid(reason, "proofs", message),
             Error::PresentationInvalid(_) | Error::RefillUnsupported => Self::invalid(reason, "presentation", message),
             Error::PinMissing | Error::PinUnexpected => Self::invalid(reason, "tx_code", message),
-            Error::Busy | Error::Stopping | Error::NonceInvalid => {
+            Error::Busy | Error::Stopping | Error::StreamEnded | Error::NonceInvalid => {
                 Self::new(kind, reason, message).with_retry_after(Duration::from_secs(1))
             }
             Error::RedemptionInProgress { seconds }

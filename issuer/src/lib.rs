@@ -22,6 +22,8 @@ mod format;
 mod freshness;
 mod grpc;
 mod http;
+mod import;
+mod imports;
 mod indices;
 mod intent;
 mod issuance;

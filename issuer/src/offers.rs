@@ -3,6 +3,7 @@
 
 use carnet_core::{day, epoch::Epoch, format::CredentialFormat, json, text, time::Timestamp};
 use carnet_openid::vci::offer::{CredentialOffer, OfferLink, PreAuthorizedGrant, TxCode};
+use carnet_spec::CredentialType;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -14,8 +15,8 @@ use crate::{
     issuer::Issuer,
     secrets::{self, HashPurpose},
     store::{
-        PageSlice, RowPage, Store, StoreTx as _, StoredClaims,
-        offers::{NewOffer, OfferFilter, OfferRecord, OfferRows as _, OfferState, OfferWithClaims},
+        PageSlice, RowPage, Store, StoreTx, StoredClaims,
+        offers::{NewOffer, OfferFilter, OfferRecord, OfferRows as _, OfferState, OfferWithClaims, UniqueClaim},
     },
     warnings::{self, OfferTerms},
 };
@@ -56,6 +57,15 @@ impl std::fmt::Debug for ReceivedClaims {
     }
 }
 
+/// Offer that was checked and is not stored yet.
+pub(crate) struct PreparedOffer {
+    pub(crate) new: NewOffer,
+    /// Names of the generated claims.
+    pub(crate) drawn: Vec<String>,
+    /// Warnings about input that may be a mistake.
+    pub(crate) warnings: Vec<String>,
+}
+
 /// Result of creating an offer. For a repeated request, it has the offer of the first call, without links and PIN.
 pub(crate) struct CreatedOffer {
     pub(crate) offer: OfferRecord,
@@ -83,9 +93,34 @@ impl<S: Store> Issuer<S> {
     /// content returns the same offer, without its secrets.
     ///
     /// # Errors
-    /// [`Error::Invalid`] and [`Error::ClaimsInvalid`] for the content; [`Error::FormatUnavailable`];
-    /// [`Error::RequestIdReused`]; [`Error::ClaimNotUnique`]; store errors.
+    /// As [`Self::prepare_offer`]; [`Error::RequestIdReused`]; [`Error::ClaimNotUnique`]; store errors.
     pub(crate) async fn create_offer(&self, request: OfferRequest) -> Result<CreatedOffer, Error> {
+        let code = secrets::random_secret();
+        let pin = request.with_pin.then(secrets::random_pin);
+        let PreparedOffer { new, drawn, mut warnings } =
+            self.prepare_offer(request, &code, pin.as_deref().map(String::as_str))?;
+        warnings.extend(self.publication_faults.problems());
+        let mut tx = self.store.begin("create_offer").await?;
+        let (offer, is_new) = insert_once(&mut tx, &new, &drawn).await?;
+        tx.commit().await?;
+        if !is_new {
+            return Ok(CreatedOffer { offer, links: None, pin: None, warnings });
+        }
+        tracing::info!(offer_id = offer.offer_id, credential_type = offer.credential_type, "offer created");
+        let links = self.offer_links(&offer, code, pin.is_some());
+        Ok(CreatedOffer { offer, links: Some(links), pin, warnings })
+    }
+
+    /// Checks a request for an offer, and returns the offer to be stored under these secrets. Stores nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] and [`Error::ClaimsInvalid`] for the content; [`Error::FormatUnavailable`].
+    pub(crate) fn prepare_offer(
+        &self,
+        request: OfferRequest,
+        code: &str,
+        pin: Option<&str>,
+    ) -> Result<PreparedOffer, Error> {
         check_id("request_id", &request.request_id)?;
         check_reference(&request.reference)?;
         let credential_type = self.credential_type(&request.credential_type)?;
@@ -97,50 +132,22 @@ impl<S: Store> Issuer<S> {
         if request.ttl_seconds > MAX_TTL_SECONDS {
             return Err(Error::invalid("offer_ttl_seconds", "an offer may wait for a year at most"));
         }
-        let refused = |problem: carnet_core::Problem| Error::Invalid {
-            reason: "CLAIMS_INVALID",
-            field: "claims".to_owned(),
-            description: problem.to_string(),
-        };
-        refuse_invisible_characters(&request.claims.0)?;
-        let faults = credential_type.claim_errors(&request.claims.0);
-        if !faults.is_empty() {
-            return Err(Error::ClaimsInvalid(faults));
-        }
-        let mut claims = credential_type.add_computed_claims(&request.claims.0).map_err(refused)?;
-        let drawn = fill_random_claims(credential_type, &mut claims);
-        credential_type.validate_claims(&claims).map_err(refused)?;
-        let unique = unique_claims(&claims, &credential_type.generated_claims);
-        let claims = Value::Object(claims);
-        let canonical = Zeroizing::new(
-            String::from_utf8(json::canonicalize(&claims).map_err(refused)?)
-                .map_err(|_| Error::invalid("claims", "not UTF-8"))?,
-        );
-        if canonical.len() > MAX_CLAIMS_BYTES {
-            return Err(Error::invalid("claims", format!("more than {MAX_CLAIMS_BYTES} bytes of JSON")));
-        }
-
+        let CheckedClaims { canonical, drawn, unique } = check_claims(credential_type, &request.claims.0)?;
         let now = self.now();
         let epoch = self.validity_epoch(&credential_type.name);
         let ttl = if request.ttl_seconds == 0 { self.settings.offer_ttl_seconds } else { request.ttl_seconds };
         let expires_at = now.plus(i64::from(ttl));
         let (valid_from, valid_until) =
             validity_period(&request, credential_type.validity_days, epoch, (now, expires_at))?;
-        let mut warnings = warnings::offer_warnings(
-            credential_type,
-            &request.claims.0,
-            &OfferTerms {
-                reference: &request.reference,
-                valid_from,
-                valid_until,
-                requested_until: request.valid_until,
-                epoch,
-                now,
-            },
-        );
-        warnings.extend(self.publication_faults.problems());
-        let code = secrets::random_secret();
-        let pin = request.with_pin.then(secrets::random_pin);
+        let effective = OfferTerms {
+            reference: &request.reference,
+            valid_from,
+            valid_until,
+            requested_until: request.valid_until,
+            epoch,
+            now,
+        };
+        let warnings = warnings::offer_warnings(credential_type, &request.claims.0, &effective);
         let terms = canonical_terms(&request);
         let new = NewOffer {
             offer_id: secrets::random_id(),
@@ -152,28 +159,22 @@ impl<S: Store> Issuer<S> {
             unique_claims: unique,
             valid_from,
             valid_until,
-            code_hash: secrets::purpose_hash(HashPurpose::Code, &[code.as_bytes()]),
-            pin_hash: pin.as_ref().map(|pin| pin_digest(&code, pin)),
+            code_hash: code_digest(code),
+            pin_hash: pin.map(|pin| pin_digest(code, pin)),
             deferred: request.deferred,
             created_at: now,
             expires_at,
             reference: request.reference,
             created_by: request.created_by,
         };
-        match store_offer(&self.store, &new, &drawn).await? {
-            (offer, true) => {
-                tracing::info!(offer_id = offer.offer_id, credential_type = offer.credential_type, "offer created");
-                let uri = OfferLink::Value(self.credential_offer(&offer, &code, pin.is_some())).to_link();
-                let reference = OfferLink::Reference(format!("{}{OFFERS_PATH}/{}", self.issuer_url, code.as_str()));
-                Ok(CreatedOffer {
-                    offer,
-                    links: Some(OfferLinks { code, by_value: uri, by_reference: reference.to_link() }),
-                    pin,
-                    warnings,
-                })
-            }
-            (offer, false) => Ok(CreatedOffer { offer, links: None, pin: None, warnings }),
-        }
+        Ok(PreparedOffer { new, drawn, warnings })
+    }
+
+    /// Returns the links of an offer with this code.
+    pub(crate) fn offer_links(&self, offer: &OfferRecord, code: Zeroizing<String>, with_pin: bool) -> OfferLinks {
+        let by_value = OfferLink::Value(self.credential_offer(offer, &code, with_pin)).to_link();
+        let by_reference = OfferLink::Reference(format!("{}{OFFERS_PATH}/{}", self.issuer_url, code.as_str()));
+        OfferLinks { code, by_value, by_reference: by_reference.to_link() }
     }
 
     /// Cancels an open or redeemed offer, and erases its claims. A cancelled offer is returned unchanged.
@@ -247,7 +248,7 @@ impl<S: Store> Issuer<S> {
         if code.is_empty() || code.len() > MAX_ID_BYTES {
             return Err(Error::OfferUnknown);
         }
-        let code_hash = secrets::purpose_hash(HashPurpose::Code, &[code.as_bytes()]);
+        let code_hash = code_digest(code);
         let access = self.store.read().await?.offer_by_code(&code_hash).await?.ok_or(Error::OfferUnknown)?;
         let offer = access.offer;
         if offer.state != OfferState::Open || offer.expires_at <= self.now() {
@@ -277,27 +278,73 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// Stores an offer, once for each request_id. Returns `true` with a new offer, and `false` with one that an earlier
+/// Claims of a request that were checked against their type.
+struct CheckedClaims {
+    /// Canonical JSON, with computed and generated claims.
+    canonical: Zeroizing<String>,
+    /// Names of the claims that were generated.
+    drawn: Vec<String>,
+    unique: Vec<UniqueClaim>,
+}
+
+/// Checks claims against their type, and adds the computed and generated ones.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::ClaimsInvalid`]
+fn check_claims(credential_type: &CredentialType, given: &Map<String, Value>) -> Result<CheckedClaims, Error> {
+    let refused = |problem: carnet_core::Problem| Error::Invalid {
+        reason: "CLAIMS_INVALID",
+        field: "claims".to_owned(),
+        description: problem.to_string(),
+    };
+    refuse_invisible_characters(given)?;
+    let faults = credential_type.claim_errors(given);
+    if !faults.is_empty() {
+        return Err(Error::ClaimsInvalid(faults));
+    }
+    let mut claims = credential_type.add_computed_claims(given).map_err(refused)?;
+    let drawn = fill_random_claims(credential_type, &mut claims);
+    credential_type.validate_claims(&claims).map_err(refused)?;
+    let unique = unique_claims(&claims, &credential_type.generated_claims);
+    let claims = Value::Object(claims);
+    let canonical = Zeroizing::new(
+        String::from_utf8(json::canonicalize(&claims).map_err(refused)?)
+            .map_err(|_| Error::invalid("claims", "not UTF-8"))?,
+    );
+    if canonical.len() > MAX_CLAIMS_BYTES {
+        return Err(Error::invalid("claims", format!("more than {MAX_CLAIMS_BYTES} bytes of JSON")));
+    }
+    Ok(CheckedClaims { canonical, drawn, unique })
+}
+
+/// Inserts an offer, once for each request_id. Returns `true` with a new offer, and `false` with one that an earlier
 /// call with the same content stored. `drawn`: names of the generated claims, which are not compared.
-async fn store_offer<S: Store>(store: &S, new: &NewOffer, drawn: &[String]) -> Result<(OfferRecord, bool), Error> {
-    let mut tx = store.begin("create_offer").await?;
+///
+/// # Errors
+/// [`Error::RequestIdReused`], after which the transaction is unchanged; [`Error::ClaimNotUnique`] and store errors,
+/// after which it must be dropped.
+pub(crate) async fn insert_once<T: StoreTx>(
+    tx: &mut T,
+    new: &NewOffer,
+    drawn: &[String],
+) -> Result<(OfferRecord, bool), Error> {
     if let Some(OfferWithClaims { offer, terms, claims, .. }) = tx.offer_by_request(&new.request_id).await? {
         // After the claims are erased, nothing is left to compare them with. This is intended: claims could be guessed
         // from a digest.
         let same = terms == new.terms && claims.is_none_or(|known| same_claims(&known.0, &new.claims.0, drawn));
-        if !same {
-            return Err(Error::RequestIdReused { what: "an offer" });
-        }
-        tx.commit().await?;
-        return Ok((offer, false));
+        return if same { Ok((offer, false)) } else { Err(Error::RequestIdReused { what: "an offer" }) };
     }
     tx.insert_offer(new).await?;
     if let Some(claim) = tx.insert_unique_claims(&new.offer_id, &new.unique_claims).await? {
         return Err(Error::ClaimNotUnique { claim });
     }
     let stored = tx.offer(&new.offer_id).await?.ok_or(Error::Corrupt("offers"))?;
-    tx.commit().await?;
     Ok((stored.offer, true))
+}
+
+/// Returns the stored hash of an offer's code.
+pub(crate) fn code_digest(code: &str) -> secrets::Sha256Hash {
+    secrets::purpose_hash(HashPurpose::Code, &[code.as_bytes()])
 }
 
 /// Returns the stored hash of a PIN, which depends on the offer's code as well.

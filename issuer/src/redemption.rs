@@ -14,7 +14,7 @@ use crate::{
     checks::MAX_ID_BYTES,
     error::Error,
     issuer::{Issuer, TOKEN_SECONDS},
-    offers::pin_digest,
+    offers::{code_digest, pin_digest},
     secrets::{self, HashPurpose, PIN_DIGITS, Sha256Hash},
     store::{
         Store, StoreTx,
@@ -97,7 +97,7 @@ impl<S: Store> Issuer<S> {
         let first = token(&token_salt).unwrap_or_else(secrets::random_secret);
         let expires_at = now.plus(TOKEN_SECONDS);
         let redeeming = HashedRedemption {
-            code_hash: secrets::purpose_hash(HashPurpose::Code, &[code.as_bytes()]),
+            code_hash: code_digest(code),
             pin_hash: pin.map(|pin| pin_digest(code, &pin)),
             challenge_hash: challenge
                 .as_ref()

@@ -33,6 +33,9 @@ pub(crate) enum HashPurpose {
     RepeatableToken,
     UniqueClaim,
     FreshnessHandle,
+    ImportRequestId,
+    ImportCode,
+    ImportPin,
 }
 
 impl HashPurpose {
@@ -54,6 +57,9 @@ impl HashPurpose {
             Self::RepeatableToken => "carnet-issuer-repeatable-token/1",
             Self::UniqueClaim => "carnet-issuer-unique-claim/1",
             Self::FreshnessHandle => "carnet-issuer-freshness-handle/1",
+            Self::ImportRequestId => "carnet-issuer-import-request-id/1",
+            Self::ImportCode => "carnet-issuer-import-code/1",
+            Self::ImportPin => "carnet-issuer-import-pin/1",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod cohorts;
 mod doctor;
+mod import;
 mod init;
 mod issued;
 mod keys;
@@ -58,6 +59,9 @@ enum IssuerVerb {
         #[command(subcommand)]
         verb: offer::OfferVerb,
     },
+    /// Create offers for the rows of a file: CSV, JSON Lines or XLSX. All rows are checked first; an interrupted import
+    /// continues with the same command.
+    Import(import::ImportArgs),
     /// Sign registrations of verifiers, for wallets that have pinned this registrar. Needs neither an issuer nor a
     /// network.
     Registrar {
@@ -114,6 +118,7 @@ pub async fn run(arguments: IssuerArguments) -> Result<u8, StaffFailure> {
         IssuerVerb::Init(args) => init::run(args).await,
         IssuerVerb::Serve { data, config, listen } => Ok(server::serve(&data, config.as_deref(), listen).await?),
         IssuerVerb::Offer { verb } => offer::run(verb).await,
+        IssuerVerb::Import(args) => import::run(args).await,
         IssuerVerb::Registrar { verb } => registrar::run(verb),
         IssuerVerb::Backup(args) => store::back_up(&args).await,
         IssuerVerb::Restore(args) => store::restore(&args).await,

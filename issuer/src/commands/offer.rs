@@ -153,7 +153,7 @@ fn parse_state(text: &str) -> Result<proto::OfferState, String> {
         .ok_or_else(|| "one of open, redeemed, collected, cancelled, expired, locked".to_owned())
 }
 
-fn parse_format(text: &str) -> Result<CredentialFormat, String> {
+pub(super) fn parse_format(text: &str) -> Result<CredentialFormat, String> {
     let names = || CredentialFormat::ALL.map(CredentialFormat::as_str).join(", ");
     CredentialFormat::parse(text).ok_or_else(|| format!("one of {}", names()))
 }

@@ -1,5 +1,6 @@
 //! gRPC adapter: converts between protobuf messages and domain types.
 
+mod imports;
 pub(crate) mod issuance;
 pub(crate) mod offers;
 pub(crate) mod renewals;

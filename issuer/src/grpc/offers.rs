@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use carnet_core::{Code, time::Timestamp};
 use carnet_proto::issuer::v1 as proto;
 use carnet_service::{
     staff,
     wire::{self, PageRequest},
 };
-use tonic::{Request, Response, Status};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
 
-use super::values::{epoch_to_wire, format_from_wire, format_to_wire};
+use super::{
+    imports,
+    values::{
+        claims_from_wire, day_start_from_wire, epoch_to_wire, format_from_wire, format_to_wire, offer_to_wire,
+        timestamp_from_wire,
+    },
+};
 use crate::{
     checks::{check_change_ids, check_id},
     cohorts::{TypeCohorts, VisibleCohort},
@@ -20,7 +26,7 @@ use crate::{
     store::{
         PageSlice, RowPage, Store,
         filter::CommonFilter,
-        offers::{OfferFilter, OfferRecord, OfferState},
+        offers::{OfferFilter, OfferState},
         records::{IssuedFilter, IssuedRecord},
     },
 };
@@ -38,12 +44,7 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
         let request = request.into_inner();
         let format = format_from_wire(request.format)
             .ok_or_else(|| Error::invalid("format", "must be one of the credential formats"))?;
-        let claims = request.claims.as_ref().ok_or_else(|| Error::invalid("claims", "missing"))?;
-        let claims = wire::from_struct(claims).map_err(|problem| Error::Invalid {
-            reason: if problem.code == Code::TooDeep { "TOO_DEEP" } else { "INVALID_ARGUMENT" },
-            field: "claims".to_owned(),
-            description: problem.to_string(),
-        })?;
+        let claims = claims_from_wire(request.claims.as_ref())?;
         let made = self
             .0
             .create_offer(OfferRequest {
@@ -69,6 +70,16 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
             pin: made.pin.map(|pin| pin.to_string()).unwrap_or_default(),
             warnings: made.warnings,
         }))
+    }
+
+    type ImportOffersStream = ReceiverStream<Result<proto::ImportOffersResponse, Status>>;
+
+    async fn import_offers(
+        &self,
+        request: Request<Streaming<proto::ImportOffersRequest>>,
+    ) -> Result<Response<Self::ImportOffersStream>, Status> {
+        let created_by = staff::caller_name(&request)?;
+        Ok(Response::new(imports::import_stream(Arc::clone(&self.0), request.into_inner(), created_by)))
     }
 
     async fn list_offers(
@@ -169,17 +180,6 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
     }
 }
 
-/// Converts an optional protobuf timestamp.
-///
-/// # Errors
-/// [`Error::Invalid`] with the name of the field, for a timestamp out of range.
-pub(super) fn timestamp_from_wire(
-    field: &'static str,
-    at: Option<&prost_types::Timestamp>,
-) -> Result<Option<Timestamp>, Error> {
-    at.map(wire::from_timestamp).transpose().map_err(|problem| Error::invalid(field, problem.to_string()))
-}
-
 /// Returns the conditions that both lists share. The last argument has the names and values of the request's fields for
 /// the first and the last time.
 ///
@@ -193,24 +193,6 @@ fn common_filter(
 ) -> Result<CommonFilter, Error> {
     let (from, until) = (timestamp_from_wire(from, first)?, timestamp_from_wire(until, last)?);
     Ok(CommonFilter { credential_type, reference, created_by, from, until })
-}
-
-/// Converts an optional protobuf timestamp that must be the start of a day (UTC).
-///
-/// # Errors
-/// [`Error::Invalid`] with the name of the field.
-fn day_start_from_wire(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
-    let whole = |at: &Timestamp, nanos: i32| *at == at.start_of_day() && nanos == 0;
-    match (timestamp_from_wire(field, at)?, at.map_or(0, |at| at.nanos)) {
-        (Some(at), nanos) if !whole(&at, nanos) => Err(Error::invalid(
-            field,
-            format!(
-                "{at} is within a day, and credentials are valid for whole days (UTC). Nothing was stored; give the \
-                 start of the first day as valid_from, and the start of the day after the last one as valid_until"
-            ),
-        )),
-        (at, _) => Ok(at),
-    }
 }
 
 /// Returns the slice of a page; the store returns where the next page starts.
@@ -233,36 +215,6 @@ pub(super) fn page_and_next_token<T>(mut rows: Vec<T>, page: PageRequest, seq: i
     rows.truncate(size);
     let token = rows.last().map(|row| wire::page_token(seq(row))).unwrap_or_default();
     (rows, token)
-}
-
-fn offer_to_wire(record: &OfferRecord) -> proto::Offer {
-    let state = match record.state {
-        OfferState::Open => proto::OfferState::Open,
-        OfferState::Redeemed => proto::OfferState::Redeemed,
-        OfferState::Collected => proto::OfferState::Collected,
-        OfferState::Cancelled => proto::OfferState::Cancelled,
-        OfferState::Expired => proto::OfferState::Expired,
-        OfferState::Locked => proto::OfferState::Locked,
-    };
-    proto::Offer {
-        offer_id: record.offer_id.clone(),
-        credential_type: record.credential_type.clone(),
-        format: format_to_wire(record.format).into(),
-        state: state.into(),
-        created_at: Some(wire::to_timestamp(record.created_at)),
-        expires_at: Some(wire::to_timestamp(record.expires_at)),
-        deferred: record.deferred,
-        decision: record.decision.as_ref().map(|decision| proto::OfferDecision {
-            released: decision.approve,
-            decided_at: Some(wire::to_timestamp(decision.now)),
-            decided_by: decision.staff_name.clone(),
-            reason: decision.reason.clone(),
-        }),
-        valid_from: Some(wire::to_timestamp(record.valid_from)),
-        valid_until: Some(wire::to_timestamp(record.valid_until)),
-        reference: record.reference.clone(),
-        created_by: record.created_by.clone(),
-    }
 }
 
 fn type_cohorts_to_wire(of: &TypeCohorts) -> proto::TypeCohorts {

@@ -7,7 +7,10 @@ use carnet_proto::issuer::v1 as proto;
 use carnet_service::{staff, wire};
 use tonic::{Request, Response, Status};
 
-use super::offers::{page_and_next_token, slice_with_extra_row, timestamp_from_wire};
+use super::{
+    offers::{page_and_next_token, slice_with_extra_row},
+    values::timestamp_from_wire,
+};
 use crate::{
     checks::check_id,
     error::Error,

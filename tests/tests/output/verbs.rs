@@ -66,6 +66,17 @@ impl<'a> Desktop<'a> {
         Ok(desktop)
     }
 
+    /// Arguments of a dry run over one row.
+    fn import(&self) -> Result<String> {
+        let (file, map) = (self.stage.folder.join("rows.jsonl"), self.stage.folder.join("map.toml"));
+        let claims = residence_permit();
+        std::fs::write(&file, claims.to_string())?;
+        let names = claims.as_object().into_iter().flatten().map(|(name, _)| name);
+        let lines = names.map(|name| format!("{name} = {{ claim = \"{name}\", as = \"json\" }}\n")).collect::<String>();
+        std::fs::write(&map, format!("[columns]\n{lines}"))?;
+        Ok(format!("{} --type {PERMIT} --map {} --dry-run", file.display(), map.display()))
+    }
+
     /// Names of staff: a refused verb must not have added one.
     pub(crate) fn secrets(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();
@@ -134,6 +145,7 @@ impl<'a> Desktop<'a> {
                 self.staff(office, Prints(0), "")
             }
             "vouchers" => (Prints(0), words(&format!("--data {}", office.service.data.display())), false),
+            "import" => self.staff(office, Prints(0), &self.import()?),
             "offer cancel" => self.staff(office, Prints(0), &offer(&[])?.id),
             "offer release" => self.staff(office, Prints(0), &offer(&["--deferred"])?.id),
             "offer reject" => self.staff(office, Prints(0), &format!("{} --reason no", offer(&["--deferred"])?.id)),
