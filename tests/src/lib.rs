@@ -3,10 +3,11 @@
 //! [`programs`] builds, starts and stops them, [`terminal`] types to one as a person does, [`site`] is the web sites
 //! where issuers publish their DID documents, [`desk`] the operators of a trust list, and [`visitor`] a holder
 //! without a wallet, who can do what a wallet would not: forge. [`page`] writes the pages of `docs/` that are
-//! made from a run.
+//! made from a run, and [`journey`] those of a journey through several offices.
 
 pub mod conformance;
 pub mod desk;
+pub mod journey;
 pub mod keys;
 pub mod page;
 pub mod peer;

@@ -10,6 +10,10 @@ use crate::Result;
 const CURRENT_YEARS: &str = "2026";
 /// Shortest run of base64url characters that is an id, a key or a digest.
 const ID_LENGTH: usize = 20;
+/// Length of the ids of requests.
+const REQUEST_ID_LENGTH: usize = 22;
+/// Length of the ids of the wallet's documents, in hexadecimal.
+const SHORT_ID_LENGTH: usize = 16;
 /// Control sequence with which the programs clear a terminal.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J\u{1b}[3J";
 
@@ -93,7 +97,12 @@ fn replaced_word(word: &str) -> String {
     let replaced = match shape.as_str() {
         "0000-00-00T00:00:00Z" if is_current => "YYYY-MM-DDThh:mm:ssZ",
         "0000-00-00" if is_current => "YYYY-MM-DD",
+        _ if bare.len() == SHORT_ID_LENGTH && bare.bytes().all(|c| c.is_ascii_hexdigit()) => "ID",
         _ if bare.len() >= ID_LENGTH && !bare.contains(':') && bare.chars().any(|c| c.is_ascii_digit()) => "ID",
+        // One of some fifty ids has no digit.
+        _ if bare.len() == REQUEST_ID_LENGTH && bare.contains(char::is_uppercase) && !bare.ends_with("Credential") => {
+            "ID"
+        }
         _ => return word.to_owned(),
     };
     format!("{replaced}{}", word.get(bare.len()..).unwrap_or_default())
@@ -156,6 +165,8 @@ mod tests {
             ("ACCEPTED at 2026-12-01T10:00:00Z: yes", "ACCEPTED at YYYY-MM-DDThh:mm:ssZ: yes"),
             ("at http://127.0.0.1:41234/x", "at http://127.0.0.1:PORT/x"),
             ("Request fV7y0u3m2l9x8k7j6h5g4f: open", "Request ID: open"),
+            ("result _gmeEhxkIXDoNhgqixPZDQ", "result ID"),
+            ("VolunteeringCredential", "VolunteeringCredential"),
             ("from did:web:localhost%3A41234:university", "from did:web:university.example"),
             ("see openid4vp://?client_id=x&y now", "see openid4vp://... now"),
             ("LanguageProficiencyCredential", "LanguageProficiencyCredential"),

@@ -213,6 +213,33 @@ pub struct Offered {
     pub id: String,
 }
 
+/// Names of the parties, and the types that the agency accepts from the two issuers.
+#[derive(Debug)]
+pub struct Cast<'a> {
+    /// Name of the first issuer.
+    pub university: &'a str,
+    /// Types that the agency accepts from it.
+    pub university_types: &'a [&'static str],
+    /// Name of the second issuer.
+    pub authority: &'a str,
+    /// Types that the agency accepts from it.
+    pub authority_types: &'a [&'static str],
+    /// Name of the verifier.
+    pub agency: &'a str,
+}
+
+impl Default for Cast<'_> {
+    fn default() -> Self {
+        Self {
+            university: "University of Coimbra",
+            university_types: &["QualificationCredential"],
+            authority: "Residency Authority",
+            authority_types: &["ResidencePermitCredential"],
+            agency: "City Welcome Office",
+        }
+    }
+}
+
 /// All parties, in one folder that is removed when the stage is dropped.
 #[derive(Debug)]
 pub struct Stage {
@@ -239,6 +266,14 @@ impl Stage {
     /// # Errors
     /// If any step fails.
     pub async fn set(keep: bool) -> Result<Self> {
+        Self::cast(keep, &Cast::default()).await
+    }
+
+    /// [`Self::set`], with other names and other types of the two issuers.
+    ///
+    /// # Errors
+    /// If any step fails.
+    pub async fn cast(keep: bool, cast: &Cast<'_>) -> Result<Self> {
         programs::build()?;
         let temporary = TempDir::with_prefix("carnet-")?;
         let (folder, temporary) =
@@ -246,12 +281,15 @@ impl Stage {
         let site = Site::open().await?;
         site.write_ca(&folder.join("ca.pem"))?;
         std::fs::write(folder.join("passphrase"), PASSPHRASE)?;
-        let university = open_issuer(&folder, &site, "university", "University of Coimbra")?;
-        let authority = open_issuer(&folder, &site, "authority", "Residency Authority")?;
-        let trusted =
-            [(university.did.as_str(), "QualificationCredential"), (&authority.did, "ResidencePermitCredential")];
+        let university = open_issuer(&folder, &site, "university", cast.university)?;
+        let authority = open_issuer(&folder, &site, "authority", cast.authority)?;
+        let of = |office: &Office, types: &[&'static str]| -> Vec<(String, &'static str)> {
+            types.iter().map(|kind| (office.did.clone(), *kind)).collect()
+        };
+        let trusted = [of(&university, cast.university_types), of(&authority, cast.authority_types)].concat();
+        let trusted: Vec<(&str, &str)> = trusted.iter().map(|(did, kind)| (did.as_str(), *kind)).collect();
         let registrar = open_registrar(&folder)?;
-        let agency = open_verifier(&folder, "agency", "City Welcome Office", &trusted, Some(&[]))?;
+        let agency = open_verifier(&folder, "agency", cast.agency, &trusted, Some(&[]))?;
         Ok(Self { folder, _temporary: temporary, site, university, authority, agency, registrar })
     }
 
@@ -584,7 +622,8 @@ pub fn residence_permit() -> Value {
 }
 
 /// The claims of the catalogue's own example, without the subject's id.
-fn claims_of(kind: &str) -> Value {
+#[must_use]
+pub fn claims_of(kind: &str) -> Value {
     let catalogue = carnet_spec::Catalogue::embedded().ok();
     let example =
         catalogue.as_ref().and_then(|catalogue| catalogue.credential_type(kind)).map(|kind| kind.example.clone());
