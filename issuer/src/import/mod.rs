@@ -12,3 +12,4 @@ pub(crate) mod mapping;
 pub(crate) mod output;
 pub(crate) mod table;
 pub(crate) mod values;
+pub(crate) mod xlsx;

@@ -8,7 +8,6 @@ pub(crate) const MAX_COLUMNS: usize = 1_000;
 pub(crate) const MAX_ROW_BYTES: usize = 524_288;
 
 /// Cell of a table.
-#[allow(dead_code)]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cell {
     Empty,

@@ -27,7 +27,7 @@ use crate::import::{
 };
 use folder::{ImportFolder, ImportState};
 use pass::{Findings, Pass, Preview};
-use source::{Source, SourceKind};
+use source::{Source, SourceKind, SourceOptions};
 
 /// Number of errors and of warnings that are printed; the file `problems.csv` has all of them.
 const SHOWN_PROBLEMS: usize = 20;
@@ -80,6 +80,9 @@ pub(crate) struct ImportArgs {
     /// The encoding of a CSV file: utf-8 or latin-1. By default it is found in the file.
     #[arg(long, value_parser = Encoding::parse)]
     encoding: Option<Encoding>,
+    /// The sheet of an XLSX file, if it has several.
+    #[arg(long)]
+    sheet: Option<String>,
     #[command(flatten)]
     staff: StaffArgs,
 }
@@ -114,7 +117,13 @@ pub(super) async fn run(args: ImportArgs) -> Result<(), StaffFailure> {
         ))
     })?;
     let mapping = Mapping::parse(&mapping_text).map_err(|what| mapping_failure(&args, &what))?;
-    let source = Source::open(&args.file, args.input, args.encoding, args.delimiter)?;
+    let options = SourceOptions {
+        kind: args.input,
+        encoding: args.encoding,
+        delimiter: args.delimiter,
+        sheet: args.sheet.clone(),
+    };
+    let source = Source::open(&args.file, options)?;
     source.notes().iter().for_each(|note| carnet_console::print_error_line(format_args!("{note}")));
     let columns = mapping.columns();
     let converter =

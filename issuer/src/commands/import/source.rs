@@ -16,6 +16,7 @@ use crate::{
         encoding::{Encoding, FileFacts, encoding_of, examine, find_delimiter},
         json_lines::JsonLinesReader,
         table::TableReader,
+        xlsx::XlsxReader,
     },
 };
 
@@ -24,6 +25,7 @@ use crate::{
 pub(super) enum SourceKind {
     Csv,
     JsonLines,
+    Xlsx,
 }
 
 impl SourceKind {
@@ -31,7 +33,8 @@ impl SourceKind {
         match name {
             "csv" => Ok(Self::Csv),
             "jsonl" => Ok(Self::JsonLines),
-            _ => Err("one of csv, jsonl".to_owned()),
+            "xlsx" => Ok(Self::Xlsx),
+            _ => Err("one of csv, jsonl, xlsx".to_owned()),
         }
     }
 
@@ -39,6 +42,7 @@ impl SourceKind {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" | "tsv" | "txt" => Some(Self::Csv),
             "jsonl" | "ndjson" => Some(Self::JsonLines),
+            "xlsx" => Some(Self::Xlsx),
             _ => None,
         }
     }
@@ -59,6 +63,16 @@ pub(super) fn parse_delimiter(text: &str) -> Result<u8, String> {
 enum RowForm {
     Csv { encoding: Encoding, delimiter: u8, is_found: bool },
     JsonLines,
+    Xlsx { sheet: Option<String> },
+}
+
+/// Options about the form of a file.
+#[derive(Debug, Default)]
+pub(super) struct SourceOptions {
+    pub(super) kind: Option<SourceKind>,
+    pub(super) encoding: Option<Encoding>,
+    pub(super) delimiter: Option<u8>,
+    pub(super) sheet: Option<String>,
 }
 
 /// Opened file.
@@ -74,12 +88,7 @@ impl Source {
     ///
     /// # Errors
     /// It cannot be read, or its kind, encoding or delimiter is not clear.
-    pub(super) fn open(
-        path: &Path,
-        kind: Option<SourceKind>,
-        encoding: Option<Encoding>,
-        delimiter: Option<u8>,
-    ) -> Result<Self, StaffFailure> {
+    pub(super) fn open(path: &Path, options: SourceOptions) -> Result<Self, StaffFailure> {
         let shown = path.display().to_string();
         let unread = |error: &dyn std::fmt::Display| {
             StaffFailure::Unreadable(format!(
@@ -91,9 +100,10 @@ impl Source {
         if !file.metadata().map_err(|error| unread(&error))?.is_file() {
             return Err(unread(&"it is a directory or another special file"));
         }
+        let SourceOptions { kind, encoding, delimiter, sheet } = options;
         let kind = kind.or_else(|| SourceKind::of_path(path)).ok_or_else(|| {
             StaffFailure::Input(format!(
-                "the name of the file {shown} does not say its kind. Nothing was sent\nhint: give --input csv or jsonl"
+                "the name of the file {shown} does not say its kind. Nothing was sent\nhint: give --input csv, jsonl or xlsx"
             ))
         })?;
         let facts = examine(&mut file).map_err(|error| unread(&error))?;
@@ -109,6 +119,7 @@ impl Source {
                 encoding_of(&facts, Some(Encoding::Utf8)).map_err(refused)?;
                 RowForm::JsonLines
             }
+            SourceKind::Xlsx => RowForm::Xlsx { sheet },
         };
         Ok(Self { file, shown, facts, form })
     }
@@ -159,12 +170,15 @@ impl Source {
         let mut file = self.file.try_clone().map_err(|error| refused(&error))?;
         file.seek(SeekFrom::Start(0)).map_err(|error| refused(&error))?;
         let FileFacts { size, has_mark, .. } = self.facts;
-        Ok(match self.form {
-            RowForm::Csv { encoding, delimiter, .. } => {
+        Ok(match &self.form {
+            &RowForm::Csv { encoding, delimiter, .. } => {
                 let reader = CsvReader::new(file, size, has_mark, encoding, delimiter);
                 Box::new(reader.map_err(|error| refused(&error))?)
             }
             RowForm::JsonLines => Box::new(JsonLinesReader::new(file, size, columns.to_vec())),
+            RowForm::Xlsx { sheet } => {
+                Box::new(XlsxReader::new(file, sheet.as_deref()).map_err(|error| refused(&error))?)
+            }
         })
     }
 }
