@@ -211,6 +211,12 @@ fn terminal_text(code: &QrCode, inverse: bool, columns: Option<usize>) -> String
     (0..modules.side).step_by(2).map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// Returns the QR code of a link as PNG, for print: with medium error correction. `None` if the link is too long.
+#[must_use]
+pub fn print_picture(link: &str) -> Option<Vec<u8>> {
+    picture(&QrCode::with_error_correction_level(link.as_bytes(), EcLevel::M).ok()?).ok()
+}
+
 /// Returns the picture of a code as PNG.
 fn picture(code: &QrCode) -> Result<Vec<u8>, png::EncodingError> {
     let modules = Modules::new(code);

@@ -245,9 +245,11 @@ async fn pins_are_in_a_file_of_their_own_and_work() -> Result<()> {
     let office = &stage.university;
     let mapping = MAPPING.replace("reference = \"Number\"\n", "").replace("[\"Note\"]", "[\"Note\", \"Number\"]");
     let desk = Desk::new(&stage, "pins", &rows(3))?;
-    std::fs::write(&desk.map, mapping)?;
+    let letters =
+        "[letters]\nsender = \"University of Coimbra\"\naddressee = [[\"Given name\", \"Family name\"], [\"Note\"]]\n";
+    std::fs::write(&desk.map, format!("{mapping}\n{letters}"))?;
     let out = desk.out("pins-out");
-    desk.import(office, &["--out", &out.display().to_string(), "--pin"])?.ok()?;
+    desk.import(office, &["--out", &out.display().to_string(), "--pin", "--letters"])?.ok()?;
     let (links, pins) = (lines(&out.join("links.csv"))?, lines(&out.join("pins.csv"))?);
     assert_eq!(out.join("pins.csv").metadata()?.permissions().mode() & 0o777, 0o600);
     let pin = pins.get(1).and_then(|line| line.get(3)).ok_or("no PIN")?;
@@ -255,6 +257,13 @@ async fn pins_are_in_a_file_of_their_own_and_work() -> Result<()> {
     let link = links.get(1).and_then(|line| line.get(4)).ok_or("no link")?;
     assert!(!std::fs::read_to_string(out.join("links.csv"))?.contains(pin.as_str()));
     stage.carnet(&["receive", link, "--yes", "--pin", pin])?.ok()?;
+    // A page for each person, in the language of the row, and the PINs on sheets of their own.
+    let sheets = |name: &str| std::fs::read_to_string(out.join("letters").join(name));
+    let (pages, pin_sheets) = (sheets("letters-0001.html")?, sheets("pins-0001.html")?);
+    assert_eq!((pages.matches("<section lang=\"uk\"").count(), pin_sheets.matches("<section").count()), (3, 3));
+    assert!(pages.contains("<bdi>José Müller 2</bdi>") && pages.contains(&link.replace('&', "&amp;")), "{pages}");
+    assert!(pin_sheets.contains(pin.as_str()) && !pin_sheets.contains("openid-credential-offer"));
+    assert_eq!(pages.matches("src=\"data:image/png;base64,").count(), 3);
     // Without references, another file is another import.
     desk.write(&rows(4))?;
     let changed = desk.import(office, &["--out", &out.display().to_string(), "--pin"])?;

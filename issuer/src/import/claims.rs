@@ -20,6 +20,8 @@ pub(crate) struct ConvertedRow {
     /// Reference; empty: the mapping has none.
     pub(crate) reference: String,
     pub(crate) language: String,
+    /// Lines of the address; none if the mapping has no letters.
+    pub(crate) addressee: Vec<String>,
     pub(crate) valid_from: Option<Timestamp>,
     pub(crate) valid_until: Option<Timestamp>,
 }
@@ -71,6 +73,20 @@ impl RowConverter {
         self.mapping.reference.is_some()
     }
 
+    /// Returns the name of the sender of letters; `None` if the mapping has no letters.
+    pub(crate) fn sender(&self) -> Option<&str> {
+        self.mapping.letters.as_ref().map(|letters| letters.sender.as_str())
+    }
+
+    fn addressee(&self, row: &TableRow) -> Vec<String> {
+        let lines = self.mapping.letters.iter().flat_map(|letters| &letters.addressee);
+        let text = |columns: &Vec<String>| {
+            let cells = columns.iter().map(|column| self.cell(row, column).shown());
+            cells.filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join(" ")
+        };
+        lines.map(text).filter(|line| !line.is_empty()).collect()
+    }
+
     /// Converts a row.
     ///
     /// # Errors
@@ -95,7 +111,8 @@ impl RowConverter {
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(ConvertedRow { number: row.number, claims, reference, language, valid_from, valid_until })
+        let addressee = self.addressee(row);
+        Ok(ConvertedRow { number: row.number, claims, reference, language, addressee, valid_from, valid_until })
     }
 
     /// Returns an error of the issuer with the column and the given value. `field`: path in the request, such as

@@ -28,6 +28,17 @@ struct MappingFile {
     constants: toml::Table,
     #[serde(default)]
     columns: toml::Table,
+    letters: Option<LettersTable>,
+}
+
+/// Table about the letters.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LettersTable {
+    /// Name of the sender.
+    pub(crate) sender: String,
+    /// Columns of each line of the address.
+    pub(crate) addressee: Vec<Vec<String>>,
 }
 
 /// Table of a column.
@@ -98,6 +109,8 @@ pub(crate) struct Mapping {
     pub(crate) valid_until: Option<DaySource>,
     /// `true`: white space around texts is removed.
     pub(crate) trim: bool,
+    /// Sender and address of the letters.
+    pub(crate) letters: Option<LettersTable>,
     ignored: Vec<String>,
 }
 
@@ -130,6 +143,7 @@ impl Mapping {
             valid_from: file.valid_from.map(|value| day_source("valid_from", value)).transpose()?,
             valid_until: file.valid_until.map(|value| day_source("valid_until", value)).transpose()?,
             trim: file.trim,
+            letters: file.letters,
             ignored: file.ignore,
         })
     }
@@ -143,6 +157,7 @@ impl Mapping {
         let rules = self.rules.iter().map(|rule| &rule.column);
         let reference = self.reference.iter().map(|reference| &reference.column);
         let all = rules.chain(reference).chain(&self.language).chain(days).chain(&self.ignored);
+        let all = all.chain(self.letters.iter().flat_map(|letters| letters.addressee.iter().flatten()));
         let mut names: Vec<String> = all.cloned().collect();
         names.sort();
         names.dedup();
@@ -159,7 +174,8 @@ impl Mapping {
             let near = nearest_name(name, others.iter().map(String::as_str));
             near.map_or(String::new(), |near| format!("; the nearest is {}", quoted(near)))
         };
-        let missing = named.iter().filter(|name| !found.contains(name) && !self.ignored.contains(name));
+        let is_used = |name: &&String| !self.ignored.contains(name);
+        let missing = named.iter().filter(|name| !found.contains(name)).filter(is_used);
         let missing = missing.map(|name| format!("the file has no column {}{}", quoted(name), near(name, found)));
         let unknown = found.iter().filter(|name| !named.contains(name));
         let unknown = unknown.map(|name| {

@@ -8,6 +8,7 @@ pub(crate) mod csv;
 pub(crate) mod dates;
 pub(crate) mod encoding;
 pub(crate) mod json_lines;
+pub(crate) mod letters;
 pub(crate) mod mapping;
 pub(crate) mod output;
 pub(crate) mod table;

@@ -13,7 +13,11 @@ use rand_core::{OsRng, RngCore as _};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::pass::{Findings, RowSink};
+use super::{
+    letter_files::LetterFiles,
+    pass::{Findings, RowSink},
+    unwritten::unwritten,
+};
 use crate::{
     commands::StaffFailure,
     import::{claims::ConvertedRow, output::csv_line},
@@ -175,30 +179,23 @@ impl ImportFolder {
         disk::replace_file(&path, text.as_bytes(), MODE).map_err(|error| unwritten(&path, &error))
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Begins the files of links and PINs. They replace those of an earlier run when they are finished.
     ///
     /// # Errors
     /// Those of the file system.
-    pub(super) fn begin_outputs(&self, with_pins: bool) -> Result<Outputs, StaffFailure> {
+    pub(super) fn begin_outputs(&self, with_pins: bool, letters: Option<LetterFiles>) -> Result<Outputs, StaffFailure> {
         let links = OutputFile::begin(&self.path, "links.csv", &LINK_COLUMNS)?;
         let pins = with_pins.then(|| OutputFile::begin(&self.path, "pins.csv", &PIN_COLUMNS)).transpose()?;
-        Ok(Outputs { links, pins, folder: self.path.clone() })
+        Ok(Outputs { links, pins, letters, folder: self.path.clone() })
     }
 }
 
 const LINK_COLUMNS: [&str; 6] = ["row", "reference", "language", "offer_id", "link", "openid_link"];
 const PIN_COLUMNS: [&str; 4] = ["row", "reference", "offer_id", "pin"];
-
-fn unwritten(path: &Path, error: &dyn std::fmt::Display) -> StaffFailure {
-    StaffFailure::WithReason {
-        reason: "output_unwritten",
-        text: format!(
-            "{} cannot be written: {error}. All acknowledged offers are stored\nhint: make room, and run the same \
-             command again: the links are derived again",
-            path.display()
-        ),
-    }
-}
 
 /// File that is written beside the one that it replaces.
 struct OutputFile {
@@ -233,6 +230,7 @@ impl OutputFile {
 pub(super) struct Outputs {
     links: OutputFile,
     pins: Option<OutputFile>,
+    letters: Option<LetterFiles>,
     folder: PathBuf,
 }
 
@@ -244,6 +242,7 @@ impl Outputs {
     pub(super) fn finish(self) -> Result<(), StaffFailure> {
         self.links.finish()?;
         self.pins.map(OutputFile::finish).transpose()?;
+        self.letters.map(LetterFiles::finish).transpose()?;
         disk::sync_directory(&self.folder).map_err(|error| unwritten(&self.folder, &error))
     }
 }
@@ -263,9 +262,9 @@ impl RowSink for Outputs {
             &imported.offer_uri,
             &imported.offer_reference_uri,
         ])?;
-        match &mut self.pins {
-            Some(pins) => pins.line(&[&number, &row.reference, id, &imported.pin]),
-            None => Ok(()),
+        if let Some(pins) = &mut self.pins {
+            pins.line(&[&number, &row.reference, id, &imported.pin])?;
         }
+        self.letters.as_mut().map_or(Ok(()), |letters| letters.add(row, imported))
     }
 }

@@ -1,9 +1,11 @@
 //! Command `import`: offers for the rows of a file.
 
 mod folder;
+mod letter_files;
 mod pass;
 mod progress;
 mod source;
+mod unwritten;
 
 use std::path::PathBuf;
 
@@ -26,6 +28,7 @@ use crate::import::{
     mapping::Mapping,
 };
 use folder::{ImportFolder, ImportState};
+use letter_files::LetterFiles;
 use pass::{Findings, Pass, Preview};
 use source::{Source, SourceKind, SourceOptions};
 
@@ -71,6 +74,10 @@ pub(crate) struct ImportArgs {
     /// same file is not imported twice.
     #[arg(long)]
     import_id: Option<String>,
+    /// Also write letters to print (HTML), with QR codes, in the language of each row; PINs are on sheets of their own.
+    /// The mapping has the sender and the address in [letters].
+    #[arg(long)]
+    letters: bool,
     /// The kind of the file, if its name does not say it: csv, jsonl or xlsx.
     #[arg(long, value_parser = SourceKind::parse)]
     input: Option<SourceKind>,
@@ -128,6 +135,9 @@ pub(super) async fn run(args: ImportArgs) -> Result<(), StaffFailure> {
     let columns = mapping.columns();
     let converter =
         RowConverter::new(mapping, source.reader(&columns)?.columns()).map_err(|what| mapping_failure(&args, &what))?;
+    if args.letters && converter.sender().is_none() {
+        return Err(mapping_failure(&args, "it has no [letters] with `sender` and `addressee`"));
+    }
     let import_id = match &args.import_id {
         Some(id) => id.clone(),
         None => source.import_id(&mapping_text, &args.shared_options()),
@@ -173,7 +183,8 @@ pub(super) async fn run(args: ImportArgs) -> Result<(), StaffFailure> {
     let plan = ImportState { is_checked: true, is_complete: false, ..plan.with_secret(&secret) };
     // Before anything is sent: from now on, the links can be derived again.
     folder.write_state(&plan)?;
-    let mut outputs = folder.begin_outputs(args.pin)?;
+    let letters = if args.letters { Some(begin_letters(&args, &converter, &folder)?) } else { None };
+    let mut outputs = folder.begin_outputs(args.pin, letters)?;
     pass.is_stored = true;
     let found = pass.run(args.terms(&plan.import_id, &secret, false, false), "imported", Some(&mut outputs)).await?;
     outputs.finish()?;
@@ -189,6 +200,15 @@ fn mapping_failure(args: &ImportArgs, what: &str) -> StaffFailure {
         "the mapping {} is refused: {what}\nNothing was sent.\nhint: docs/import.md describes mappings",
         args.map.display()
     ))
+}
+
+fn begin_letters(
+    args: &ImportArgs,
+    converter: &RowConverter,
+    folder: &ImportFolder,
+) -> Result<LetterFiles, StaffFailure> {
+    let sender = converter.sender().unwrap_or_default();
+    LetterFiles::begin(folder.path(), sender, &args.credential_type, args.pin)
 }
 
 /// Checks that a run continues the import of its folder.
@@ -307,6 +327,9 @@ fn summary(args: &ImportArgs, found: &Findings, stored: bool) -> String {
     }
     if let Some(folder) = &args.out {
         let pins = if args.pin { ", the PINs in pins.csv" } else { "" };
+        if args.letters {
+            text.push_str(&format!(" The letters are in {}/letters.", folder.display()));
+        }
         text.push_str(&format!(" The links are in {}/links.csv{pins}; only you can read them.", folder.display()));
     }
     text

@@ -1,0 +1,149 @@
+//! Files of the letters of an import, with at most 500 letters each.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
+
+use carnet_core::day;
+use carnet_proto::issuer::v1 as proto;
+use carnet_service::{disk, qr, wire};
+use carnet_spec::Catalogue;
+
+use super::unwritten::unwritten;
+use crate::{
+    commands::StaffFailure,
+    import::{
+        claims::ConvertedRow,
+        letters::{Letter, LetterWriter},
+    },
+};
+
+/// Number of letters in one file: a browser has to lay it out as a whole.
+const LETTERS_PER_FILE: u64 = 500;
+/// Mode of the files: who has a letter can collect the document.
+const MODE: u32 = 0o600;
+
+/// Letters that are being written beside those of an earlier run.
+pub(super) struct LetterFiles {
+    unfinished: PathBuf,
+    path: PathBuf,
+    writer: LetterWriter,
+    catalogue: Option<Catalogue>,
+    credential_type: String,
+    with_pins: bool,
+    count: u64,
+    links: Option<BufWriter<File>>,
+    pins: Option<BufWriter<File>>,
+}
+
+impl LetterFiles {
+    /// Begins the letters of an import in its folder.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn begin(
+        folder: &Path,
+        sender: &str,
+        credential_type: &str,
+        with_pins: bool,
+    ) -> Result<Self, StaffFailure> {
+        let (path, unfinished) = (folder.join("letters"), folder.join("letters.part"));
+        match fs::remove_dir_all(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritten(&unfinished, &error)),
+            _ => {}
+        }
+        disk::create_private_directory(&unfinished).map_err(|error| unwritten(&unfinished, &error))?;
+        Ok(Self {
+            unfinished,
+            path,
+            writer: LetterWriter::new(sender).map_err(StaffFailure::Input)?,
+            // Types of the service's own catalogue are called by their names.
+            catalogue: Catalogue::embedded().ok(),
+            credential_type: credential_type.to_owned(),
+            with_pins,
+            count: 0,
+            links: None,
+            pins: None,
+        })
+    }
+
+    /// Adds the letter of a row.
+    ///
+    /// # Errors
+    /// Those of the file system; the link is too long for a QR code.
+    pub(super) fn add(&mut self, row: &ConvertedRow, imported: &proto::ImportedOffer) -> Result<(), StaffFailure> {
+        let picture = qr::print_picture(&imported.offer_uri).ok_or_else(|| {
+            unwritten(&self.path, &format!("the link of row {} is too long for a QR code", row.number))
+        })?;
+        let expires = imported.offer.as_ref().and_then(|offer| offer.expires_at.as_ref());
+        let expires = expires.and_then(|at| wire::from_timestamp(at).ok());
+        let day = expires.map_or_else(String::new, |at| day::format_end(at.start_of_day()));
+        let known = self.catalogue.as_ref().and_then(|catalogue| catalogue.credential_type(&self.credential_type));
+        let document = known.map_or(self.credential_type.as_str(), |known| &known.display_texts(&row.language).name);
+        let letter = Letter {
+            language: &row.language,
+            addressee: &row.addressee,
+            reference: &row.reference,
+            document,
+            day: &day,
+            link: &imported.offer_uri,
+            picture: &picture,
+            has_pin: self.with_pins,
+        };
+        let link_page = self.writer.link_page(&letter);
+        let pin_page = self.with_pins.then(|| self.writer.pin_page(&letter, &imported.pin));
+        self.turn_page()?;
+        let written = self.links.as_mut().map_or(Ok(()), |file| file.write_all(link_page.as_bytes()));
+        let written = written.and_then(|()| match (&mut self.pins, pin_page) {
+            (Some(file), Some(page)) => file.write_all(page.as_bytes()),
+            _ => Ok(()),
+        });
+        self.count = self.count.saturating_add(1);
+        written.map_err(|error| unwritten(&self.path, &error))
+    }
+
+    /// Begins the next files if the current ones are full.
+    fn turn_page(&mut self) -> Result<(), StaffFailure> {
+        if !self.count.is_multiple_of(LETTERS_PER_FILE) {
+            return Ok(());
+        }
+        self.close()?;
+        let number = self.count.checked_div(LETTERS_PER_FILE).unwrap_or_default().saturating_add(1);
+        self.links = Some(self.open(&format!("letters-{number:04}.html"))?);
+        self.pins = if self.with_pins { Some(self.open(&format!("pins-{number:04}.html"))?) } else { None };
+        Ok(())
+    }
+
+    fn open(&self, name: &str) -> Result<BufWriter<File>, StaffFailure> {
+        let path = self.unfinished.join(name);
+        let opened = disk::create_new(&path, MODE).map(BufWriter::new).and_then(|mut file| {
+            file.write_all(LetterWriter::head().as_bytes())?;
+            Ok(file)
+        });
+        opened.map_err(|error| unwritten(&path, &error))
+    }
+
+    fn close(&mut self) -> Result<(), StaffFailure> {
+        for mut file in self.links.take().into_iter().chain(self.pins.take()) {
+            let closed = file.write_all(LetterWriter::tail().as_bytes());
+            let closed = closed.and_then(|()| file.into_inner().map_err(io::IntoInnerError::into_error));
+            closed.and_then(|file| file.sync_all()).map_err(|error| unwritten(&self.path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the letters of an earlier run.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn finish(mut self) -> Result<(), StaffFailure> {
+        self.close()?;
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritten(&self.path, &error)),
+            _ => {}
+        }
+        fs::rename(&self.unfinished, &self.path).map_err(|error| unwritten(&self.path, &error))
+    }
+}
