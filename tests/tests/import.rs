@@ -235,6 +235,33 @@ async fn an_import_that_is_killed_continues_without_a_double() -> Result<()> {
     let collected = offers(office, &["--state", "collected"])?;
     assert_eq!(collected.len(), 1);
     assert_eq!(collected.first().and_then(|offer| offer.get("reference")?.as_str()), Some("D-00701"));
+    withdraw(&desk, office, &out)
+}
+
+/// Revokes the one collected credential and cancels one offer by their references, and then the whole import.
+fn withdraw(desk: &Desk<'_>, office: &Office, out: &Path) -> Result<()> {
+    let file = desk.out("withdrawn.txt");
+    std::fs::write(&file, "D-00701\n D-00002 \n\n")?;
+    let (file_text, out_text) = (file.display().to_string(), out.display().to_string());
+    let cancel = |extra: &[&str]| office.staff(&[&["offer", "cancel"], extra].concat());
+    let revoked = office.staff(&["status", "revoke", "--references", &file_text, "--reason", "a mistake", "--yes"])?;
+    let revoked = revoked.ok()?;
+    assert_eq!(number(&revoked.json()?, "credentials"), 1, "{revoked:?}");
+    assert!(revoked.stderr.contains("1 of these offers were not collected"), "{revoked:?}");
+    let unapproved = cancel(&["--references", &file_text])?;
+    assert!(unapproved.code == 1 && unapproved.stdout.contains("--yes --count 1"), "{unapproved:?}");
+    let other_count = cancel(&["--references", &file_text, "--yes", "--count", "2"])?;
+    assert!(other_count.code == 1 && other_count.stdout.contains("2 were expected"), "{other_count:?}");
+    assert_eq!(offers(office, &["--state", "cancelled"])?.len(), 0);
+    let done = cancel(&["--references", &file_text, "--yes", "--count", "1"])?.ok()?.json()?;
+    assert_eq!((number(&done, "found"), number(&done, "cancelled")), (2, 1), "{done}");
+    let cancelled = offers(office, &["--state", "cancelled"])?;
+    assert_eq!(cancelled.first().and_then(|offer| offer.get("reference")?.as_str()), Some("D-00002"));
+    let whole = cancel(&["--import", &out_text, "--dry-run"])?.ok()?.json()?;
+    assert_eq!((number(&whole, "found"), number(&whole, "open")), (1_200, 1_198), "{whole}");
+    std::fs::write(&file, "D-00002\nD-99999\n")?;
+    let unknown = cancel(&["--references", &file_text, "--dry-run"])?;
+    assert!(unknown.code == 1 && unknown.stdout.contains("D-99999"), "{unknown:?}");
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod init;
 mod issued;
 mod keys;
 mod offer;
+mod references;
 pub(crate) mod registrar;
 mod renewals;
 mod status;

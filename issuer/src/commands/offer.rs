@@ -22,6 +22,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     StaffFailure, format_name, format_timestamp, last_day, print_result,
+    references::{self, ReferenceArgs},
     status::{parse_from, parse_until},
 };
 use crate::secrets;
@@ -32,13 +33,8 @@ pub(crate) enum OfferVerb {
     Create(OfferCreateArgs),
     /// List offers, newest first; several conditions must all match.
     List(OfferListArgs),
-    /// Cancel an offer that was not collected, and erase its claims.
-    Cancel {
-        /// The offer's id.
-        id: String,
-        #[command(flatten)]
-        staff: StaffArgs,
-    },
+    /// Cancel offers that were not collected, and erase their claims.
+    Cancel(OfferCancelArgs),
     /// Release a deferred offer for collection.
     Release {
         /// The offer's id.
@@ -59,6 +55,26 @@ pub(crate) enum OfferVerb {
         #[command(flatten)]
         staff: StaffArgs,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["id", "references", "import"]))]
+pub(crate) struct OfferCancelArgs {
+    /// The offer's id.
+    id: Option<String>,
+    #[command(flatten)]
+    which: ReferenceArgs,
+    /// Only count, and change nothing.
+    #[arg(long, conflicts_with = "id")]
+    dry_run: bool,
+    /// Approve the cancellation of several offers; with --count.
+    #[arg(long)]
+    yes: bool,
+    /// The expected number of offers that are cancelled; with another number nothing is changed.
+    #[arg(long, value_name = "COUNT", conflicts_with = "id")]
+    count: Option<u64>,
+    #[command(flatten)]
+    staff: StaffArgs,
 }
 
 #[derive(Debug, Args)]
@@ -181,14 +197,7 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), StaffFailure> {
     match verb {
         OfferVerb::Create(args) => create(args).await,
         OfferVerb::List(args) => list(args).await,
-        OfferVerb::Cancel { id, staff } => {
-            let (channel, token) = client::connect(&staff).await?;
-            let request = proto::CancelOfferRequest { offer_id: id, request_id: secrets::random_id() };
-            let answer = OfferServiceClient::with_interceptor(channel, token).cancel_offer(request).await?;
-            let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
-            print_result(staff.json, &offer, || format!("Cancelled; its claims are erased.\n{}", line(&offer)));
-            Ok(())
-        }
+        OfferVerb::Cancel(args) => cancel(args).await,
         OfferVerb::Reject { id, reason, staff } => {
             let (channel, token) = client::connect(&staff).await?;
             let request = proto::RejectOfferRequest { offer_id: id, reason };
@@ -208,6 +217,49 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), StaffFailure> {
             Ok(())
         }
     }
+}
+
+async fn cancel(args: OfferCancelArgs) -> Result<(), StaffFailure> {
+    let (channel, token) = client::connect(&args.staff).await?;
+    let mut client = OfferServiceClient::with_interceptor(channel.clone(), token.clone());
+    let request = |offer_id: String| proto::CancelOfferRequest { offer_id, request_id: secrets::random_id() };
+    if let Some(id) = args.id {
+        let answer = client.cancel_offer(request(id)).await?;
+        let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
+        print_result(args.staff.json, &offer, || format!("Cancelled; its claims are erased.\n{}", line(&offer)));
+        return Ok(());
+    }
+    let found = args.which.find(channel, token).await?;
+    let is_open =
+        |offer: &&proto::Offer| matches!(offer.state(), proto::OfferState::Open | proto::OfferState::Redeemed);
+    let open: Vec<&proto::Offer> = found.iter().filter(is_open).collect();
+    let others = found.len().saturating_sub(open.len());
+    if !args.dry_run {
+        references::require_count(open.len(), args.count, args.yes)?;
+    }
+    let mut cancelled = 0_usize;
+    for offer in open.iter().filter(|_| !args.dry_run) {
+        match client.cancel_offer(request(offer.offer_id.clone())).await {
+            Ok(_) => cancelled = cancelled.saturating_add(1),
+            // It was collected in the meantime.
+            Err(status) if status.code() == tonic::Code::FailedPrecondition => {}
+            Err(status) => {
+                carnet_console::print_error_line(format_args!(
+                    "{cancelled} offers were cancelled before this error; the same command continues with the others."
+                ));
+                return Err(status.into());
+            }
+        }
+    }
+    let value = json!({"found": found.len(), "open": open.len(), "cancelled": cancelled, "dry_run": args.dry_run});
+    print_result(args.staff.json, &value, || {
+        let rest = format!("{others} others are collected, cancelled, expired or locked already.");
+        if args.dry_run {
+            return format!("{} offers would be cancelled; {rest} Nothing was changed.", open.len());
+        }
+        format!("{cancelled} offers are cancelled; their claims are erased. {rest}")
+    });
+    Ok(())
 }
 
 async fn create(args: OfferCreateArgs) -> Result<(), StaffFailure> {

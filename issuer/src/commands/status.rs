@@ -12,7 +12,7 @@ use carnet_service::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{StaffFailure, format_timestamp, print_result};
+use super::{StaffFailure, format_timestamp, print_result, references::ReferenceArgs};
 use crate::secrets;
 
 #[derive(Debug, Subcommand)]
@@ -52,22 +52,24 @@ pub(crate) enum StatusVerb {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("whom").required(true).multiple(true).args(["ids", "file", "credential_type", "from", "until"]))]
+#[command(group = clap::ArgGroup::new("whom").required(true).multiple(true).args(["ids", "file", "credential_type", "from", "until", "references", "import"]))]
 pub(crate) struct ChangeArgs {
     /// Ids of offers, each for all copies of its credential, or of single issued copies.
     #[arg(value_parser = parse_id)]
     ids: Vec<String>,
     /// A file with such ids, one per line; `-` reads standard input.
-    #[arg(long, conflicts_with = "ids")]
+    #[arg(long, conflicts_with_all = ["ids", "references", "import"])]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    which: ReferenceArgs,
     /// Every credential of this type.
-    #[arg(long = "type", conflicts_with_all = ["ids", "file"])]
+    #[arg(long = "type", conflicts_with_all = ["ids", "file", "references", "import"])]
     credential_type: Option<String>,
     /// Every credential issued from this day on: a date, or a time with offset.
-    #[arg(long, value_parser = parse_from, conflicts_with_all = ["ids", "file"])]
+    #[arg(long, value_parser = parse_from, conflicts_with_all = ["ids", "file", "references", "import"])]
     from: Option<Timestamp>,
     /// Every credential issued until the end of this day: a date, or a time with offset.
-    #[arg(long, value_parser = parse_until, conflicts_with_all = ["ids", "file"])]
+    #[arg(long, value_parser = parse_until, conflicts_with_all = ["ids", "file", "references", "import"])]
     until: Option<Timestamp>,
     /// The reason, for the record; no personal data.
     #[arg(long)]
@@ -171,6 +173,7 @@ async fn change(
 ) -> Result<(), StaffFailure> {
     let ids = match &args.file {
         Some(path) => read_ids(path)?,
+        None if args.which.is_given() => collected_ids(&args.which, &args.staff).await?,
         None => args.ids,
     };
     let filter = args.credential_type.is_some() || args.from.is_some() || args.until.is_some();
@@ -252,6 +255,33 @@ async fn change(
         )
     });
     Ok(())
+}
+
+/// Returns the ids of the offers that references or an import name, and from which copies were issued.
+///
+/// # Errors
+/// Nothing was issued from any of them; the file cannot be read; the service failed.
+async fn collected_ids(which: &ReferenceArgs, staff: &StaffArgs) -> Result<Vec<String>, StaffFailure> {
+    let (channel, token) = client::connect(staff).await?;
+    let found = which.find(channel, token).await?;
+    let is_collected = |offer: &&proto::Offer| offer.state() == proto::OfferState::Collected;
+    let ids: Vec<String> = found.iter().filter(is_collected).map(|offer| offer.offer_id.clone()).collect();
+    let others = found.len().saturating_sub(ids.len());
+    if ids.is_empty() {
+        return Err(StaffFailure::WithReason {
+            reason: "nothing_matches",
+            text: format!(
+                "none of these {others} offers was collected, so no credential was issued; nothing was changed\nhint: end \
+                 them with `offer cancel`"
+            ),
+        });
+    }
+    if others > 0 {
+        carnet_console::print_error_line(format_args!(
+            "{others} of these offers were not collected and are left as they are; `offer cancel` ends them."
+        ));
+    }
+    Ok(ids)
 }
 
 /// Asks for approval before one credential is revoked, which cannot be undone.
