@@ -8,9 +8,10 @@ use serde_json::Value;
 use crate::{
     Result,
     page::{self, Names},
-    programs::{self, Said},
+    programs::Said,
     stage::{Cast, Offered, Office, Stage},
     terminal::Terminal,
+    visitor::{self, Copy},
 };
 
 /// Question of the wallet before anything is accepted or shown.
@@ -156,7 +157,7 @@ impl Journey {
         if code != 0 {
             return Err(format!("exit code {code}\n{screen}").into());
         }
-        let (whose, command) = (self.person.clone(), format!("carnet {}", args.join(" ")));
+        let (whose, command) = (self.person.clone(), format!("carnet{}", printed_flags(args)));
         self.screen(&whose, &command, &screen);
         Ok(screen)
     }
@@ -167,19 +168,18 @@ impl Journey {
     /// A program refuses.
     pub fn receive(&mut self, issuer: Issuer, kind: &str, claims: &Value, extra: &[&str]) -> Result<Offered> {
         let offered = self.stage.offer(self.office(issuer), kind, claims, extra)?;
-        let flags: Vec<&str> = extra.iter().copied().take_while(|flag| *flag != "--catalogue").collect();
         let (code, screen) =
             self.at_terminal(&[&["receive", offered.uri.as_str()], flags_of_wallet(extra)].concat())?;
         if code != 0 {
             return Err(format!("exit code {code}\n{screen}").into());
         }
-        let made = flags.iter().map(|flag| format!(" {flag}")).collect::<String>();
+        let made = printed_flags(extra.split(|flag| *flag == "--catalogue").next().unwrap_or_default());
         let (issuer, person) = (self.office(issuer).name.clone(), self.person.clone());
         self.page.push_str(&format!(
             "\n{issuer} makes the offer (`carnet-issuer offer create --type {kind} --claims FILE{made}`), and hands over the \
              link.\n"
         ));
-        self.screen(&person, "carnet receive LINK", &screen);
+        self.screen(&person, &format!("carnet receive LINK{}", printed_flags(flags_of_wallet(extra))), &screen);
         Ok(offered)
     }
 
@@ -207,7 +207,48 @@ impl Journey {
         Ok(answer)
     }
 
+    /// [`Self::show`], of which the page has the screen of the asker only.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn show_briefly(&mut self, template: &str) -> Result<Answer> {
+        let (desk, link) = self.open_desk(template, &[])?;
+        let holder = self.present(&link, &[])?;
+        let answer = self.close_desk(desk, holder)?;
+        self.print_desk(template, &[], &answer.asker);
+        if answer.result.get("state").and_then(Value::as_str) != Some("accepted") {
+            return Err(format!("refused:\n{}\n{}", answer.holder, answer.asker).into());
+        }
+        Ok(answer)
+    }
+
+    /// Lets somebody with a copy of a voucher, and without a wallet, show a use of it. Prints the asker's screen.
+    ///
+    /// # Errors
+    /// A program fails.
+    pub async fn show_copy(&mut self, template: &str, copy: &Copy, number: usize) -> Result<Answer> {
+        let (desk, link) = self.open_desk(template, &[])?;
+        let asked = visitor::read_request(&link).await?;
+        let presentation = visitor::present_use(copy, &asked, number, visitor::now())?;
+        let refusal = visitor::refusal(&visitor::submit(&asked, presentation).await);
+        let answer = self.close_desk(desk, refusal.unwrap_or_default())?;
+        self.print_desk(template, &[], &answer.asker);
+        Ok(answer)
+    }
+
     fn ask(&mut self, template: &str, more: &[&str]) -> Result<Answer> {
+        let (desk, link) = self.open_desk(template, more)?;
+        let holder = self.present(&link, more)?;
+        let answer = self.close_desk(desk, holder)?;
+        self.print_desk(template, more, &answer.asker);
+        let person = self.person.clone();
+        let flags = printed_flags(more);
+        self.screen(&person, &format!("carnet present LINK{flags}"), &answer.holder);
+        Ok(answer)
+    }
+
+    /// Opens a desk of the agency for one visitor: it, and its link.
+    fn open_desk(&self, template: &str, more: &[&str]) -> Result<(Terminal, String)> {
         let agency = &self.stage.agency;
         let token = agency.token_file.display().to_string();
         let own = ["desk", "--template", template, "--once", "--server", &agency.service.url, "--token-file", &token];
@@ -215,22 +256,33 @@ impl Journey {
         desk.wait_for(WAITING)?;
         let link = desk.screen.lines().rev().find(|line| line.starts_with("openid4vp://"));
         let link = link.ok_or("the desk shows no link")?.trim().to_owned();
-        let (_, holder) = self.at_terminal(&[&["present", link.as_str()], more].concat())?;
-        let open = link.rsplit("%2F").next().unwrap_or_default();
-        let state = agency.staff(&["result", open])?.json()?;
-        if state.get("state").and_then(Value::as_str) == Some("open") {
-            return Err(format!("the wallet sent nothing:\n{holder}").into());
+        Ok((desk, link))
+    }
+
+    /// Lets the person answer a link; the wallet's screen.
+    fn present(&self, link: &str, more: &[&str]) -> Result<String> {
+        let (_, holder) = self.at_terminal(&[&["present", link], more].concat())?;
+        let id = link.rsplit("%2F").next().unwrap_or_default();
+        let result = self.stage.agency.staff(&["result", id])?.json()?;
+        match result.get("state").and_then(Value::as_str) {
+            Some("open") => Err(format!("the wallet sent nothing:\n{holder}").into()),
+            _ => Ok(holder),
         }
+    }
+
+    /// Reads the verdict of a desk, which was answered.
+    fn close_desk(&self, desk: Terminal, holder: String) -> Result<Answer> {
         let (code, asker) = desk.end()?;
         let id = asker.split("carnet-verifier result").nth(1).and_then(|rest| rest.split_whitespace().next());
         let id = id.ok_or_else(|| format!("the desk ended with {code}:\n{asker}\n{holder}"))?;
         let result = self.stage.agency.staff(&["result", id])?.json()?;
-        let (agency, person) = (self.stage.agency.name.clone(), self.person.clone());
-        let flags = more.iter().map(|flag| format!(" {flag}")).collect::<String>();
-        self.screen(&agency, &format!("carnet-verifier desk --template {template} --once{flags}"), &asker);
-        self.screen(&person, &format!("carnet present LINK{flags}"), &holder);
         let seen = seen(&result);
         Ok(Answer { result, asker, holder, seen })
+    }
+
+    fn print_desk(&mut self, template: &str, more: &[&str], screen: &str) {
+        let (agency, flags) = (self.stage.agency.name.clone(), printed_flags(more));
+        self.screen(&agency, &format!("carnet-verifier desk --template {template} --once{flags}"), screen);
     }
 
     /// Lets the agency ask for what the person cannot show: the wallet sends nothing. Prints the wallet's screen, and
@@ -239,14 +291,36 @@ impl Journey {
     /// # Errors
     /// A program fails, or the wallet sends an answer.
     pub fn cannot_show(&mut self, template: &str) -> Result<String> {
+        self.cannot_show_with(template, &[])
+    }
+
+    /// [`Self::cannot_show`], with further options of the wallet.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cannot_show_with(&mut self, template: &str, more: &[&str]) -> Result<String> {
         let (id, uri) = self.stage.request(template)?;
-        let (code, screen) = self.at_terminal(&["present", &uri])?;
+        let (code, screen) = self.at_terminal(&[&["present", uri.as_str()], more].concat())?;
         let state = self.stage.agency.staff(&["result", &id])?.json()?;
         if code == 0 || state.get("state").and_then(Value::as_str) != Some("open") {
             return Err(format!("it was sent (exit code {code}): {state}\n{screen}").into());
         }
         let person = self.person.clone();
-        self.screen(&person, "carnet present LINK", &screen);
+        self.screen(&person, &format!("carnet present LINK{}", printed_flags(more)), &screen);
+        Ok(screen)
+    }
+
+    /// Runs a command of `carnet` at a terminal that must end with an error, and prints its screen.
+    ///
+    /// # Errors
+    /// It ends with 0.
+    pub fn wallet_fails(&mut self, args: &[&str]) -> Result<String> {
+        let (code, screen) = self.at_terminal(args)?;
+        if code == 0 {
+            return Err(format!("it did not fail\n{screen}").into());
+        }
+        let (whose, command) = (self.person.clone(), format!("carnet{}", printed_flags(args)));
+        self.screen(&whose, &command, &screen);
         Ok(screen)
     }
 
@@ -255,11 +329,12 @@ impl Journey {
     /// # Errors
     /// The asker's screen or the result has one of the values.
     pub fn withheld(&mut self, answer: &Answer, claims: &Value, names: &[&str]) -> Result<()> {
-        let result = answer.result.to_string();
+        // Without ids and links, in which a short value may occur by chance.
+        let told = self.names.printed(&format!("{}\n{}", answer.asker, answer.result));
         for name in names {
             let value = claims.get(*name).ok_or_else(|| format!("the document has no {name}"))?;
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            if answer.asker.contains(&text) || result.contains(&text) || answer.seen.contains(*name) {
+            if has_words(&told, &text) || answer.seen.contains(*name) {
                 return Err(format!("{name} reached the asker:\n{}", answer.asker).into());
             }
         }
@@ -276,6 +351,21 @@ impl Journey {
     pub fn finish(self) -> Result<()> {
         page::check(&page::docs(&format!("journeys/{}.md", self.name)), &self.page)
     }
+}
+
+/// Returns whether a text contains others as whole words.
+fn has_words(text: &str, words: &str) -> bool {
+    let is_outside = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    text.match_indices(words).any(|(start, found)| {
+        let (before, after) = (text.get(..start).unwrap_or_default(), text.get(start.saturating_add(found.len())..));
+        is_outside(before.chars().next_back()) && is_outside(after.unwrap_or_default().chars().next())
+    })
+}
+
+/// Options as they are printed.
+fn printed_flags(more: &[&str]) -> String {
+    let is_path = |flag: &str| flag.starts_with('/');
+    more.iter().map(|flag| if is_path(flag) { " FOLDER".to_owned() } else { format!(" {flag}") }).collect()
 }
 
 /// Options of an offer that its holder's wallet needs too.
@@ -298,14 +388,4 @@ fn seen(result: &Value) -> BTreeSet<String> {
 fn slug(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
-}
-
-/// Runs a program to its end; for screens of staff that are text.
-///
-/// # Errors
-/// It cannot be started, or ends with another code than 0.
-pub fn staff_screen(program: &str, office: &Office, args: &[&str]) -> Result<String> {
-    let token = office.token_file.display().to_string();
-    let own = ["--server", &office.service.url, "--token-file", &token];
-    Ok(programs::run(program, [args, &own].concat(), &[])?.ok()?.stdout)
 }

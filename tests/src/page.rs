@@ -33,7 +33,7 @@ impl Names {
     pub fn printed(&self, screen: &str) -> String {
         let mut text = screen.replace('\r', "").replace(CLEAR, "\n[the screen is cleared]\n");
         for (from, to) in &self.0 {
-            text = text.replace(from.as_str(), to);
+            text = replace_wrapped(&text, from, to);
         }
         let mut lines: Vec<String> = Vec::new();
         for line in text.lines() {
@@ -51,6 +51,34 @@ impl Names {
         }
         lines.join("\n").trim_matches('\n').to_owned()
     }
+}
+
+/// Replaces a text, also where a terminal broke it into lines with an indentation.
+fn replace_wrapped(text: &str, from: &str, to: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if let Some(after) = strip_wrapped(rest, from) {
+            replaced.push_str(to);
+            rest = after;
+        } else {
+            replaced.push(first);
+            rest = rest.get(first.len_utf8()..).unwrap_or_default();
+        }
+    }
+    replaced
+}
+
+/// Returns the text after a prefix, which line ends and the spaces after them may interrupt.
+fn strip_wrapped<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let mut rest = text;
+    for (index, c) in prefix.char_indices() {
+        if index > 0 && rest.starts_with('\n') {
+            rest = rest.trim_start();
+        }
+        rest = rest.strip_prefix(c)?;
+    }
+    Some(rest)
 }
 
 /// Returns whether a line is a row of a QR code.
@@ -171,6 +199,7 @@ mod tests {
             ("see openid4vp://?client_id=x&y now", "see openid4vp://... now"),
             ("LanguageProficiencyCredential", "LanguageProficiencyCredential"),
             ("█████████████\r\n█▀▀▀ ▄▄▄▄▄▄▄█\nx", "[QR code]\nx"),
+            ("  did:web:localhost%3A41\r\n    234:university, it", "  did:web:university.example, it"),
         ] {
             assert_eq!(names.printed(screen), printed);
         }

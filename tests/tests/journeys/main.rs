@@ -1,9 +1,17 @@
 //! Journeys of people through several offices, each with its page in `docs/journeys`, which prints what each party saw.
 //! `UPDATE_DOCS=1` writes the pages; otherwise they are compared.
 
+mod building_blocks;
 mod chatterbox;
 mod coding_school;
+mod easy_rights;
+mod guidance;
+mod help_u;
+mod himate;
 mod kiron;
+mod nadine;
+mod protection;
+mod volunteer;
 
 use std::collections::BTreeSet;
 

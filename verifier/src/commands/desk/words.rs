@@ -24,6 +24,8 @@ pub(super) struct RequestWording<'a> {
     /// Requested claims by query id: name of the credential type, and the names of the claims directly below the
     /// subject, in the order of the query. Empty if the catalogue does not have the template.
     asked: BTreeMap<String, (String, Vec<String>)>,
+    /// `true` if one of several credentials answers the request.
+    has_alternatives: bool,
 }
 
 impl<'a> RequestWording<'a> {
@@ -44,7 +46,9 @@ impl<'a> RequestWording<'a> {
             }
             asked.insert(credential.id.clone(), (name, claims));
         }
-        Self { catalogue, template_id, template, asked }
+        let sets = query.iter().flat_map(|query| &query.credential_sets);
+        let has_alternatives = sets.into_iter().any(|set| set.options.len() > 1);
+        Self { catalogue, template_id, template, asked, has_alternatives }
     }
 
     fn display(&self, type_name: &str) -> Option<&DisplayTexts> {
@@ -68,10 +72,14 @@ impl<'a> RequestWording<'a> {
     pub(super) fn request_text(&self) -> String {
         let title = self.template.map(|template| RequestTemplate::text_in_language(&template.title, LANGUAGE));
         let mut text = format!("{}\n", displayable(title.unwrap_or(self.template_id)));
+        if self.has_alternatives {
+            text.push_str("Asked for, from one of these documents:\n");
+        }
+        let lead = if self.has_alternatives { "  " } else { "Asked for, from " };
         for (type_name, claims) in self.asked.values() {
             let (kind, labels) = (self.type_label(type_name), self.claim_labels(type_name, claims));
             // Writing to a String does not fail.
-            writeln!(text, "Asked for, from {kind}: {labels}").ok();
+            writeln!(text, "{lead}{kind}: {labels}").ok();
         }
         text
     }
@@ -365,6 +373,8 @@ mod tests {
             let text = wording.request_text();
             assert!(!wording.asked.is_empty() && !text.contains("Credential"), "{text}");
         }
+        let residence = RequestWording::new(&catalogue, "right-of-residence").request_text();
+        assert!(residence.contains("from one of these documents:\n  Applicant for"), "{residence}");
         let unknown = RequestWording::new(&catalogue, "no-such-template");
         assert_eq!(unknown.request_text(), "no-such-template\n");
     }
