@@ -298,3 +298,54 @@ async fn pins_are_in_a_file_of_their_own_and_work() -> Result<()> {
     assert!(changed.stdout.contains("other_import"), "{changed:?}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spreadsheet_is_read_and_other_files_are_refused_before_anything_is_sent() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.university;
+    let mut desk = Desk::new(&stage, "none", "")?;
+    desk.file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../issuer/src/import/xlsx/openpyxl.xlsx");
+    // Its third row has numbers and days where the mapping wants text.
+    let mapping =
+        MAPPING.replace("date = \"DD.MM.YYYY\"", "date = \"spreadsheet\"").replace("ignore = [\"Note\"]\n", "");
+    let mapping: String = mapping
+        .lines()
+        .filter(|line| !line.starts_with("valid_until"))
+        .fold(String::new(), |text, line| text + line + "\n");
+    std::fs::write(&desk.map, mapping)?;
+    let out = desk.out("sheet-out");
+    let said = desk.import(office, &["--out", &out.display().to_string(), "--skip-invalid"])?;
+    let told = said.json()?;
+    assert_eq!((number(&told, "created"), number(&told, "refused"), said.code), (2, 1, 1), "{said:?}");
+    for expected in ["row 4, column \"Number\": \"123\": the file marks it as a number", "row 4, column \"Born\""] {
+        assert!(said.stdout.contains(&expected.replace('"', "\\\"")), "{expected}: {said:?}");
+    }
+    let folder = stage.folder.display().to_string();
+    let write = |name: &str, bytes: &[u8]| -> Result<String> {
+        let path = stage.folder.join(name);
+        std::fs::write(&path, bytes)?;
+        Ok(path.display().to_string())
+    };
+    let map = desk.map.display().to_string();
+    let long = [b"Number\n\"".as_slice(), &[b'x'; 1_000_000]].concat();
+    for (file, expected, code) in [
+        (folder.clone(), "it is a directory", 2),
+        (format!("{folder}/absent.csv"), "cannot be read", 2),
+        (write("zip.csv", b"PK\x03\x04\0")?, "not text", 1),
+        (write("text.xlsx", b"Number,Name\n")?, "not an XLSX file", 1),
+        (write("rows.doc", b"Number\n")?, "does not say its kind", 1),
+        (write("empty.csv", b"")?, "the first row must have the names", 1),
+        (write("columns.csv", &b";".repeat(1_000_000))?, "more than 1000 columns", 1),
+        (write("twice.csv", b"Number;Number\n")?, "two columns are named", 1),
+        (write("bom.csv", b"\xef\xbb\xbf Number ;Nam\n")?, "does not name the column \\\"Nam\\\"", 1),
+        (write("long.csv", &long)?, "the file has no column", 1),
+    ] {
+        let said = office.staff(&["import", &file, "--type", "QualificationCredential", "--map", &map, "--dry-run"])?;
+        assert!(
+            said.code == code && said.stdout.contains(expected) && said.stdout.contains("othing was sent"),
+            "{file}: {said:?}"
+        );
+    }
+    assert_eq!(offers(office, &[])?.len(), 2);
+    Ok(())
+}

@@ -5,6 +5,7 @@ mod epochs;
 mod erasure;
 mod freshness;
 mod harness;
+mod importing;
 mod issuing;
 mod messages;
 mod offering;
