@@ -291,6 +291,12 @@ async fn pins_are_in_a_file_of_their_own_and_work() -> Result<()> {
     assert!(pages.contains("<bdi>José Müller 2</bdi>") && pages.contains(&link.replace('&', "&amp;")), "{pages}");
     assert!(pin_sheets.contains(pin.as_str()) && !pin_sheets.contains("openid-credential-offer"));
     assert_eq!(pages.matches("src=\"data:image/png;base64,").count(), 3);
+    // The letters of a complete import are made again from its files.
+    std::fs::remove_dir_all(out.join("letters"))?;
+    let again = desk.import(office, &["--out", &out.display().to_string(), "--pin", "--letters"])?.ok()?.json()?;
+    assert_eq!((number(&again, "letters"), number(&again, "created")), (3, 0), "{again}");
+    assert_eq!((sheets("letters-0001.html")?, sheets("pins-0001.html")?), (pages, pin_sheets));
+    assert_eq!(offers(office, &[])?.len(), 3);
     // Without references, another file is another import.
     desk.write(&rows(4))?;
     let changed = desk.import(office, &["--out", &out.display().to_string(), "--pin"])?;

@@ -7,14 +7,15 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::day;
 use carnet_proto::issuer::v1 as proto;
-use carnet_service::disk;
+use carnet_service::{disk, wire};
 use rand_core::{OsRng, RngCore as _};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{
-    letter_files::LetterFiles,
+    letter_files::{LetterContent, LetterFiles},
     pass::{Findings, RowSink},
     unwritten::unwritten,
 };
@@ -194,7 +195,7 @@ impl ImportFolder {
     }
 }
 
-const LINK_COLUMNS: [&str; 6] = ["row", "reference", "language", "offer_id", "link", "openid_link"];
+const LINK_COLUMNS: [&str; 7] = ["row", "reference", "language", "offer_id", "link", "openid_link", "collect_until"];
 const PIN_COLUMNS: [&str; 4] = ["row", "reference", "offer_id", "pin"];
 
 /// File that is written beside the one that it replaces.
@@ -247,6 +248,13 @@ impl Outputs {
     }
 }
 
+/// Returns the last whole day on which an offer can be collected, as `YYYY-MM-DD`.
+fn last_day(imported: &proto::ImportedOffer) -> String {
+    let expires = imported.offer.as_ref().and_then(|offer| offer.expires_at.as_ref());
+    let expires = expires.and_then(|at| wire::from_timestamp(at).ok());
+    expires.map_or_else(String::new, |at| day::format_end(at.start_of_day()))
+}
+
 impl RowSink for Outputs {
     fn take(&mut self, row: &ConvertedRow, imported: &proto::ImportedOffer) -> Result<(), StaffFailure> {
         if imported.offer_uri.is_empty() {
@@ -254,6 +262,7 @@ impl RowSink for Outputs {
         }
         let number = row.number.to_string();
         let id = imported.offer.as_ref().map(|offer| offer.offer_id.as_str()).unwrap_or_default();
+        let until = last_day(imported);
         self.links.line(&[
             &number,
             &row.reference,
@@ -261,10 +270,12 @@ impl RowSink for Outputs {
             id,
             &imported.offer_uri,
             &imported.offer_reference_uri,
+            &until,
         ])?;
         if let Some(pins) = &mut self.pins {
             pins.line(&[&number, &row.reference, id, &imported.pin])?;
         }
-        self.letters.as_mut().map_or(Ok(()), |letters| letters.add(row, imported))
+        let page = LetterContent { link: &imported.offer_uri, pin: &imported.pin, until: &until };
+        self.letters.as_mut().map_or(Ok(()), |letters| letters.add(row, &page))
     }
 }

@@ -6,9 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carnet_core::day;
-use carnet_proto::issuer::v1 as proto;
-use carnet_service::{disk, qr, wire};
+use carnet_service::{disk, qr};
 use carnet_spec::Catalogue;
 
 use super::unwritten::unwritten;
@@ -24,6 +22,15 @@ use crate::{
 const LETTERS_PER_FILE: u64 = 500;
 /// Mode of the files: who has a letter can collect the document.
 const MODE: u32 = 0o600;
+
+/// Content of a letter that comes from the offer.
+pub(super) struct LetterContent<'a> {
+    pub(super) link: &'a str,
+    /// PIN; empty: the offer has none.
+    pub(super) pin: &'a str,
+    /// Last whole day on which the offer can be collected.
+    pub(super) until: &'a str,
+}
 
 /// Letters that are being written beside those of an earlier run.
 pub(super) struct LetterFiles {
@@ -73,13 +80,10 @@ impl LetterFiles {
     ///
     /// # Errors
     /// Those of the file system; the link is too long for a QR code.
-    pub(super) fn add(&mut self, row: &ConvertedRow, imported: &proto::ImportedOffer) -> Result<(), StaffFailure> {
-        let picture = qr::print_picture(&imported.offer_uri).ok_or_else(|| {
+    pub(super) fn add(&mut self, row: &ConvertedRow, content: &LetterContent<'_>) -> Result<(), StaffFailure> {
+        let picture = qr::print_picture(content.link).ok_or_else(|| {
             unwritten(&self.path, &format!("the link of row {} is too long for a QR code", row.number))
         })?;
-        let expires = imported.offer.as_ref().and_then(|offer| offer.expires_at.as_ref());
-        let expires = expires.and_then(|at| wire::from_timestamp(at).ok());
-        let day = expires.map_or_else(String::new, |at| day::format_end(at.start_of_day()));
         let known = self.catalogue.as_ref().and_then(|catalogue| catalogue.credential_type(&self.credential_type));
         let document = known.map_or(self.credential_type.as_str(), |known| &known.display_texts(&row.language).name);
         let letter = Letter {
@@ -87,13 +91,13 @@ impl LetterFiles {
             addressee: &row.addressee,
             reference: &row.reference,
             document,
-            day: &day,
-            link: &imported.offer_uri,
+            day: content.until,
+            link: content.link,
             picture: &picture,
             has_pin: self.with_pins,
         };
         let link_page = self.writer.link_page(&letter);
-        let pin_page = self.with_pins.then(|| self.writer.pin_page(&letter, &imported.pin));
+        let pin_page = self.with_pins.then(|| self.writer.pin_page(&letter, content.pin));
         self.turn_page()?;
         let written = self.links.as_mut().map_or(Ok(()), |file| file.write_all(link_page.as_bytes()));
         let written = written.and_then(|()| match (&mut self.pins, pin_page) {

@@ -4,6 +4,7 @@ mod folder;
 mod letter_files;
 mod pass;
 mod progress;
+mod reprint;
 mod source;
 mod unwritten;
 
@@ -155,8 +156,14 @@ pub(super) async fn run(args: ImportArgs) -> Result<(), StaffFailure> {
     };
     if let Some(state) = &state {
         check_continuation(&args, state, &plan, converter.has_references())?;
-        if state.is_complete && state.file == plan.file {
-            return say_complete(&args, state);
+        if let (true, Some(folder)) = (state.is_complete && state.file == plan.file, &folder) {
+            let letters = if args.letters && !args.dry_run {
+                let letters = begin_letters(&args, &converter, folder)?;
+                reprint::write_letters(folder.path(), letters, &source, &columns, &converter, args.pin)?
+            } else {
+                0
+            };
+            return say_complete(&args, state, letters);
         }
     }
     let (channel, token) = client::connect(&args.staff).await?;
@@ -241,10 +248,14 @@ fn check_continuation(
     Ok(())
 }
 
-fn say_complete(args: &ImportArgs, state: &ImportState) -> Result<(), StaffFailure> {
-    let value = json!({"import_id": state.import_id, "complete": true, "rows": state.rows, "created": 0, "refused": 0});
+fn say_complete(args: &ImportArgs, state: &ImportState, letters: u64) -> Result<(), StaffFailure> {
+    let value = json!({
+        "import_id": state.import_id, "complete": true, "rows": state.rows, "created": 0, "refused": 0,
+        "letters": letters,
+    });
     print_result(args.staff.json, &value, || {
-        format!("This import is complete: all {} rows have offers. Nothing was changed.", state.rows)
+        let written = if letters > 0 { format!(" {letters} letters were written.") } else { String::new() };
+        format!("This import is complete: all {} rows have offers, and none was changed.{written}", state.rows)
     });
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! One pass over the rows of a file: batches that are sent, and their outcomes.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::{
@@ -29,6 +32,8 @@ use crate::{
 const MAX_BATCH_BYTES: usize = 262_144;
 /// Number of batches that are sent before the first is answered.
 const MAX_PENDING: usize = 2;
+/// Maximum wait for the answer to a batch.
+const MAX_WAIT: Duration = Duration::from_secs(120);
 /// Number of batches on one stream. The service checks the staff token at the beginning of each.
 const BATCHES_PER_STREAM: usize = 50;
 /// Maximum number of errors and of warnings that are kept; all are counted.
@@ -153,7 +158,8 @@ impl Pass<'_> {
                 break;
             };
             let Some(open) = stream.as_mut() else { break };
-            let answer = open.answers.message().await.and_then(|answer| answer.ok_or_else(cut_off));
+            let answer = tokio::time::timeout(MAX_WAIT, open.answers.message()).await.unwrap_or_else(|_| Err(silent()));
+            let answer = answer.and_then(|answer| answer.ok_or_else(cut_off));
             let answer = answer.map_err(|status| self.failure(status, done))?;
             answer.warnings.into_iter().for_each(|warning| found.warn(warning));
             if answer.outcomes.len() != sent.len() {
@@ -231,6 +237,10 @@ impl Pass<'_> {
         let message = format!("{} {consequence}.", status.message());
         Status::with_details(status.code(), message, status.details().to_vec().into()).into()
     }
+}
+
+fn silent() -> Status {
+    Status::unavailable("The service did not answer in time.")
 }
 
 fn cut_off() -> Status {
