@@ -93,6 +93,9 @@ fn shortened_link(line: &str) -> String {
     let end = link.find(char::is_whitespace).unwrap_or(link.len());
     let (link, after) = link.split_at(end);
     let scheme = link.split("://").next().unwrap_or_default();
+    if link.starts_with(&format!("{scheme}://...")) {
+        return line.to_owned();
+    }
     format!("{before}{scheme}://...{after}")
 }
 

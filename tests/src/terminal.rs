@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
 use crate::{Result, programs};
@@ -101,6 +101,17 @@ impl Terminal {
     /// If the terminal is closed.
     pub fn type_line(&mut self, line: &str) -> Result<()> {
         Ok(self.master.write_all(format!("{line}\n").as_bytes())?)
+    }
+
+    /// Waits until typed characters are hidden, as they are some time after the prompt for a passphrase.
+    ///
+    /// # Errors
+    /// The terminal is closed.
+    pub fn wait_for_hidden_input(&self) -> Result<()> {
+        while tcgetattr(&self.master)?.local_modes.contains(LocalModes::ECHO) {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     /// Types the end of the input (Ctrl-D).
