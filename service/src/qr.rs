@@ -15,6 +15,8 @@ use crate::{config::StartError, disk};
 const MARGIN: usize = 4;
 /// Width of a module in a picture, in pixels.
 const MODULE_PIXELS: usize = 8;
+/// Width of a module in a picture for print, in pixels.
+const PRINT_MODULE_PIXELS: usize = 4;
 /// Mode of the picture's file: who has the link can use it.
 const PICTURE_MODE: u32 = 0o600;
 
@@ -214,7 +216,31 @@ fn terminal_text(code: &QrCode, inverse: bool, columns: Option<usize>) -> String
 /// Returns the QR code of a link as PNG, for print: with medium error correction. `None` if the link is too long.
 #[must_use]
 pub fn print_picture(link: &str) -> Option<Vec<u8>> {
-    picture(&QrCode::with_error_correction_level(link.as_bytes(), EcLevel::M).ok()?).ok()
+    let code = QrCode::with_error_correction_level(link.as_bytes(), EcLevel::M).ok()?;
+    let modules = Modules::new(&code);
+    // A bit for each pixel: a letter has many neighbours in its file.
+    let pixels_wide = modules.side.checked_mul(PRINT_MODULE_PIXELS)?;
+    let mut rows = Vec::new();
+    for row in 0..modules.side {
+        let bright = |column: usize| !modules.is_dark(column, row);
+        let pixels = (0..modules.side).flat_map(|column| [bright(column); PRINT_MODULE_PIXELS]);
+        let pixels: Vec<bool> = pixels.collect();
+        let byte = |pixels: &[bool]| {
+            let bits = pixels.iter().enumerate().filter(|(_, is_bright)| **is_bright);
+            bits.fold(0_u8, |byte, (at, _)| byte | (0x80_u8 >> at))
+        };
+        let line: Vec<u8> = pixels.chunks(8).map(byte).collect();
+        rows.extend(std::iter::repeat_n(line, PRINT_MODULE_PIXELS).flatten());
+    }
+    let mut bytes = Vec::new();
+    let pixels_wide = u32::try_from(pixels_wide).ok()?;
+    let mut encoder = png::Encoder::new(&mut bytes, pixels_wide, pixels_wide);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::One);
+    let mut writer = encoder.write_header().ok()?;
+    writer.write_image_data(&rows).ok()?;
+    writer.finish().ok()?;
+    Some(bytes)
 }
 
 /// Returns the picture of a code as PNG.
@@ -270,6 +296,24 @@ mod tests {
         assert!((0..modules.side).all(|at| (0..MARGIN).all(|edge| !modules.is_dark(at, edge))));
         // The finder pattern at the upper left.
         assert!(modules.is_dark(MARGIN, MARGIN) && !modules.is_dark(MARGIN + 1, MARGIN + 1));
+    }
+
+    #[test]
+    fn a_picture_for_print_has_each_module() {
+        let link = "openid-credential-offer://?credential_offer=x";
+        let bytes = print_picture(link).unwrap();
+        let code = QrCode::with_error_correction_level(link, EcLevel::M).unwrap();
+        let modules = Modules::new(&code);
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap();
+        let line = (modules.side * PRINT_MODULE_PIXELS).div_ceil(8);
+        let mut pixels = vec![0; line * modules.side * PRINT_MODULE_PIXELS];
+        reader.next_frame(&mut pixels).unwrap();
+        for (row, column) in (0..modules.side).flat_map(|row| (0..modules.side).map(move |column| (row, column))) {
+            let (x, y) = (column * PRINT_MODULE_PIXELS + 3, row * PRINT_MODULE_PIXELS + 1);
+            let is_bright = pixels[y * line + x / 8] & (0x80 >> (x % 8)) != 0;
+            assert_eq!(is_bright, !modules.is_dark(column, row), "{column} {row}");
+        }
+        assert!(print_picture(&"x".repeat(3_000)).is_none());
     }
 
     #[test]
