@@ -215,13 +215,13 @@ async fn an_answer_that_nobody_understands_is_asked_for_again_and_is_no_refusal(
     assert_eq!(last_entry()?.0, json!("refused_by_owner"));
 
     let mut german = present_in(&stage, &uri, &["--lang", "de"])?;
-    german.wait_for("(ja = 1, nein = 2)")?;
+    german.wait_for("(ja = 1, nein = 2")?;
     german.type_line("nein")?;
     let (code, screen) = german.end()?;
     assert!(code == 1 && screen.contains("Fehler: Sie haben Nein gesagt; nichts wurde gesendet"), "{screen}");
     let mut french = present_in(&stage, &uri, &["--lang", "fr"])?;
     for answer in ["yes", "ja", "o"] {
-        french.wait_for("(oui = 1, non = 2)")?;
+        french.wait_for("(oui = 1, non = 2")?;
         french.type_line(answer)?;
     }
     let (code, screen) = french.end()?;
@@ -231,7 +231,7 @@ async fn an_answer_that_nobody_understands_is_asked_for_again_and_is_no_refusal(
     // The words are those of the screen; an unclear one costs nothing.
     let mut arabic = present_in(&stage, &uri, &["--lang", "ar"])?;
     for answer in ["yes", "ن", "نعم"] {
-        arabic.wait_for("(نعم = 1، لا = 2)")?;
+        arabic.wait_for("(نعم = 1، لا = 2")?;
         arabic.type_line(answer)?;
     }
     let (code, screen) = arabic.end()?;

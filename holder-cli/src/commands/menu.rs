@@ -86,7 +86,7 @@ impl Menu {
         let exists = context.location.file_path().is_ok_and(|path| path.exists());
         let (title, entries) =
             if exists { ("menu-title", ENTRIES.as_slice()) } else { ("menu-title-new", FIRST_ENTRIES.as_slice()) };
-        let labels: Vec<String> = entries.iter().map(|(id, _)| ui.messages.text(id)).collect();
+        let labels = if exists { labels(ui, entries) } else { first_labels(ui) };
         let number = self.choose(ui, &ui.messages.text(title), &labels, "menu-end")?;
         let (_, action) = entries.get(number)?;
         if let Err(failure) = self.act(&context, *action) {
@@ -215,6 +215,24 @@ impl Menu {
             self.global.lang = Some(*language);
         }
     }
+}
+
+fn labels(ui: &Ui, entries: &[MenuEntry]) -> Vec<String> {
+    entries.iter().map(|(id, _)| ui.messages.text(id)).collect()
+}
+
+/// Returns the labels of the entries before there is a wallet. That of the languages names the others in their own
+/// scripts: the locale of a shared computer says nothing of its user, who must find the entry.
+fn first_labels(ui: &Ui) -> Vec<String> {
+    let others = Language::ALL.iter().filter(|language| **language != ui.messages.language());
+    let names: Vec<String> = others.map(|language| ui.messages.isolate(language.own_name().to_owned())).collect();
+    let entries = FIRST_ENTRIES.iter().zip(labels(ui, &FIRST_ENTRIES));
+    entries
+        .map(|((_, action), label)| match action {
+            MenuAction::Language => format!("{label}: {}", names.join(", ")),
+            _ => label,
+        })
+        .collect()
 }
 
 /// Returns a menu: its title, a line for each entry with its number, and 0 for `leave`.

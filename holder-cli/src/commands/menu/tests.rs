@@ -4,11 +4,8 @@ use crate::ui::{messages::LocalizedMessages, wrap::width};
 fn screens(language: Language, columns: Option<usize>) -> String {
     let mut ui = Ui::new(false, true, language);
     ui.columns = columns;
-    let menu = |title: &str, entries: &[MenuEntry]| {
-        let labels: Vec<String> = entries.iter().map(|(id, _)| ui.messages.text(id)).collect();
-        menu_text(&ui, &ui.messages.text(title), &labels, "menu-end")
-    };
-    format!("{}{}", menu("menu-title-new", &FIRST_ENTRIES), menu("menu-title", &ENTRIES))
+    let menu = |title: &str, labels: &[String]| menu_text(&ui, &ui.messages.text(title), labels, "menu-end");
+    format!("{}{}", menu("menu-title-new", &first_labels(&ui)), menu("menu-title", &labels(&ui, &ENTRIES)))
 }
 
 /// The complete screens, word for word. To change them on purpose, run with UPDATE_SCREENS=1 and review the diff.
@@ -40,7 +37,7 @@ fn the_menu_fits_forty_columns_and_has_no_control_characters() {
 fn the_menu_has_no_text_of_its_own_from_right_to_left() {
     let mut ui = Ui::new(false, true, Language::En);
     (ui.messages, ui.columns) = (LocalizedMessages::pseudo(), Some(40));
-    let labels: Vec<String> = ENTRIES.iter().map(|(id, _)| ui.messages.text(id)).collect();
+    let labels = labels(&ui, &ENTRIES);
     let text = menu_text(&ui, &ui.messages.text("menu-title"), &labels, "menu-end");
     assert!(!text.chars().any(|c| c.is_ascii_alphabetic()), "{text}");
     assert!(text.lines().all(|line| width(line) <= 40), "{text}");
