@@ -79,7 +79,6 @@ async fn an_asker_that_nobody_registered_gets_only_what_its_owner_allows_claim_b
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "known fault: with ten languages a request has over 65,536 bytes, and the wallet keeps none so long"]
 async fn a_receipt_convinces_others_until_it_is_forgotten() -> Result<()> {
     let stage = Stage::set(false).await?;
     stage.make_wallet()?;

@@ -33,6 +33,8 @@ use crate::{
 };
 
 const AUDIENCE: &str = "https://self-issued.me/v2";
+/// Maximum size of a request object, in bytes (spec/protocol.md section 8).
+pub const MAX_REQUEST_BYTES: usize = 262_144;
 const LONGEST: usize = 16_384;
 const LONGEST_NONCE: usize = 512;
 
@@ -216,13 +218,17 @@ impl PresentationRequest {
     /// verified.
     ///
     /// # Errors
-    /// The code of the first violated rule.
+    /// `too_large` for an object of more than [`MAX_REQUEST_BYTES`]; otherwise the code of the first violated rule.
     pub fn verify(
         token: &str,
         pointer: &AuthorizationRequestLink,
         resolver: &dyn Resolve,
         now: Timestamp,
     ) -> Result<Self, Problem> {
+        // With its receipt the object is stored, so what is accepted here can also be stored.
+        if token.len() > MAX_REQUEST_BYTES {
+            return Err(Problem::new(Code::TooLarge, "the request is larger than 256 KiB"));
+        }
         let jws = Jws::parse(token)?;
         jws.require_typ(REQUEST_TYP)?;
         let payload = jws.payload();

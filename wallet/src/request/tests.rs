@@ -86,6 +86,18 @@ fn a_request_is_read_and_its_words_are_cleaned() {
 }
 
 #[test]
+fn a_request_longer_than_the_limit() {
+    let mut asker = Asker::new();
+    // Three bytes are four characters.
+    let padding = (MAX_REQUEST_BYTES - asker.sign(asker.header()).len()) / 4 * 3;
+    for (padding, refused) in [(padding - 30, None), (padding + 30, Some(Code::TooLarge))] {
+        asker.payload["padding"] = json!("x".repeat(padding));
+        assert_eq!(asker.sign(asker.header()).len() > MAX_REQUEST_BYTES, refused.is_some());
+        assert_eq!(asker.request().err().map(|problem| problem.code), refused);
+    }
+}
+
+#[test]
 fn row_04_a_request_of_another_typ() {
     let asker = Asker::new();
     let verify =

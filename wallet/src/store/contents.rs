@@ -29,7 +29,7 @@ use crate::{foreign_display::ForeignDisplay, protocol::ServiceProtocol};
 /// Version of the file format that this program writes. Since version 2 the log is a hash chain; since 3 copies have a
 /// status; since 4 an issuance is stored before its offer is redeemed; since 5 the common text of copies is stored
 /// once; since 6 a credential has the epoch of its dates, and request objects are stored with their receipts; since 7 the log
-/// has exports and imports, and credentials of foreign types have names.
+/// has exports and imports, credentials of foreign types have names, and there are deleted credentials and papers.
 pub const FORMAT_VERSION: u32 = 7;
 /// Oldest version of the file format that this program reads. Members added since have defaults, and are written with
 /// the next change.

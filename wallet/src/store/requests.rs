@@ -15,20 +15,15 @@ use super::{
     stored_text::{StoredText, restore_text},
 };
 
-/// Maximum size of a stored request object, in bytes: a verifier must not be able to fill the wallet.
-const LONGEST: usize = 65_536;
-
 /// Stored request objects, by their digest.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StoredRequestObjects(BTreeMap<String, PackedText>);
 
 impl StoredRequestObjects {
-    /// Stores a request object; one longer than 65,536 bytes is ignored.
+    /// Stores a verified request object, whose size [`crate::request::MAX_REQUEST_BYTES`] limits.
     pub fn insert(&mut self, object: &str) {
-        if object.len() <= LONGEST {
-            self.0.entry(request_digest(object)).or_insert_with(|| object.to_owned().into());
-        }
+        self.0.entry(request_digest(object)).or_insert_with(|| object.to_owned().into());
     }
 
     /// Returns the request object with a digest; `None` if it is not stored, or the texts were not read from the file.
@@ -132,13 +127,5 @@ mod tests {
         assert_eq!(read.texts().len(), 50);
         read.retain_with_receipt(&WalletLog::default());
         assert!(read.texts().is_empty());
-    }
-
-    #[test]
-    fn a_request_that_is_too_long_is_not_kept() {
-        let mut kept = StoredRequestObjects::default();
-        kept.insert(&"x".repeat(LONGEST));
-        kept.insert(&"x".repeat(LONGEST + 1));
-        assert_eq!(kept.texts().len(), 1);
     }
 }

@@ -17,15 +17,13 @@ use carnet_openid::{
 use carnet_wallet::{
     ports::{ReportedOutcome, SubmissionResponse, VerdictCheck, VerifierClient},
     present::CLOSED,
-    request::{AuthorizationRequestLink, PresentationRequest},
+    request::{AuthorizationRequestLink, MAX_REQUEST_BYTES, PresentationRequest},
 };
 use rand_core::OsRng;
 
 use super::{HttpServices, JSON};
 use crate::failure::{DataSafety, Failure, FailureKind, FailureReason, Sentence};
 
-/// Maximum size of a request object, in bytes.
-const MOST_REQUEST: usize = 262_144;
 /// Maximum size of the verifier's response to a presentation, in bytes.
 const MOST_ANSWER: usize = 262_144;
 
@@ -56,7 +54,7 @@ impl VerifierClient for OpenIdVerifier {
             RequestUriMethod::Post => CallContent::Form(&posted),
         };
         let accept = REQUEST_MEDIA_TYPE;
-        let call = ServiceCall { url: url.as_str(), content, accept, token: "", max_document_bytes: MOST_REQUEST };
+        let call = ServiceCall { url: url.as_str(), content, accept, token: "", max_document_bytes: MAX_REQUEST_BYTES };
         let answer = self.0.call(call, message).await?;
         if answer.status != 200 {
             return Err(self.0.refused(&answer, message));
