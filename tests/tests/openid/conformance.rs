@@ -278,6 +278,14 @@ async fn metadata_signed_test() -> Result<()> {
     let path = "/.well-known/openid-credential-issuer";
     let plain = send(office, ("GET", path), &[("Accept", "application/json")], &[]).await?;
     assert_eq!((plain.header("content-type"), plain.header("vary")), (Some("application/json"), Some("accept")));
+    assert!(plain.body.len() <= 262_144, "{} bytes of metadata for the whole catalogue", plain.body.len());
+    let configurations = plain.json()["credential_configurations_supported"].clone();
+    for configuration in configurations.as_object().into_iter().flat_map(|all| all.values()) {
+        for claim in configuration["credential_metadata"]["claims"].as_array().into_iter().flatten() {
+            let named = claim["display"].as_array().unwrap().iter().filter(|display| display["locale"] == "en");
+            assert_eq!(named.count(), 1, "{claim}");
+        }
+    }
     let signed = send(office, ("GET", path), &[("Accept", "application/jwt, application/json;q=0.5")], &[]).await?;
     assert_eq!((signed.status, signed.header("content-type")), (200, Some("application/jwt")));
     let again = send(office, ("GET", path), &[("Accept", "application/jwt")], &[]).await?;

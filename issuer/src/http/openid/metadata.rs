@@ -16,6 +16,7 @@ use carnet_core::{
     did::{DidUrl, VerificationRelationship},
     epoch::Epoch,
     format::CredentialFormat,
+    json::Limits,
     keys::SignatureAlgorithm,
     secure::{jose, jwe::EncryptionKey, sd_jwt::ClaimPath},
 };
@@ -56,9 +57,8 @@ pub(super) async fn issuer_metadata_endpoint<S: Store>(
     State(door): State<EndpointState<S>>,
     headers: HeaderMap,
 ) -> Response {
-    let metadata = issuer_metadata(&door.issuer, &door.request_decryption_key.public_key()).to_json();
     let mut response = if prefers_media_type(&headers, JWT, JSON) {
-        match signed_metadata(&door, metadata).await {
+        match signed_metadata(&door).await {
             Ok(token) => {
                 let mut response = public_json(token);
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JWT));
@@ -67,7 +67,7 @@ pub(super) async fn issuer_metadata_endpoint<S: Store>(
             Err(error) => return OpenIdError::Refused { endpoint: IssuerEndpoint::Credential, error }.into_response(),
         }
     } else {
-        public_json(metadata.to_string())
+        public_json(door.metadata.to_string())
     };
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     response
@@ -78,7 +78,7 @@ pub(super) async fn issuer_metadata_endpoint<S: Store>(
 ///
 /// # Errors
 /// Signing errors.
-async fn signed_metadata<S: Store>(door: &EndpointState<S>, metadata: Value) -> Result<String, Error> {
+async fn signed_metadata<S: Store>(door: &EndpointState<S>) -> Result<String, Error> {
     let today = door.issuer.now().start_of_day();
     let mut known = door.signed_metadata.lock().await;
     if let Some((day, token)) = known.as_ref()
@@ -86,7 +86,7 @@ async fn signed_metadata<S: Store>(door: &EndpointState<S>, metadata: Value) -> 
     {
         return Ok(token.clone());
     }
-    let issuer = door.issuer.clone();
+    let (issuer, metadata) = (door.issuer.clone(), door.metadata.clone());
     let token = spawn_cpu(move || {
         let header = json!({"typ": SIGNED_TYP, "kid": issuer.kid}).as_object().cloned().unwrap_or_default();
         let mut payload = metadata.as_object().cloned().unwrap_or_default();
@@ -123,15 +123,46 @@ pub(super) async fn issuer_keys_endpoint<S: Store>(State(door): State<EndpointSt
     public_json(jwt_vc_issuer_metadata(&issuer.issuer_url, &keys).to_string())
 }
 
+/// Maximum size of the metadata as JSON, in bytes: what wallets accept, Carnet's too (spec/protocol.md section 8).
+const MAX_METADATA_BYTES: usize = Limits::DOCUMENT.max_bytes;
+
 /// Returns the credential issuer metadata. `key`: the public key for encrypted requests.
-fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> IssuerMetadata {
+///
+/// Claims are named in all languages as long as the metadata stays under [`MAX_METADATA_BYTES`]. Otherwise the last of
+/// [`claim_languages`] are left out; type metadata has them.
+pub(super) fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> Value {
+    let mut languages = claim_languages(issuer);
+    loop {
+        let metadata = metadata_in(issuer, key, &languages).to_json();
+        if metadata.to_string().len() <= MAX_METADATA_BYTES || languages.pop().is_none() {
+            return metadata;
+        }
+    }
+}
+
+/// Returns the languages for the names of claims: first those in which the issuer names itself, then English and the
+/// other languages of the issued types.
+fn claim_languages<S>(issuer: &Issuer<S>) -> Vec<String> {
+    let own = issuer.settings.display_name.keys().map(String::as_str);
+    let of_types = issuer.supported_configurations().flat_map(|known| known.credential_type.languages());
+    let mut languages: Vec<String> = Vec::new();
+    for language in own.chain(of_types) {
+        if !languages.iter().any(|known| known == language) {
+            languages.push(language.to_owned());
+        }
+    }
+    languages
+}
+
+/// Returns the credential issuer metadata with the names of claims in the given languages.
+fn metadata_in<S>(issuer: &Issuer<S>, key: &EncryptionKey, claim_languages: &[String]) -> IssuerMetadata {
     let url = |path: &str| Some(format!("{}{path}", issuer.issuer_url));
     let algorithm = issuer.signer.algorithm();
     let algorithm_of =
         |format| issuer.suites.for_signing(format, algorithm).map_or(algorithm.as_str(), |suite| suite.name());
     let configuration = |known: SupportedConfiguration<'_>| {
         let epoch = issuer.validity_epoch(&known.credential_type.name);
-        (known.id.clone(), configuration_metadata(&known, algorithm_of(known.format), epoch))
+        (known.id.clone(), configuration_metadata(&known, algorithm_of(known.format), epoch, claim_languages))
     };
     let display = issuer.settings.display_name.iter();
     let batch_size = u64::try_from(issuer.settings.max_batch_size).unwrap_or(u64::MAX);
@@ -161,11 +192,12 @@ fn display_entry(locale: &str, name: &str, description: Option<&str>) -> Display
 }
 
 /// Returns the metadata of a credential configuration. `algorithm`: name of the signature algorithm or the cryptosuite;
-/// `epoch`: that to which its dates are rounded.
+/// `epoch`: that to which its dates are rounded. `claim_languages`: languages of the names of claims.
 fn configuration_metadata(
     known: &SupportedConfiguration<'_>,
     algorithm: &str,
     epoch: Epoch,
+    claim_languages: &[String],
 ) -> CredentialConfiguration {
     let credential_type = known.credential_type;
     let is_sd_jwt_vc = known.format == CredentialFormat::DcSdJwt;
@@ -184,18 +216,14 @@ fn configuration_metadata(
         credential_signing_alg_values_supported: vec![json!(algorithm)],
         cryptographic_binding_methods_supported: vec!["jwk".to_owned()],
         proof_types_supported: BTreeMap::from([("jwt".to_owned(), proof)]),
-        credential_metadata: Some(credential_metadata(credential_type, is_sd_jwt_vc)),
+        credential_metadata: Some(credential_metadata(credential_type, is_sd_jwt_vc, claim_languages)),
         carnet_validity_epoch: Some(epoch.as_str().to_owned()),
     }
 }
 
-/// Languages of the names of claims in the metadata: with all languages, the metadata of the whole catalogue is larger
-/// than the 256 KiB that wallets accept, and Carnet's too. Type metadata has the others.
-const CLAIM_LANGUAGES: [&str; 6] = ["ar", "de", "en", "es", "fr", "uk"];
-
 /// Returns the display texts of a credential type in all languages, and those of its selectively disclosable claims in
-/// [`CLAIM_LANGUAGES`].
-fn credential_metadata(known: &CredentialType, is_sd_jwt_vc: bool) -> CredentialMetadata {
+/// `claim_languages`.
+fn credential_metadata(known: &CredentialType, is_sd_jwt_vc: bool, claim_languages: &[String]) -> CredentialMetadata {
     let display = known.languages().map(|language| {
         let words = known.display_texts(language);
         display_entry(language, &words.name, Some(&words.description))
@@ -203,7 +231,7 @@ fn credential_metadata(known: &CredentialType, is_sd_jwt_vc: bool) -> Credential
     let paths = if is_sd_jwt_vc { known.disclosable_in_sd_jwt_vc() } else { known.disclosable_claims.clone() };
     let claim = |path: &ClaimPath| {
         let name = dotted_claim_name(path)?;
-        let languages = known.languages().filter(|language| CLAIM_LANGUAGES.contains(language));
+        let languages = known.languages().filter(|language| claim_languages.iter().any(|one| one == language));
         let labels = languages.filter_map(|language| {
             Some(display_entry(language, known.display_texts(language).claim_label(&name)?, None))
         });

@@ -26,6 +26,7 @@ use carnet_openid::{
 };
 use carnet_service::http_wire;
 use rand_core::OsRng;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -54,6 +55,8 @@ struct EndpointState<S> {
     max_body_bytes: usize,
     /// Key to which wallets may encrypt requests, for the lifetime of the process. Its public key is in the metadata.
     request_decryption_key: Arc<DecryptionKey>,
+    /// Credential issuer metadata.
+    metadata: Arc<Value>,
     /// Signed metadata, and the start of the day on which it was signed.
     signed_metadata: Arc<Mutex<Option<(Timestamp, String)>>>,
 }
@@ -65,6 +68,7 @@ impl<S> Clone for EndpointState<S> {
             issuer: self.issuer.clone(),
             max_body_bytes: self.max_body_bytes,
             request_decryption_key: key,
+            metadata: self.metadata.clone(),
             signed_metadata: signed,
         }
     }
@@ -75,6 +79,7 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Rou
     let well_known = |name: &str| format!("/.well-known/{name}");
     let types = type_metadata::router(&issuer);
     let key = Arc::new(DecryptionKey::generate(&mut OsRng));
+    let metadata = Arc::new(metadata::issuer_metadata(&issuer, &key.public_key()));
     Router::new()
         .route(&well_known(vci::ISSUER_METADATA), get(metadata::issuer_metadata_endpoint))
         .route(&well_known(vci::AUTHORIZATION_SERVER_METADATA), get(metadata::server_metadata_endpoint))
@@ -91,6 +96,7 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Rou
             issuer,
             max_body_bytes: most_bytes,
             request_decryption_key: key,
+            metadata,
             signed_metadata: Arc::default(),
         })
         .merge(types)
