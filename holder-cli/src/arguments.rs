@@ -54,8 +54,8 @@ pub(crate) struct GlobalOptions {
     /// Never ask a question; fail instead
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
-    /// The language of the screens: that of this program, or one of the --catalogue (languages/TAG.ftl) [default: from
-    /// LC_ALL, LC_MESSAGES or LANG]
+    /// The language of the screens: that of this program, or one of the --catalogue (languages/TAG.ftl) [default: the
+    /// one chosen in the menu, otherwise from LC_ALL, LC_MESSAGES or LANG]
     #[arg(long, global = true, value_name = "TAG", value_parser = Language::parse)]
     pub(crate) lang: Option<Language>,
     /// Show identifiers (DIDs) and digests on screens, not only names

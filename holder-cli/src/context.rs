@@ -22,6 +22,7 @@ use crate::{
     network::NetworkSettings,
     opening::WalletOpener,
     passphrase_memory::PassphraseMemory,
+    saved_language,
     secrets::{PassphraseReader, PassphraseSource},
     ui::{
         Ui,
@@ -61,7 +62,9 @@ impl CommandContext {
         clock: CommandClock,
         memory: Option<PassphraseMemory>,
     ) -> Self {
-        let language = global.lang.unwrap_or_else(Language::from_environment);
+        let location = Rc::new(WalletLocation::new(global.wallet, global.state));
+        let chosen = global.lang.or_else(|| saved_language::read(&location));
+        let language = chosen.unwrap_or_else(Language::from_environment);
         let mut ui = Ui::new(global.json, global.no_input, language);
         let catalogue = CatalogueSource(global.catalogue);
         if let Language::Data(tag) = language
@@ -75,7 +78,6 @@ impl CommandContext {
         let screen = Rc::clone(&ui);
         let waits = ServiceNotices::new(move |host| screen.service_notice(host));
         let network = NetworkSettings::new(global.ca, global.private_host);
-        let location = Rc::new(WalletLocation::new(global.wallet, global.state));
         let source = PassphraseSource { file: global.passphrase_file, fd: global.passphrase_fd };
         let passphrases = PassphraseReader::new(source, memory, Rc::clone(&ui));
         let dids = DidCache::default();

@@ -20,6 +20,7 @@ mod network;
 mod opening;
 mod passphrase_memory;
 mod picture;
+mod saved_language;
 mod secrets;
 #[cfg(test)]
 mod service_tests;

@@ -3,8 +3,9 @@
 use std::{fs, path::PathBuf};
 
 use carnet_tests::{
-    Result,
+    Result, programs,
     stage::{Stage, residence_permit},
+    terminal::Terminal,
 };
 use serde_json::json;
 
@@ -113,6 +114,40 @@ async fn a_passphrase_opens_the_wallet_in_whichever_form_it_is_typed() -> Result
             assert_eq!(run(form, &["list"])?, 0, "{form:?}");
         }
         assert_eq!(run("Zoe cafe passphrase", &["list"])?, 1);
+    }
+    Ok(())
+}
+
+/// The language that a person chose in the menu is that of all later screens.
+#[test]
+fn the_language_of_the_menu_is_kept() -> Result<()> {
+    programs::build()?;
+    let folder = tempfile::tempdir()?;
+    let wallet = folder.path().join("home/wallet.age").display().to_string();
+    let open = |more: &'static [&'static str]| {
+        Terminal::start("carnet", ["--wallet", wallet.as_str()].into_iter().chain(more.iter().copied()))
+    };
+    let (english, arabic, german) =
+        ("There is no wallet here yet", "لا توجد محفظة هنا بعد", "Hier gibt es noch keine Brieftasche");
+    let mut menu = open(&[])?;
+    menu.wait_for(english)?;
+    menu.type_line("5")?;
+    menu.wait_for("4  العربية")?;
+    // Nothing is chosen, and then a digit of the keyboard that types the language.
+    menu.type_line("0")?;
+    menu.wait_for(english)?;
+    menu.type_line("5")?;
+    menu.wait_for("4  العربية")?;
+    menu.type_line("٤")?;
+    menu.wait_for(arabic)?;
+    menu.type_line("0")?;
+    assert_eq!(menu.end()?.0, 0);
+    // It is kept, and an option goes before it.
+    for (more, title) in [(&[][..], arabic), (&["--lang", "de"], german), (&[], arabic)] {
+        let mut menu = open(more)?;
+        assert_eq!(menu.wait_for_one(&[title, english])?, 0, "{title}");
+        menu.type_line("0")?;
+        assert_eq!(menu.end()?.0, 0);
     }
     Ok(())
 }

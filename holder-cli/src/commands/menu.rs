@@ -11,6 +11,7 @@ use crate::{
     context::CommandContext,
     failure::{Failure, FailureReason},
     passphrase_memory::{IDLE, PassphraseMemory},
+    saved_language,
     ui::{Ui, labels::TypeLabels, messages::Language, sanitise::sanitise},
     wallet::file::DEFAULT_WORK_FACTOR,
 };
@@ -129,7 +130,7 @@ impl Menu {
                 return Ok(());
             }
             MenuAction::Language => {
-                self.choose_language(&context.ui);
+                self.choose_language(context);
                 return Ok(());
             }
         };
@@ -207,12 +208,15 @@ impl Menu {
         Some(PathBuf::from(line.trim())).filter(|path| !path.as_os_str().is_empty())
     }
 
-    /// Lists the languages, each in its own script, and uses the chosen one from now on.
-    fn choose_language(&mut self, ui: &Ui) {
+    /// Lists the languages, each in its own script, uses the chosen one from now on, and saves it for the next time.
+    fn choose_language(&mut self, context: &CommandContext) {
+        let ui = &context.ui;
         let names: Vec<String> = Language::ALL.iter().map(|language| language.own_name().to_owned()).collect();
         let chosen = self.choose(ui, &ui.messages.text("menu-language"), &names, "menu-back");
         if let Some(language) = chosen.and_then(|index| Language::ALL.get(index)) {
             self.global.lang = Some(*language);
+            // It can be chosen again; nothing else depends on the file.
+            let _ = saved_language::save(&context.location, *language);
         }
     }
 }
