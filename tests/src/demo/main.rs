@@ -1,5 +1,6 @@
 //! `cargo demo`: a university and an authority issue to a wallet, an agency asks for proof, the holder approves the
-//! request, refuses an excessive one, and has the agency's records erased. Then a permit is suspended and reinstated,
+//! request, refuses an excessive one, and has the agency's records erased. A wallet from npm and a verifier of others
+//! take part over OpenID4VCI and OpenID4VP. Then a permit is suspended and reinstated,
 //! a qualification renewed, a key rotated, a university struck off, a permit proved without its issuer and revoked;
 //! and five forgeries are refused. All of it really happens, between real processes on loopback, and is deleted
 //! afterwards.
@@ -17,6 +18,7 @@ mod life;
 mod refusals;
 mod rights;
 mod story;
+mod strangers;
 
 /// Shows Carnet's main job from end to end.
 #[derive(Debug, Parser)]

@@ -1,5 +1,5 @@
-//! The story: two credentials, three requests, a verifier that oversteps, receipts and erasure, the later life of the
-//! credentials, five forgeries.
+//! The story: two credentials, three requests, a verifier that oversteps, receipts and erasure, programs of others, the
+//! later life of the credentials, five forgeries.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use carnet_tests::{
 };
 use serde_json::Value;
 
-use super::{Telling, cohorts, life, refusals, rights};
+use super::{Telling, cohorts, life, refusals, rights, strangers};
 
 pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     telling.say("Carnet, shown from end to end. Everything runs on this machine and is thrown away afterwards.\n");
@@ -33,6 +33,8 @@ pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     rights::overstep(telling, &stage)?;
     rights::receipts(telling, &stage)?;
     cohorts::compared(telling, &stage).await?;
+    strangers::wallet_from_npm(telling, &stage)?;
+    strangers::foreign_verifier(telling, &stage).await?;
     life::suspended(telling, &stage, &permit)?;
     life::renewed(telling, &stage)?;
     life::rotated(telling, &mut stage)?;
