@@ -267,7 +267,7 @@ mod tests {
             (format!("{badge}contexts = [{{ url = \"https://a.example\", file = \"/no/file\" }}]"), "file and sha256"),
             (
                 format!("{badge}contexts = [{{ url = \"https://a.example\", file = \"/no/file\", sha256 = \"00\" }}]"),
-                "cannot be read",
+                "could not be read",
             ),
             (format!("{good}[[foreign_types]]\n{good}"), "an issuer is in two entries"),
         ] {

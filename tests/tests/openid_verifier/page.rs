@@ -62,7 +62,7 @@ impl Shell<'_> {
     }
 }
 
-/// Whether a program is on the path. The page cannot be done without it.
+/// Returns `true` if a program is on the path. The page cannot be rendered without it.
 fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }
