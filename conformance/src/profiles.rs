@@ -25,7 +25,7 @@ pub(crate) struct Profile {
     pub(crate) name: &'static str,
     pub(crate) securing: Securing,
     pub(crate) algorithm: SignatureAlgorithm,
-    /// Whether issued credentials get an entry of a status list.
+    /// `true`: issued credentials get an entry of a status list.
     pub(crate) with_status: bool,
     /// Tags by which the suites choose the endpoints.
     pub(crate) tags: &'static [&'static str],
