@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     contexts::Contexts,
     rdf::to_quads,
-    suite::{EcdsaRdfc2019, Ed25519Signature2020, EddsaRdfc2022},
+    suite::{Ed25519Signature2020, RdfcCryptosuite},
 };
 
 /// JSON-LD processor for any document whose terms are defined. No product uses it: its documents are not in the
@@ -30,8 +30,8 @@ impl OpenJsonLd {
     #[must_use]
     pub fn register(&self, suites: Cryptosuites) -> Cryptosuites {
         suites
-            .with(EddsaRdfc2022::with_contexts(Arc::clone(&self.0)))
-            .with(EcdsaRdfc2019::with_contexts(Arc::clone(&self.0)))
+            .with(RdfcCryptosuite::eddsa_2022_over(Arc::clone(&self.0)))
+            .with(RdfcCryptosuite::ecdsa_2019_over(Arc::clone(&self.0)))
             .with(Ed25519Signature2020::with_contexts(Arc::clone(&self.0)))
     }
 }

@@ -54,10 +54,8 @@ mod values;
 
 #[cfg(feature = "ssi")]
 pub use contexts::{VCDM_V2, VCDM_V2_SHA256};
-#[cfg(feature = "conformance")]
-pub use suite::{EcdsaRdfc2019, Ed25519Signature2020};
 #[cfg(feature = "ssi")]
-pub use suite::{EddsaRdfc2022, register_suites};
+pub use suite::{RdfcCryptosuite, register_suites};
 
 /// `true` if this build has the JSON-LD suites (feature `ssi`).
 pub const AVAILABLE: bool = cfg!(feature = "ssi");

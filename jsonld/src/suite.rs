@@ -7,7 +7,7 @@ use carnet_core::{
     Code, Problem,
     format::CredentialFormat,
     keys::{PublicKey, SignatureAlgorithm, Signer},
-    secure::data_integrity::{Cryptosuite, Cryptosuites},
+    secure::data_integrity::{Cryptosuite, Cryptosuites, decode_proof_value, encode_proof_value},
 };
 use serde_json::{Map, Value};
 
@@ -17,50 +17,60 @@ use crate::{
     rdf::to_quads,
 };
 
-const EDDSA: &str = "eddsa-rdfc-2022";
 const PROOF_TYPE: &str = "DataIntegrityProof";
 
-/// Adds the cryptosuites of this crate to a registry, with these contexts, as [`EddsaRdfc2022::new`] takes them.
+/// Adds the cryptosuites of this crate to a registry, with these contexts, as [`RdfcCryptosuite::eddsa_2022`] takes
+/// them.
 ///
 /// # Errors
-/// Those of [`EddsaRdfc2022::new`].
+/// Those of [`RdfcCryptosuite::eddsa_2022`].
 pub fn register_suites(suites: Cryptosuites, contexts: Vec<(String, String, String)>) -> Result<Cryptosuites, Problem> {
-    Ok(suites.with(EddsaRdfc2022::new(contexts)?))
+    Ok(suites.with(RdfcCryptosuite::eddsa_2022(contexts)?))
 }
 
-/// Cryptosuite eddsa-rdfc-2022: Ed25519 over the SHA-256 of the canonical proof options and that of the canonical
-/// document.
+/// Cryptosuite over RDF: a signature over the hash of the canonical proof options and that of the canonical document.
 ///
-/// The document that [`Cryptosuite::verify`] returns is its input; the crate's documentation explains why it is exactly
-/// the signed one. Arrays are sets in RDF unless their context says otherwise, so their order is not signed; neither is
-/// the difference between a value and an array of that one value.
+/// The document that [`Cryptosuite::verify_proof`] returns is its input; the crate's documentation explains why it is
+/// exactly the signed one. Arrays are sets in RDF unless their context says otherwise, so their order is not signed;
+/// neither is the difference between a value and an array of that one value.
 #[derive(Clone)]
-pub struct EddsaRdfc2022 {
+pub struct RdfcCryptosuite {
+    name: &'static str,
+    algorithms: &'static [SignatureAlgorithm],
     contexts: Arc<Contexts>,
 }
 
-impl std::fmt::Debug for EddsaRdfc2022 {
+impl std::fmt::Debug for RdfcCryptosuite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EddsaRdfc2022").finish_non_exhaustive()
+        f.debug_struct("RdfcCryptosuite").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl EddsaRdfc2022 {
-    /// Creates the suite with the VCDM 2.0 base context and these others: (URL, JSON text, SHA-256 of the text in hex).
+impl RdfcCryptosuite {
+    /// Creates eddsa-rdfc-2022 (Ed25519 with SHA-256) with the VCDM 2.0 base context and these others: (URL, JSON text,
+    /// SHA-256 of the text in hex).
     ///
     /// # Errors
     /// `context_tampered`: a text does not have its digest, is no context, or has a URL that occurs twice (the base
     /// context cannot be replaced). `context_unknown`: a URL is malformed.
-    pub fn new(contexts: Vec<(String, String, String)>) -> Result<Self, Problem> {
-        Ok(Self { contexts: Arc::new(Contexts::new(&contexts)?) })
+    pub fn eddsa_2022(contexts: Vec<(String, String, String)>) -> Result<Self, Problem> {
+        Ok(Self::eddsa_2022_over(Arc::new(Contexts::new(&contexts)?)))
     }
 
+    /// Creates eddsa-rdfc-2022 over contexts that are shared.
+    pub(crate) fn eddsa_2022_over(contexts: Arc<Contexts>) -> Self {
+        Self { name: "eddsa-rdfc-2022", algorithms: &[SignatureAlgorithm::EdDsa], contexts }
+    }
+
+    /// Creates ecdsa-rdfc-2019 over contexts that are shared: P-256 with SHA-256, or P-384 with SHA-384, also in the
+    /// canonicalisation (section 3.2.3).
     #[cfg(feature = "conformance")]
-    pub(crate) fn with_contexts(contexts: Arc<Contexts>) -> Self {
-        Self { contexts }
+    pub(crate) fn ecdsa_2019_over(contexts: Arc<Contexts>) -> Self {
+        let algorithms = &[SignatureAlgorithm::Es256, SignatureAlgorithm::Es384];
+        Self { name: "ecdsa-rdfc-2019", algorithms, contexts }
     }
 
-    /// Returns the canonical N-Quads (RDFC-1.0) of a document: the input of the hash.
+    /// Returns the canonical N-Quads (RDFC-1.0, with SHA-256) of a document: the input of the hash.
     ///
     /// # Errors
     /// `context_missing`, `context_unknown`, `context_nested`, `term_undefined`, `transformation`, `too_large`,
@@ -70,9 +80,9 @@ impl EddsaRdfc2022 {
     }
 }
 
-impl Cryptosuite for EddsaRdfc2022 {
+impl Cryptosuite for RdfcCryptosuite {
     fn name(&self) -> &'static str {
-        EDDSA
+        self.name
     }
 
     fn format(&self) -> CredentialFormat {
@@ -80,72 +90,38 @@ impl Cryptosuite for EddsaRdfc2022 {
     }
 
     fn supports_algorithm(&self, algorithm: SignatureAlgorithm) -> bool {
-        algorithm == SignatureAlgorithm::EdDsa
+        self.algorithms.contains(&algorithm)
     }
 
+    /// Creates a proof (section 3.2.1 of both specifications).
     fn create_proof(
         &self,
         document: &Map<String, Value>,
         options: Map<String, Value>,
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem> {
-        create(self, &self.contexts, document, options, signer)
+        require_algorithm(self, signer.algorithm())?;
+        let mut proof = options;
+        proof.insert("type".to_owned(), PROOF_TYPE.into());
+        proof.insert("cryptosuite".to_owned(), self.name.into());
+        let signature = signer.sign(&hash_data(&self.contexts, signer.algorithm(), document, &proof)?)?;
+        proof.insert("proofValue".to_owned(), encode_proof_value(&signature).into());
+        Ok(proof)
     }
 
+    /// Verifies a proof (section 3.2.2), and returns the document.
     fn verify_proof(
         &self,
         document: &Map<String, Value>,
         proof: &Map<String, Value>,
         key: &PublicKey,
     ) -> Result<Map<String, Value>, Problem> {
-        verify(self, &self.contexts, document, proof, key)
-    }
-}
-
-/// Cryptosuite ecdsa-rdfc-2019: P-256 with SHA-256, or P-384 with SHA-384, also in the canonicalisation (section 3.2.3).
-#[cfg(feature = "conformance")]
-#[derive(Clone)]
-pub struct EcdsaRdfc2019 {
-    contexts: Arc<Contexts>,
-}
-
-#[cfg(feature = "conformance")]
-impl EcdsaRdfc2019 {
-    pub(crate) fn with_contexts(contexts: Arc<Contexts>) -> Self {
-        Self { contexts }
-    }
-}
-
-#[cfg(feature = "conformance")]
-impl Cryptosuite for EcdsaRdfc2019 {
-    fn name(&self) -> &'static str {
-        "ecdsa-rdfc-2019"
-    }
-
-    fn format(&self) -> CredentialFormat {
-        CredentialFormat::LdpVc
-    }
-
-    fn supports_algorithm(&self, algorithm: SignatureAlgorithm) -> bool {
-        matches!(algorithm, SignatureAlgorithm::Es256 | SignatureAlgorithm::Es384)
-    }
-
-    fn create_proof(
-        &self,
-        document: &Map<String, Value>,
-        options: Map<String, Value>,
-        signer: &dyn Signer,
-    ) -> Result<Map<String, Value>, Problem> {
-        create(self, &self.contexts, document, options, signer)
-    }
-
-    fn verify_proof(
-        &self,
-        document: &Map<String, Value>,
-        proof: &Map<String, Value>,
-        key: &PublicKey,
-    ) -> Result<Map<String, Value>, Problem> {
-        verify(self, &self.contexts, document, proof, key)
+        let says = |name: &str, expected: &str| proof.get(name).and_then(Value::as_str) == Some(expected);
+        if !says("type", PROOF_TYPE) || !says("cryptosuite", self.name) {
+            let what = format!("the proof is not a DataIntegrityProof of {}", self.name);
+            return Err(Problem::new(Code::ProofMalformed, what));
+        }
+        verify_signature(self, &self.contexts, document, proof, key)
     }
 }
 
@@ -153,7 +129,7 @@ impl Cryptosuite for EcdsaRdfc2019 {
 /// eddsa-rdfc-2022 from before Data Integrity 1.0. It only verifies.
 #[cfg(feature = "conformance")]
 #[derive(Clone)]
-pub struct Ed25519Signature2020 {
+pub(crate) struct Ed25519Signature2020 {
     contexts: Arc<Contexts>,
 }
 
@@ -199,47 +175,19 @@ impl Cryptosuite for Ed25519Signature2020 {
         if proof.get("type").and_then(Value::as_str) != Some(Self::NAME) || proof.contains_key("cryptosuite") {
             return Err(Problem::new(Code::ProofMalformed, "the proof is not an Ed25519Signature2020"));
         }
-        let signature = signature(proof, key.algorithm().signature_length())?;
-        require_algorithm(self, key.algorithm())?;
-        key.verify(&hash_data(&self.contexts, key.algorithm(), document, proof)?, &signature)?;
-        Ok(document.clone())
+        verify_signature(self, &self.contexts, document, proof, key)
     }
 }
 
-/// Creates a proof (section 3.2.1 of both specifications).
-fn create(
-    suite: &dyn Cryptosuite,
-    contexts: &Contexts,
-    document: &Map<String, Value>,
-    options: Map<String, Value>,
-    signer: &dyn Signer,
-) -> Result<Map<String, Value>, Problem> {
-    require_algorithm(suite, signer.algorithm())?;
-    let mut proof = options;
-    proof.insert("type".to_owned(), PROOF_TYPE.into());
-    proof.insert("cryptosuite".to_owned(), suite.name().into());
-    let signature = signer.sign(&hash_data(contexts, signer.algorithm(), document, &proof)?)?;
-    let proof_value = format!("z{}", bs58::encode(signature).into_string());
-    proof.insert("proofValue".to_owned(), proof_value.into());
-    Ok(proof)
-}
-
-/// Verifies a proof (section 3.2.2), and returns the document.
-fn verify(
+/// Verifies the signature of a proof, and returns the document.
+fn verify_signature(
     suite: &dyn Cryptosuite,
     contexts: &Contexts,
     document: &Map<String, Value>,
     proof: &Map<String, Value>,
     key: &PublicKey,
 ) -> Result<Map<String, Value>, Problem> {
-    let says = |name: &str, expected: &str| proof.get(name).and_then(Value::as_str) == Some(expected);
-    if !says("type", PROOF_TYPE) || !says("cryptosuite", suite.name()) {
-        return Err(Problem::new(
-            Code::ProofMalformed,
-            format!("the proof is not a DataIntegrityProof of {}", suite.name()),
-        ));
-    }
-    let signature = signature(proof, key.algorithm().signature_length())?;
+    let signature = decode_proof_value(proof, key.algorithm().signature_length())?;
     require_algorithm(suite, key.algorithm())?;
     key.verify(&hash_data(contexts, key.algorithm(), document, proof)?, &signature)?;
     Ok(document.clone())
@@ -280,18 +228,4 @@ fn hash_data(
     let mut data = digest(&config)?;
     data.extend(digest(document)?);
     Ok(data)
-}
-
-/// Returns the bytes of `proofValue`, which is in base58btc multibase (`z`).
-fn signature(proof: &Map<String, Value>, length: usize) -> Result<Vec<u8>, Problem> {
-    let malformed = |what: String| Problem::new(Code::ProofMalformed, format!("proofValue {what}"));
-    let text = proof.get("proofValue").and_then(Value::as_str).ok_or_else(|| malformed("is missing".to_owned()))?;
-    // Base58 has 1.37 characters for a byte. Longer text is not decoded, since that takes quadratic time.
-    let most = length.saturating_mul(7).div_ceil(5).saturating_add(1);
-    let digits = text
-        .strip_prefix('z')
-        .filter(|_| text.len() <= most)
-        .ok_or_else(|| malformed(format!("is not {length} bytes in base58btc (z...)")))?;
-    let bytes = bs58::decode(digits).into_vec().map_err(|_| malformed("is not base58".to_owned()))?;
-    if bytes.len() == length { Ok(bytes) } else { Err(malformed(format!("is not {length} bytes long"))) }
 }

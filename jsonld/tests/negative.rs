@@ -20,7 +20,7 @@ use carnet_core::{
     time::Timestamp,
 };
 use carnet_jsonld::{
-    EddsaRdfc2022,
+    RdfcCryptosuite,
     canonical::{HashAlgorithm, Quad, Term, canonicalize},
 };
 use common::{QUALIFICATION, code, credential, key, object, options, pinned, suite};
@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 
 type Object = Map<String, Value>;
 
-fn signed() -> (EddsaRdfc2022, Object, Object, PublicKey) {
+fn signed() -> (RdfcCryptosuite, Object, Object, PublicKey) {
     let (suite, document, key) = (suite(), credential(), key());
     let proof = suite.create_proof(&document, options(), &key).unwrap();
     assert_eq!(suite.verify_proof(&document, &proof, &key.public_key()).unwrap(), document);
@@ -65,17 +65,17 @@ fn row_26_unknown_context() {
 fn row_27_bundled_context_tampered() {
     const URL: &str = "https://carnet.example/ns/qualification/v1";
     let good = pinned(URL, QUALIFICATION);
-    assert!(EddsaRdfc2022::new(vec![good.clone()]).is_ok());
+    assert!(RdfcCryptosuite::eddsa_2022(vec![good.clone()]).is_ok());
 
     let mut tampered = good.clone();
     tampered.1 = tampered.1.replace("vocab#awardingBody", "vocab#grade");
     assert_ne!(tampered.1, good.1);
-    assert_eq!(code(EddsaRdfc2022::new(vec![tampered])), Code::ContextTampered);
+    assert_eq!(code(RdfcCryptosuite::eddsa_2022(vec![tampered])), Code::ContextTampered);
     // Nor can a second one, with a digest of its own, take the place of the first or of the base context.
-    assert_eq!(code(EddsaRdfc2022::new(vec![good, pinned(URL, r#"{"@context":{}}"#)])), Code::ContextTampered);
+    assert_eq!(code(RdfcCryptosuite::eddsa_2022(vec![good, pinned(URL, r#"{"@context":{}}"#)])), Code::ContextTampered);
     let base = pinned(carnet_jsonld::VCDM_V2, r#"{"@context":{"@vocab":"https://example.com/#"}}"#);
-    assert_eq!(code(EddsaRdfc2022::new(vec![base])), Code::ContextTampered);
-    assert_eq!(code(EddsaRdfc2022::new(vec![pinned(URL, "[]")])), Code::ContextTampered);
+    assert_eq!(code(RdfcCryptosuite::eddsa_2022(vec![base])), Code::ContextTampered);
+    assert_eq!(code(RdfcCryptosuite::eddsa_2022(vec![pinned(URL, "[]")])), Code::ContextTampered);
 }
 
 #[test]

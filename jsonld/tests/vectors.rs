@@ -16,7 +16,7 @@ use carnet_core::{
     secure::data_integrity::Cryptosuite,
 };
 use carnet_jsonld::{
-    EddsaRdfc2022,
+    RdfcCryptosuite,
     canonical::{self, HashAlgorithm},
 };
 use common::{EXAMPLES_V2, object, pinned, vector};
@@ -24,8 +24,8 @@ use serde_json::Value;
 
 const FOLDER: &str = "vc-di-eddsa/TestVectors";
 
-fn official_suite() -> EddsaRdfc2022 {
-    EddsaRdfc2022::new(vec![
+fn official_suite() -> RdfcCryptosuite {
+    RdfcCryptosuite::eddsa_2022(vec![
         pinned("https://www.w3.org/ns/credentials/examples/v2", EXAMPLES_V2),
         pinned("https://w3id.org/citizenship/v4rc1", &vector("contexts-npm/w3id.org_citizenship_v4rc1.jsonld")),
     ])

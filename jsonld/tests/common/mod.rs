@@ -5,7 +5,7 @@ use carnet_core::{
     Code,
     keys::{SecretKey, SignatureAlgorithm},
 };
-use carnet_jsonld::EddsaRdfc2022;
+use carnet_jsonld::RdfcCryptosuite;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -29,8 +29,8 @@ pub(crate) fn pinned(url: &str, text: &str) -> (String, String, String) {
 }
 
 /// The suite as the programs make it: with the catalogue's contexts.
-pub(crate) fn suite() -> EddsaRdfc2022 {
-    EddsaRdfc2022::new(vec![
+pub(crate) fn suite() -> RdfcCryptosuite {
+    RdfcCryptosuite::eddsa_2022(vec![
         pinned("https://carnet.example/ns/qualification/v1", QUALIFICATION),
         pinned("https://carnet.example/ns/residence-permit/v1", RESIDENCE_PERMIT),
     ])

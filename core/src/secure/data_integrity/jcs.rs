@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384};
 
-use super::{Cryptosuite, PROOF_TYPE, malformed};
+use super::{Cryptosuite, PROOF_TYPE, decode_proof_value, encode_proof_value, malformed};
 use crate::{
     Code, Problem, json,
     keys::{PublicKey, SignatureAlgorithm, Signer},
@@ -44,7 +44,7 @@ pub(super) fn create(
     }
     let mut options = complete_options(document, options);
     let signature = signer.sign(&hash_data(signer.algorithm(), document, &options)?)?;
-    options.insert("proofValue".to_owned(), format!("z{}", bs58::encode(signature).into_string()).into());
+    options.insert("proofValue".to_owned(), encode_proof_value(&signature).into());
     Ok(options)
 }
 
@@ -60,8 +60,9 @@ pub(super) fn verify(
     if !suite.supports_algorithm(key.algorithm()) {
         return Err(Code::AlgorithmMismatch.into());
     }
+    let signature = decode_proof_value(proof, key.algorithm().signature_length())?;
     let mut options = proof.clone();
-    let signature = signature(options.remove("proofValue").as_ref(), key.algorithm().signature_length())?;
+    options.remove("proofValue");
     let mut document = document.clone();
     if let Some(signed) = proof.get("@context") {
         if !starts_with(document.get("@context"), signed) {
@@ -95,18 +96,6 @@ fn hash_data(
     let mut hashes = hash(&canonical(options)?);
     hashes.extend(hash(&canonical(document)?));
     Ok(hashes)
-}
-
-fn signature(value: Option<&Value>, bytes: usize) -> Result<Vec<u8>, Problem> {
-    // Base58 has 1.37 characters for a byte. Longer text is not decoded, since that takes quadratic time.
-    let most = bytes.saturating_mul(7).div_ceil(5).saturating_add(1);
-    value
-        .and_then(Value::as_str)
-        .filter(|text| text.len() <= most)
-        .and_then(|text| text.strip_prefix('z'))
-        .and_then(|base58| bs58::decode(base58).into_vec().ok())
-        .filter(|signature| signature.len() == bytes)
-        .ok_or_else(|| malformed(format!("proofValue is not {bytes} bytes in base58btc multibase")))
 }
 
 /// Returns whether the document's contexts begin with all signed contexts, in their order.

@@ -15,6 +15,7 @@ use crate::{
 pub mod ecdsa_jcs;
 pub mod eddsa_jcs;
 mod jcs;
+mod proof_value;
 mod suites;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ const PROOF_MEMBERS: [&str; 13] = [
     "nonce",
 ];
 
+pub use proof_value::{decode_proof_value, encode_proof_value};
 pub use suites::Cryptosuites;
 
 /// Requirements on proofs, each of which may be absent. [`verify`] sets all that its caller must not leave out.
