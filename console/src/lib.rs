@@ -17,9 +17,11 @@ use std::{
 
 mod failure;
 mod question;
+mod wrap;
 
 pub use failure::{is_json_requested, print_failure, set_error_members, usage_error_json};
 pub use question::{Answer, Choice, Question};
+pub use wrap::{width, wrap_indented, wrap_lines, wrap_lines_between_words};
 
 /// Exit code for a failed command, or a negative result.
 pub const EXIT_FAILURE: u8 = 1;

@@ -114,7 +114,7 @@ fn sheet_text(ui: &Ui, sheet: &BackupSheet, file: &str) -> String {
     let values = [("number", number.as_str()), ("total", &total), ("needed", &needed), ("file", &name)];
     let paragraphs = ["sheet-title", "sheet-about", "sheet-keep", "sheet-use"].map(|id| {
         let text = ui.messages.format(id, &values);
-        crate::ui::wrap::wrap_indented(&text, 0, Some(SHEET_COLUMNS))
+        carnet_console::wrap_indented(&text, 0, Some(SHEET_COLUMNS))
     });
     let words: String = sheet.words().iter().zip(1..).map(|(word, number)| format!("{number:>4}  {word}\n")).collect();
     format!("{}\n{words}", paragraphs.join("\n"))

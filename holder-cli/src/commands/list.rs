@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use crate::{
         answer::tests::{Issuer, NOW},
-        ui::{messages::Language, wrap::width},
+        ui::messages::Language,
         wallet::{LogEntryKind, LoggedCredential, WalletLogEntry},
     };
     use carnet_core::format::CredentialFormat;
@@ -234,7 +234,7 @@ mod tests {
                 let mut ui = Ui::new(false, true, language);
                 ui.columns = Some(columns);
                 let text = listing(&contents, &catalogue, &ui, NOW).0;
-                assert!(text.lines().all(|line| width(line) <= columns), "{columns}\n{text}");
+                assert!(text.lines().all(|line| carnet_console::width(line) <= columns), "{columns}\n{text}");
                 let label = TypeLabels::new(&catalogue, &contents.credentials[0].type_name, &ui.messages).type_label();
                 assert!(text.starts_with(label.split(' ').next().unwrap()), "{text}");
                 let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -271,7 +271,7 @@ mod tests {
     use super::*;
     use crate::{
         answer::tests::{Issuer, NOW},
-        ui::{messages::Language, wrap::width},
+        ui::messages::Language,
     };
 
     /// A wallet with a degree that ends soon, an expired permit, and nothing else.
@@ -328,7 +328,7 @@ mod tests {
         for language in Language::ALL {
             for id in std::iter::once(None).chain(stage.0.procedures().map(|known| Some(known.id.as_str()))) {
                 let (text, object) = screen(&stage, language, Some(40), id);
-                assert!(text.lines().all(|line| width(line) <= 40), "{text}");
+                assert!(text.lines().all(|line| carnet_console::width(line) <= 40), "{text}");
                 assert!(!text.contains("need-") && !text.contains("list-"), "a message is missing: {text}");
                 // A line can also end before a comma.
                 let flat = |text: &str| text.split_whitespace().collect::<String>();

@@ -15,7 +15,6 @@ pub(crate) mod notices;
 pub(crate) mod parties;
 pub(crate) use carnet_wallet::sanitise;
 pub(crate) mod wait_notice;
-pub(crate) mod wrap;
 
 use messages::{Language, LocalizedMessages};
 use wait_notice::WaitNotice;
@@ -71,18 +70,22 @@ impl Ui {
 
     /// Formats a text indented by `indent` columns and wrapped to the terminal, with a newline.
     pub(crate) fn format_wrapped(&self, indent: usize, text: &str) -> String {
-        wrap::wrap_indented(text, indent, self.columns)
+        carnet_console::wrap_indented(text, indent, self.columns)
     }
 
     /// Prints the result of a command: the object with `--json`, otherwise the text.
     pub(crate) fn print_result(&self, text: &str, object: &Value) {
-        if self.json { print(format_args!("{object}\n")) } else { print(wrap::wrap_lines(text, self.columns)) }
+        if self.json {
+            print(format_args!("{object}\n"))
+        } else {
+            print(carnet_console::wrap_lines(text, self.columns))
+        }
     }
 
     /// Prints text on standard output; nothing with `--json`.
     pub(crate) fn print_text(&self, text: &str) {
         if !self.json {
-            print(wrap::wrap_lines(text, self.columns));
+            print(carnet_console::wrap_lines(text, self.columns));
         }
     }
 
@@ -109,7 +112,7 @@ impl Ui {
     }
 
     fn notice(&self, text: &str) -> WaitNotice {
-        WaitNotice::new(wrap::wrap_lines(text, self.columns), self.json)
+        WaitNotice::new(carnet_console::wrap_lines(text, self.columns), self.json)
     }
 
     /// Prints a failure: the object with `--json`, otherwise its lines on standard error.
@@ -117,7 +120,10 @@ impl Ui {
         if self.json {
             carnet_console::print_line(failure.json());
         } else {
-            carnet_console::print_error_line(wrap::wrap_lines(failure.text(&self.messages).trim_end(), self.columns));
+            carnet_console::print_error_line(carnet_console::wrap_lines(
+                failure.text(&self.messages).trim_end(),
+                self.columns,
+            ));
         }
     }
 
@@ -166,11 +172,11 @@ impl Ui {
         // A space follows.
         let columns = self.columns.map(|columns| columns.saturating_sub(1));
         let question = Question {
-            text: &wrap::wrap_lines(&choices, columns),
+            text: &carnet_console::wrap_lines(&choices, columns),
             language: self.messages.language().tag(),
             yes: &word("answer-yes"),
             no: &word("answer-no"),
-            retry_prompt: &wrap::wrap_lines(&word("answer-again"), self.columns),
+            retry_prompt: &carnet_console::wrap_lines(&word("answer-again"), self.columns),
         };
         let print = |text: &str| print(text);
         if third {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ui::{messages::LocalizedMessages, wrap::width};
+use crate::ui::messages::LocalizedMessages;
 
 fn screens(language: Language, columns: Option<usize>) -> String {
     let mut ui = Ui::new(false, true, language);
@@ -25,7 +25,7 @@ fn the_menu_in_every_language() {
 fn the_menu_fits_forty_columns_and_has_no_control_characters() {
     for language in Language::ALL {
         let text = screens(language, Some(40));
-        assert!(text.lines().all(|line| width(line) <= 40), "{text}");
+        assert!(text.lines().all(|line| carnet_console::width(line) <= 40), "{text}");
         assert!(!text.contains('\u{1b}') && !text.contains("menu-"), "{text:?}");
         for number in 0..=ENTRIES.len() {
             assert!(text.lines().any(|line| line.starts_with(&format!("{number}  "))), "{number}: {text}");
@@ -40,7 +40,7 @@ fn the_menu_has_no_text_of_its_own_from_right_to_left() {
     let labels = labels(&ui, &ENTRIES);
     let text = menu_text(&ui, &ui.messages.text("menu-title"), &labels, "menu-end");
     assert!(!text.chars().any(|c| c.is_ascii_alphabetic()), "{text}");
-    assert!(text.lines().all(|line| width(line) <= 40), "{text}");
+    assert!(text.lines().all(|line| carnet_console::width(line) <= 40), "{text}");
 }
 
 #[test]

@@ -13,8 +13,6 @@ use serde_json::{Map, Value};
 const LANGUAGE: &str = "en";
 /// Member of the documents under which the claims are.
 const SUBJECT: &str = "credentialSubject";
-/// Narrowest width to which text is wrapped, in columns.
-const NARROWEST: usize = 20;
 
 /// Words for the requests of one template and for their results.
 pub(super) struct RequestWording<'a> {
@@ -325,30 +323,7 @@ pub(super) fn wrapped(text: &str) -> String {
 
 /// Returns a line with a line feed, wrapped at spaces. Further lines have two more columns of indentation.
 fn wrap_line(line: &str, columns: Option<usize>) -> String {
-    let Some(columns) = columns.map(|columns| columns.max(NARROWEST)) else { return format!("{line}\n") };
-    let bare = line.trim_start_matches(' ');
-    let indent = line.len().saturating_sub(bare.len());
-    let further = indent.saturating_add(2);
-    let mut text = " ".repeat(indent);
-    let mut used = indent;
-    let mut is_start = true;
-    for word in bare.split(' ') {
-        let length = word.chars().count();
-        if is_start {
-            is_start = false;
-        } else if used.saturating_add(1).saturating_add(length) > columns {
-            text.push('\n');
-            text.push_str(&" ".repeat(further));
-            used = further;
-        } else {
-            text.push(' ');
-            used = used.saturating_add(1);
-        }
-        text.push_str(word);
-        used = used.saturating_add(length);
-    }
-    text.push('\n');
-    text
+    carnet_console::wrap_lines_between_words(&format!("{line}\n"), columns)
 }
 
 #[cfg(test)]

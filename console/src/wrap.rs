@@ -4,12 +4,37 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Minimum number of columns for wrapping; a narrower terminal wraps by itself.
 const NARROWEST: usize = 20;
-/// First character of the control sequence for bold, which ends with `m`. Untrusted texts contain none
-/// ([`super::sanitise`]).
+/// First character of the control sequence for bold, which ends with `m`. Callers remove it from the texts of others.
 const ESCAPE: char = '\u{1b}';
 
-/// Wraps each line that does not fit into the columns, with the line's own indentation. `None`: nothing is wrapped.
-pub(crate) fn wrap_lines(text: &str, columns: Option<usize>) -> String {
+/// Treatment of a word that is longer than a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LongWord {
+    Break,
+    Keep,
+}
+
+/// Wraps each line that does not fit into the columns, with the line's own indentation. A word longer than a line is
+/// broken. `None`: nothing is wrapped.
+#[must_use]
+pub fn wrap_lines(text: &str, columns: Option<usize>) -> String {
+    wrap_lines_with(text, columns, LongWord::Break)
+}
+
+/// Wraps lines as [`wrap_lines`], but breaks no word, so that a link can be copied.
+#[must_use]
+pub fn wrap_lines_between_words(text: &str, columns: Option<usize>) -> String {
+    wrap_lines_with(text, columns, LongWord::Keep)
+}
+
+/// Returns an indented text with a newline, wrapped to the columns. Continuation lines are indented by two more
+/// columns, and a word longer than a line is broken. `None`: nothing is wrapped.
+#[must_use]
+pub fn wrap_indented(text: &str, indent: usize, columns: Option<usize>) -> String {
+    wrap_line(text, indent, columns, LongWord::Break)
+}
+
+fn wrap_lines_with(text: &str, columns: Option<usize>, long_word: LongWord) -> String {
     let Some(columns) = columns else { return text.to_owned() };
     let mut lines = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -19,16 +44,14 @@ pub(crate) fn wrap_lines(text: &str, columns: Option<usize>) -> String {
             continue;
         }
         let said = bare.trim_start_matches(' ');
-        let wrapped = wrap_indented(said, bare.len().saturating_sub(said.len()), Some(columns));
+        let wrapped = wrap_line(said, bare.len().saturating_sub(said.len()), Some(columns), long_word);
         // A question does not end with a newline.
         lines.push_str(if line.ends_with('\n') { &wrapped } else { wrapped.trim_end_matches('\n') });
     }
     lines
 }
 
-/// Returns an indented text with a newline, wrapped to the columns. Continuation lines are indented by two more
-/// columns, and a word longer than a line is broken. `None`: nothing is wrapped.
-pub(crate) fn wrap_indented(text: &str, indent: usize, columns: Option<usize>) -> String {
+fn wrap_line(text: &str, indent: usize, columns: Option<usize>, long_word: LongWord) -> String {
     let Some(columns) = columns.map(|columns| columns.max(NARROWEST)) else {
         return format!("{}{text}\n", " ".repeat(indent));
     };
@@ -56,7 +79,7 @@ pub(crate) fn wrap_indented(text: &str, indent: usize, columns: Option<usize>) -
             used = used.saturating_add(space);
         }
         for (c, wide) in columns_of(word) {
-            if used.saturating_add(wide) > columns {
+            if long_word == LongWord::Break && used.saturating_add(wide) > columns {
                 lines.push_str(&line);
                 lines.push('\n');
                 (line, used) = (" ".repeat(further), further);
@@ -72,7 +95,8 @@ pub(crate) fn wrap_indented(text: &str, indent: usize, columns: Option<usize>) -
 }
 
 /// Returns the number of terminal columns that a text takes; control sequences for bold take none.
-pub(crate) fn width(text: &str) -> usize {
+#[must_use]
+pub fn width(text: &str) -> usize {
     if text.contains(ESCAPE) { columns_of(text).map(|(_, wide)| wide).sum() } else { text.width() }
 }
 
