@@ -50,6 +50,24 @@ pub fn escaped(text: &str) -> String {
     replace_characters(text, |_| None, |c| c.escape_unicode().to_string())
 }
 
+/// Returns the text with the five characters that have a meaning in HTML as entities, for elements and quoted
+/// attributes.
+#[must_use]
+pub fn escape_html(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            c => html.push(c),
+        }
+    }
+    html
+}
+
 /// Returns the text in quotation marks, with invisible characters escaped as in `\u{202e}`, and quotation marks and
 /// backslashes preceded by a backslash. Letters and marks of every script are unchanged.
 #[must_use]
@@ -197,6 +215,11 @@ mod tests {
         "🎓 Zażółć",
         "Jos\u{65}\u{301}",
     ];
+
+    #[test]
+    fn text_cannot_become_markup() {
+        assert_eq!(escape_html("<a href=\"x\" title='y'>&"), "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;");
+    }
 
     #[test]
     fn names_of_every_script_are_shown_as_they_are_written() {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use carnet_core::text::displayable;
+use carnet_core::text::{displayable, escape_html};
 use serde::Deserialize;
 
 /// Texts of one language.
@@ -88,16 +88,16 @@ impl LetterWriter {
     pub(crate) fn link_page(&self, letter: &Letter<'_>) -> String {
         let Some(texts) = self.texts.get(letter.language) else { return String::new() };
         let filled =
-            |text: &str| escaped(text).replace("{sender}", &self.sender).replace("{day}", &isolated(letter.day));
+            |text: &str| escape_html(text).replace("{sender}", &self.sender).replace("{day}", &isolated(letter.day));
         let pin = if letter.has_pin { paragraph(&filled(&texts.pin)) } else { String::new() };
         format!(
             "{}<h1>{}</h1>\n{}{}<img alt=\"QR\" src=\"data:image/png;base64,{}\">\n<p><code>{}</code></p>\n{pin}{}{}</section>\n",
             self.opening(letter),
             filled(&texts.heading),
-            paragraph(&format!("{}: {}", escaped(&texts.document), isolated(letter.document))),
+            paragraph(&format!("{}: {}", escape_html(&texts.document), isolated(letter.document))),
             paragraph(&filled(&texts.scan)),
             STANDARD.encode(letter.picture),
-            escaped(letter.link),
+            escape_html(letter.link),
             paragraph(&filled(&texts.day)),
             paragraph(&filled(&texts.secret)),
         )
@@ -109,10 +109,10 @@ impl LetterWriter {
         format!(
             "{}<h1>{}</h1>\n{}<p class=\"pin\">{}</p>\n{}</section>\n",
             self.opening(letter),
-            escaped(&texts.pin_heading).replace("{sender}", &self.sender),
-            paragraph(&format!("{}: {}", escaped(&texts.document), isolated(letter.document))),
-            escaped(pin),
-            paragraph(&escaped(&texts.pin_text)),
+            escape_html(&texts.pin_heading).replace("{sender}", &self.sender),
+            paragraph(&format!("{}: {}", escape_html(&texts.document), isolated(letter.document))),
+            escape_html(pin),
+            paragraph(&escape_html(&texts.pin_text)),
         )
     }
 
@@ -124,11 +124,11 @@ impl LetterWriter {
         let reference = if letter.reference.is_empty() {
             String::new()
         } else {
-            paragraph(&format!("{}: {}", escaped(label), isolated(letter.reference)))
+            paragraph(&format!("{}: {}", escape_html(label), isolated(letter.reference)))
         };
         format!(
             "<section lang=\"{}\" dir=\"{direction}\">\n<address>{lines}</address>\n{reference}",
-            escaped(letter.language)
+            escape_html(letter.language)
         )
     }
 }
@@ -139,22 +139,7 @@ fn paragraph(html: &str) -> String {
 
 /// Returns a text of a row for HTML, isolated from the direction of the text around it.
 fn isolated(text: &str) -> String {
-    format!("<bdi>{}</bdi>", escaped(&displayable(text)))
-}
-
-fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
-        }
-    }
-    html
+    format!("<bdi>{}</bdi>", escape_html(&displayable(text)))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, fs, path::Path};
 
+use carnet_core::text::escape_html;
 use carnet_spec::Catalogue;
 use serde_json::json;
 
@@ -108,20 +109,4 @@ pub(super) fn render_page(context: &CommandContext, catalogue: &Catalogue, log: 
     }
     page.push_str("</tbody>\n</table>\n</body>\n</html>\n");
     page
-}
-
-/// Escapes text for HTML elements and quoted attributes.
-pub(super) fn escape_html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
