@@ -64,11 +64,7 @@ impl QrOutput {
         if link.is_empty() || (self.terminal.is_none() && self.file.is_none()) {
             return String::new();
         }
-        let Ok(code) = QrCode::with_error_correction_level(link.as_bytes(), EcLevel::L) else {
-            let length = link.len();
-            carnet_console::print_error_line(format_args!("The link is {length} bytes long: too long for a QR code."));
-            return String::new();
-        };
+        let Some(code) = code_of_link(link) else { return String::new() };
         let mut text = String::new();
         if let Some(inverse) = self.terminal {
             text.push_str("\n\n");
@@ -78,9 +74,7 @@ impl QrOutput {
             let path = file.path.display().to_string();
             match file.write(&code) {
                 Ok(()) => text.push_str(&format!("\n\nThe link as a QR code: {path}")),
-                Err(error) => carnet_console::print_error_line(format_args!(
-                    "The QR code could not be written to {path}: {error}. The link is valid."
-                )),
+                Err(error) => report_unwritten(&path, &error),
             }
         }
         text
@@ -109,23 +103,32 @@ impl QrSeries {
     /// without `for_terminal`, an empty text. A failure is reported on standard error; the link is valid nevertheless.
     #[must_use]
     pub fn show(&self, link: &str, for_terminal: bool) -> String {
-        let Ok(code) = QrCode::with_error_correction_level(link.as_bytes(), EcLevel::L) else {
-            let length = link.len();
-            carnet_console::print_error_line(format_args!("The link is {length} bytes long: too long for a QR code."));
-            return String::new();
-        };
+        let Some(code) = code_of_link(link) else { return String::new() };
         let picture = self.file.as_ref().map(|file| (&file.path, file.replace(&code)));
         if let Some((path, Err(error))) = picture {
-            let path = path.display();
-            carnet_console::print_error_line(format_args!(
-                "The QR code could not be written to {path}: {error}. The link is valid."
-            ));
+            report_unwritten(&path.display(), &error);
         }
         if !for_terminal {
             return String::new();
         }
         format!("\n{}", terminal_text(&code, self.inverse, carnet_console::terminal_columns()))
     }
+}
+
+/// Returns the code of a link; `None`, with a line on standard error, if the link is too long.
+fn code_of_link(link: &str) -> Option<QrCode> {
+    let code = QrCode::with_error_correction_level(link.as_bytes(), EcLevel::L);
+    if code.is_err() {
+        let length = link.len();
+        carnet_console::print_error_line(format_args!("The link is {length} bytes long: too long for a QR code."));
+    }
+    code.ok()
+}
+
+fn report_unwritten(path: &dyn std::fmt::Display, error: &std::io::Error) {
+    carnet_console::print_error_line(format_args!(
+        "The QR code could not be written to {path}: {error}. The link is valid."
+    ));
 }
 
 /// New file of a picture; removed on drop unless the picture was written.
@@ -148,7 +151,7 @@ impl PictureFile {
     }
 
     fn write(mut self, code: &QrCode) -> std::io::Result<()> {
-        let picture = picture(code).map_err(std::io::Error::other)?;
+        let picture = picture(code, MODULE_PIXELS).map_err(std::io::Error::other)?;
         self.file.write_all(&picture)?;
         self.file.sync_all()?;
         self.is_written = true;
@@ -157,7 +160,7 @@ impl PictureFile {
 
     /// Replaces the file by the picture of another code. It is still removed on drop.
     fn replace(&self, code: &QrCode) -> std::io::Result<()> {
-        let picture = picture(code).map_err(std::io::Error::other)?;
+        let picture = picture(code, MODULE_PIXELS).map_err(std::io::Error::other)?;
         disk::replace_file(&self.path, &picture, PICTURE_MODE)
     }
 }
@@ -217,48 +220,30 @@ fn terminal_text(code: &QrCode, inverse: bool, columns: Option<usize>) -> String
 #[must_use]
 pub fn print_picture(link: &str) -> Option<Vec<u8>> {
     let code = QrCode::with_error_correction_level(link.as_bytes(), EcLevel::M).ok()?;
-    let modules = Modules::new(&code);
-    // A bit for each pixel: a letter has many neighbours in its file.
-    let pixels_wide = modules.side.checked_mul(PRINT_MODULE_PIXELS)?;
+    picture(&code, PRINT_MODULE_PIXELS).ok()
+}
+
+/// Returns the picture of a code as PNG, with a bit for each pixel: a letter has many neighbours in its file.
+fn picture(code: &QrCode, module_pixels: usize) -> Result<Vec<u8>, png::EncodingError> {
+    let modules = Modules::new(code);
     let mut rows = Vec::new();
     for row in 0..modules.side {
-        let bright = |column: usize| !modules.is_dark(column, row);
-        let pixels = (0..modules.side).flat_map(|column| [bright(column); PRINT_MODULE_PIXELS]);
-        let pixels: Vec<bool> = pixels.collect();
+        let bright = |column: usize| std::iter::repeat_n(!modules.is_dark(column, row), module_pixels);
+        let pixels: Vec<bool> = (0..modules.side).flat_map(bright).collect();
         let byte = |pixels: &[bool]| {
             let bits = pixels.iter().enumerate().filter(|(_, is_bright)| **is_bright);
             bits.fold(0_u8, |byte, (at, _)| byte | (0x80_u8 >> at))
         };
         let line: Vec<u8> = pixels.chunks(8).map(byte).collect();
-        rows.extend(std::iter::repeat_n(line, PRINT_MODULE_PIXELS).flatten());
+        rows.extend(std::iter::repeat_n(line, module_pixels).flatten());
     }
     let mut bytes = Vec::new();
-    let pixels_wide = u32::try_from(pixels_wide).ok()?;
+    let pixels_wide = u32::try_from(modules.side.saturating_mul(module_pixels)).unwrap_or(u32::MAX);
     let mut encoder = png::Encoder::new(&mut bytes, pixels_wide, pixels_wide);
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_depth(png::BitDepth::One);
-    let mut writer = encoder.write_header().ok()?;
-    writer.write_image_data(&rows).ok()?;
-    writer.finish().ok()?;
-    Some(bytes)
-}
-
-/// Returns the picture of a code as PNG.
-fn picture(code: &QrCode) -> Result<Vec<u8>, png::EncodingError> {
-    let modules = Modules::new(code);
-    let side = modules.side.saturating_mul(MODULE_PIXELS);
-    let module = |at: usize| at / MODULE_PIXELS;
-    let pixels: Vec<u8> = (0..side)
-        .flat_map(|row| (0..side).map(move |column| (column, row)))
-        .map(|(column, row)| if modules.is_dark(module(column), module(row)) { 0 } else { u8::MAX })
-        .collect();
-    let mut bytes = Vec::new();
-    let pixels_wide = u32::try_from(side).unwrap_or(u32::MAX);
-    let mut encoder = png::Encoder::new(&mut bytes, pixels_wide, pixels_wide);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(&pixels)?;
+    writer.write_image_data(&rows)?;
     writer.finish()?;
     Ok(bytes)
 }

@@ -103,6 +103,13 @@ pub fn status_reason(status: &Status) -> Option<String> {
     status.get_details_error_info().filter(|info| info.domain == ERROR_DOMAIN).map(|info| info.reason)
 }
 
+/// Returns whether a Status is that of the connection, and not a response of the service, which has a reason.
+#[must_use]
+pub fn is_connection_failure(status: &Status) -> bool {
+    use tonic::Code::{Cancelled, Internal, Unavailable, Unknown};
+    matches!(status.code(), Unknown | Internal | Cancelled | Unavailable) && status_reason(status).is_none()
+}
+
 /// Converts to a protobuf Timestamp, limited to its range (years 1 to 9999).
 #[must_use]
 pub fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {

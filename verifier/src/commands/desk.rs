@@ -15,7 +15,7 @@ use carnet_spec::Catalogue;
 use clap::Args;
 use rand_core::OsRng;
 use serde_json::{Value, json};
-use tonic::{Code, Streaming};
+use tonic::Streaming;
 
 use self::{
     clerk::{Clerk, ClerkAction},
@@ -297,11 +297,8 @@ fn is_passing(failure: &StaffFailure) -> bool {
     failure.exit_code() == carnet_console::EXIT_TRY_AGAIN || is_broken_connection(failure)
 }
 
-/// Returns whether the failure is that of the connection, and not an answer of the service, which has a reason.
 fn is_broken_connection(failure: &StaffFailure) -> bool {
-    let StaffFailure::Refused(status) = failure else { return false };
-    let is_local = matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled | Code::Unavailable);
-    is_local && wire::status_reason(status).is_none()
+    matches!(failure, StaffFailure::Refused(status) if wire::is_connection_failure(status))
 }
 
 /// Returns the next state of a request, and starts to watch it if it is not watched. Cancellation loses no state.

@@ -6,17 +6,13 @@ use std::{
 };
 
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
-use carnet_service::{
-    client::StaffTokenInterceptor,
-    error::FieldViolation,
-    wire::{self, status_reason},
-};
+use carnet_service::{client::StaffTokenInterceptor, error::FieldViolation, wire};
 use proto::{import_offers_request::Message, import_outcome::Outcome};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming, service::interceptor::InterceptedService, transport::Channel};
+use tonic::{Status, Streaming, service::interceptor::InterceptedService, transport::Channel};
 
 use super::{preview_row, progress::Progress, source::Source};
 use crate::{
@@ -229,9 +225,7 @@ impl Pass<'_> {
         } else {
             "Nothing was created".to_owned()
         };
-        let is_lost = status_reason(&status).is_none()
-            && matches!(status.code(), Code::Unknown | Code::Internal | Code::Unavailable | Code::Cancelled);
-        if is_lost {
+        if wire::is_connection_failure(&status) {
             return Status::unavailable(format!("The connection to the service broke. {consequence}.")).into();
         }
         let message = format!("{} {consequence}.", status.message());
