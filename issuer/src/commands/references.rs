@@ -10,7 +10,7 @@ use carnet_core::{input::decode_file_text, text::quoted};
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::{client::StaffTokenInterceptor, disk};
 use clap::Args;
-use tonic::transport::Channel;
+use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 use super::StaffFailure;
 use crate::import::{csv::CsvReader, encoding::Encoding, table::TableReader as _};
@@ -47,14 +47,11 @@ impl ReferenceArgs {
         let mut found = Vec::new();
         if let Some(folder) = &self.import {
             let wanted = imported_ids(folder)?;
-            let mut request = proto::ListOffersRequest { page_size: 500, ..Default::default() };
-            while found.len() < wanted.len() {
-                let page = client.list_offers(request.clone()).await?.into_inner();
-                found.extend(page.offers.into_iter().filter(|offer| wanted.contains(&offer.offer_id)));
-                request.page_token = page.next_page_token;
-                if request.page_token.is_empty() {
-                    break;
-                }
+            let mut pages = OfferPages::new(&mut client, String::new());
+            while found.len() < wanted.len()
+                && let Some(offers) = pages.next().await?
+            {
+                found.extend(offers.into_iter().filter(|offer| wanted.contains(&offer.offer_id)));
             }
             if found.is_empty() {
                 return Err(StaffFailure::Input(format!(
@@ -68,18 +65,13 @@ impl ReferenceArgs {
         for reference in
             self.references.iter().map(|path| read_references(path)).collect::<Result<Vec<_>, _>>()?.concat()
         {
-            let mut request = proto::ListOffersRequest { page_size: 500, reference, ..Default::default() };
             let before = found.len();
-            loop {
-                let page = client.list_offers(request.clone()).await?.into_inner();
-                found.extend(page.offers);
-                request.page_token = page.next_page_token;
-                if request.page_token.is_empty() {
-                    break;
-                }
+            let mut pages = OfferPages::new(&mut client, reference.clone());
+            while let Some(offers) = pages.next().await? {
+                found.extend(offers);
             }
             if found.len() == before {
-                unknown.push(quoted(&request.reference));
+                unknown.push(quoted(&reference));
             }
         }
         match unknown.len() {
@@ -91,6 +83,32 @@ impl ReferenceArgs {
                 )))
             }
         }
+    }
+}
+
+/// Pages of the offers with a reference, or of all offers for an empty one.
+struct OfferPages<'a> {
+    client: &'a mut OfferServiceClient<InterceptedService<Channel, StaffTokenInterceptor>>,
+    /// Request for the next page; `None` after the last.
+    request: Option<proto::ListOffersRequest>,
+}
+
+impl<'a> OfferPages<'a> {
+    fn new(
+        client: &'a mut OfferServiceClient<InterceptedService<Channel, StaffTokenInterceptor>>,
+        reference: String,
+    ) -> Self {
+        let request = proto::ListOffersRequest { page_size: 500, reference, ..Default::default() };
+        Self { client, request: Some(request) }
+    }
+
+    /// Returns the offers of the next page; `None` after the last.
+    async fn next(&mut self) -> Result<Option<Vec<proto::Offer>>, StaffFailure> {
+        let Some(request) = self.request.take() else { return Ok(None) };
+        let page = self.client.list_offers(request.clone()).await?.into_inner();
+        let next = proto::ListOffersRequest { page_token: page.next_page_token, ..request };
+        self.request = Some(next).filter(|next| !next.page_token.is_empty());
+        Ok(Some(page.offers))
     }
 }
 

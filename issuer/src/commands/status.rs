@@ -213,48 +213,46 @@ async fn change(
         "published_at": done.published_at.as_ref().map(|at| format_timestamp(Some(at))),
         "unchanged_since": done.unchanged_since.as_ref().map(|at| format_timestamp(Some(at))),
     });
-    print_result(args.staff.json, &value, || {
-        let what = format!(
-            "{}, {}",
-            count_with_noun(done.credentials, "credential", "credentials"),
-            count_with_noun(done.copies, "copy", "copies")
-        );
-        let open = match done.open_offers {
-            0 => String::new(),
-            open => format!(
-                "\n{} of this kind not collected yet: nothing becomes of that. `offer list` shows them, `offer cancel` ends them.",
-                count_with_noun(open, "offer is", "offers are")
-            ),
-        };
-        if args.dry_run {
-            return format!(
-                "It would be {what}, of which {} change. Nothing was changed.\nTo do it: leave out --dry-run and add --yes --count {}{open}",
-                done.changed, done.credentials
-            );
-        }
-        if done.act == 0 {
-            return unchanged_text(verb, &done) + &open;
-        }
-        let published = match &done.published_at {
-            _ if verb == proto::StatusVerb::Message => {
-                "It is in no list. Holders' wallets show it after their next refresh.".to_owned()
-            }
-            Some(at) => format!(
-                "The lists will show it from {} on, together with all other pending changes. Holders' wallets learn \
-                 it when they ask.",
-                format_timestamp(Some(at))
-            ),
-            None if done.published => "The lists show it now; verifiers see it when they next fetch them.".to_owned(),
-            None => "It is stored, but not published yet; the service publishes it as soon as it can.".to_owned(),
-        };
-        format!(
-            "Act {}: {} of {what}; {} changed.\n{published}{open}",
-            done.act,
-            action_name(verb.into()),
-            done.changed
-        )
-    });
+    print_result(args.staff.json, &value, || change_text(verb, args.dry_run, &done));
     Ok(())
+}
+
+/// Returns the result of a change, or of a dry run, for people.
+fn change_text(verb: proto::StatusVerb, dry_run: bool, done: &proto::ChangeStatusResponse) -> String {
+    let what = format!(
+        "{}, {}",
+        count_with_noun(done.credentials, "credential", "credentials"),
+        count_with_noun(done.copies, "copy", "copies")
+    );
+    let open = match done.open_offers {
+        0 => String::new(),
+        open => format!(
+            "\n{} of this kind not collected yet: nothing becomes of that. `offer list` shows them, `offer cancel` ends them.",
+            count_with_noun(open, "offer is", "offers are")
+        ),
+    };
+    if dry_run {
+        return format!(
+            "It would be {what}, of which {} change. Nothing was changed.\nTo do it: leave out --dry-run and add --yes --count {}{open}",
+            done.changed, done.credentials
+        );
+    }
+    if done.act == 0 {
+        return unchanged_text(verb, done) + &open;
+    }
+    let published = match &done.published_at {
+        _ if verb == proto::StatusVerb::Message => {
+            "It is in no list. Holders' wallets show it after their next refresh.".to_owned()
+        }
+        Some(at) => format!(
+            "The lists will show it from {} on, together with all other pending changes. Holders' wallets learn \
+                 it when they ask.",
+            format_timestamp(Some(at))
+        ),
+        None if done.published => "The lists show it now; verifiers see it when they next fetch them.".to_owned(),
+        None => "It is stored, but not published yet; the service publishes it as soon as it can.".to_owned(),
+    };
+    format!("Act {}: {} of {what}; {} changed.\n{published}{open}", done.act, action_name(verb.into()), done.changed)
 }
 
 /// Returns the ids of the offers that references or an import name, and from which copies were issued.

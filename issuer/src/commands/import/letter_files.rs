@@ -57,10 +57,7 @@ impl LetterFiles {
         with_pins: bool,
     ) -> Result<Self, StaffFailure> {
         let (path, unfinished) = (folder.join("letters"), folder.join("letters.part"));
-        match fs::remove_dir_all(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritten(&unfinished, &error)),
-            _ => {}
-        }
+        remove_folder(&unfinished)?;
         disk::create_private_directory(&unfinished).map_err(|error| unwritten(&unfinished, &error))?;
         Ok(Self {
             unfinished,
@@ -144,10 +141,15 @@ impl LetterFiles {
     /// Those of the file system.
     pub(super) fn finish(mut self) -> Result<(), StaffFailure> {
         self.close()?;
-        match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritten(&self.path, &error)),
-            _ => {}
-        }
+        remove_folder(&self.path)?;
         fs::rename(&self.unfinished, &self.path).map_err(|error| unwritten(&self.path, &error))
+    }
+}
+
+/// Removes a folder with its files, if it exists.
+fn remove_folder(path: &Path) -> Result<(), StaffFailure> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritten(path, &error)),
+        _ => Ok(()),
     }
 }

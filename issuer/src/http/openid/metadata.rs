@@ -35,7 +35,7 @@ use carnet_spec::{
     CredentialType,
     type_metadata::{claims_path_pointer, dotted_claim_name},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     CREDENTIAL_PATH, DEFERRED_PATH, EndpointState, JSON, NONCE_PATH, NOTIFICATION_PATH, TOKEN_PATH, error::OpenIdError,
@@ -89,7 +89,7 @@ async fn signed_metadata<S: Store>(door: &EndpointState<S>) -> Result<String, Er
     let (issuer, metadata) = (door.issuer.clone(), door.metadata.clone());
     let token = spawn_cpu(move || {
         let header = json!({"typ": SIGNED_TYP, "kid": issuer.kid}).as_object().cloned().unwrap_or_default();
-        let mut payload = metadata.as_object().cloned().unwrap_or_default();
+        let mut payload: Map<String, Value> = serde_json::from_str(&metadata).unwrap_or_default();
         payload.insert("iss".to_owned(), issuer.did.as_str().into());
         payload.insert("sub".to_owned(), issuer.issuer_url.as_str().into());
         payload.insert("iat".to_owned(), today.unix().into());
@@ -126,15 +126,15 @@ pub(super) async fn issuer_keys_endpoint<S: Store>(State(door): State<EndpointSt
 /// Maximum size of the metadata as JSON, in bytes: what wallets accept, Carnet's too (spec/protocol.md section 8).
 const MAX_METADATA_BYTES: usize = Limits::DOCUMENT.max_bytes;
 
-/// Returns the credential issuer metadata. `key`: the public key for encrypted requests.
+/// Returns the credential issuer metadata as JSON. `key`: the public key for encrypted requests.
 ///
 /// Claims are named in all languages as long as the metadata stays under [`MAX_METADATA_BYTES`]. Otherwise the last of
 /// [`claim_languages`] are left out; type metadata has them.
-pub(super) fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> Value {
+pub(super) fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> String {
     let mut languages = claim_languages(issuer);
     loop {
-        let metadata = metadata_in(issuer, key, &languages).to_json();
-        if metadata.to_string().len() <= MAX_METADATA_BYTES || languages.pop().is_none() {
+        let metadata = metadata_in(issuer, key, &languages).to_json().to_string();
+        if metadata.len() <= MAX_METADATA_BYTES || languages.pop().is_none() {
             return metadata;
         }
     }

@@ -26,7 +26,6 @@ use carnet_openid::{
 };
 use carnet_service::http_wire;
 use rand_core::OsRng;
-use serde_json::Value;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -55,8 +54,8 @@ struct EndpointState<S> {
     max_body_bytes: usize,
     /// Key to which wallets may encrypt requests, for the lifetime of the process. Its public key is in the metadata.
     request_decryption_key: Arc<DecryptionKey>,
-    /// Credential issuer metadata.
-    metadata: Arc<Value>,
+    /// Credential issuer metadata as JSON.
+    metadata: Arc<str>,
     /// Signed metadata, and the start of the day on which it was signed.
     signed_metadata: Arc<Mutex<Option<(Timestamp, String)>>>,
 }
@@ -79,7 +78,7 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Rou
     let well_known = |name: &str| format!("/.well-known/{name}");
     let types = type_metadata::router(&issuer);
     let key = Arc::new(DecryptionKey::generate(&mut OsRng));
-    let metadata = Arc::new(metadata::issuer_metadata(&issuer, &key.public_key()));
+    let metadata = metadata::issuer_metadata(&issuer, &key.public_key()).into();
     Router::new()
         .route(&well_known(vci::ISSUER_METADATA), get(metadata::issuer_metadata_endpoint))
         .route(&well_known(vci::AUTHORIZATION_SERVER_METADATA), get(metadata::server_metadata_endpoint))
