@@ -11,7 +11,7 @@ use axum::{
     body::Body,
     extract::{Path, State, rejection::PathRejection},
     http::HeaderMap,
-    response::{IntoResponse as _, Response},
+    response::Response,
     routing::{get, post},
 };
 use carnet_core::did::Resolve as _;
@@ -56,10 +56,7 @@ async fn verify_credential<S: Store>(
         options.require_nothing_else("options")?;
         Ok::<_, VcApiError>(door.verifier.verify_credential(credential, now()).await?)
     };
-    match verified.await {
-        Ok((verdict, disclosed)) => verification_response(&verdict, disclosed.as_ref()),
-        Err(error) => error.into_response(),
-    }
+    verification_response(verified.await)
 }
 
 async fn verify_presentation<S: Store>(
@@ -81,10 +78,7 @@ async fn verify_presentation<S: Store>(
         let (vp_token, query) = (presented.vp_token, presented.query);
         Ok::<_, VcApiError>(door.verifier.verify_presentation(vp_token, query, nonce, audience, now()).await?)
     };
-    match verified.await {
-        Ok((verdict, disclosed)) => verification_response(&verdict, disclosed.as_ref()),
-        Err(error) => error.into_response(),
-    }
+    verification_response(verified.await)
 }
 
 /// Handles `GET /identifiers/{did}`: documents of DIDs that contain their key, of the accepted issuers, and of this

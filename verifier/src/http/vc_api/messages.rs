@@ -1,6 +1,9 @@
 //! Messages of the endpoints: options, and results of verifications.
 
-use axum::{http::StatusCode, response::Response};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use carnet_core::{format::CredentialFormat, wipe};
 use carnet_service::vc_api::{
     EnvelopedContent, ProblemDetails, RequestMessage, VcApiError, enveloped_text, json_response,
@@ -55,9 +58,13 @@ pub(super) fn sd_jwt_text(envelope: &Map<String, Value>) -> Result<String, VcApi
     Err(VcApiError::malformed("UNKNOWN_FORMAT", "EnvelopedVerifiableCredential", why))
 }
 
-/// Returns the response with a verdict: 200 if accepted; 400 if the document could not be verified; 422 if it is
+/// Returns the response with a verdict, or an error: 200 if accepted; 400 if the document could not be verified; 422 if it is
 /// verified, and not valid for this verifier.
-pub(super) fn verification_response(verdict: &Verdict, disclosed: Option<&DisclosedClaims>) -> Response {
+pub(super) fn verification_response(verified: Result<(Verdict, Option<DisclosedClaims>), VcApiError>) -> Response {
+    let (verdict, disclosed) = match verified {
+        Ok(verified) => verified,
+        Err(error) => return error.into_response(),
+    };
     let failed = || verdict.checks().iter().filter(|check| check.outcome == CheckOutcome::Failed);
     let status = if verdict.accepted() {
         StatusCode::OK
@@ -74,7 +81,7 @@ pub(super) fn verification_response(verdict: &Verdict, disclosed: Option<&Disclo
         "checks": verdict.checks().iter().map(check).collect::<Vec<_>>(),
         "credentials": verdict.credentials().iter().map(summary).collect::<Vec<_>>(),
         "verifiedAt": verdict.verified_at().to_string(),
-        "disclosed": disclosed.map(DisclosedClaims::as_map),
+        "disclosed": disclosed.as_ref().map(DisclosedClaims::as_map),
     });
     let mut response = json_response(status, &body);
     if !verdict.accepted() {
