@@ -4,11 +4,7 @@
 // Where something does not hold, a test ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use syn::{
     Attribute, Expr, Fields, GenericArgument, ImplItem, Item, ItemStruct, Lit, Meta, PathArguments, Stmt, Type,
@@ -301,14 +297,8 @@ fn page() -> String {
 }
 
 #[test]
-fn the_reference_of_the_configuration_is_that_of_the_source() {
-    let path: PathBuf = root().join("docs/configuration.md");
-    let page = page();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    let written = std::fs::read_to_string(Path::new(&path)).unwrap_or_default();
-    assert!(written == page, "docs/configuration.md is not that of the source: write it with UPDATE_DOCS=1");
+fn the_reference_of_the_configuration_is_that_of_the_source() -> carnet_tests::Result<()> {
+    carnet_tests::page::check(&carnet_tests::page::docs("configuration.md"), &page())
 }
 
 #[test]

@@ -5,9 +5,8 @@ use carnet_tests::{
     journey::{Issuer, Journey, Prologue},
     stage::{Cast, claims_of},
 };
-use serde_json::Value;
 
-use super::exactly;
+use super::{exactly, set};
 
 const PROFILE: &str = "LanguageProficiencyCredential";
 
@@ -55,10 +54,4 @@ async fn chatterbox() -> Result<()> {
     let screen = journey.cannot_show("language-tutor")?;
     assert!(screen.contains("B2"), "{screen}");
     journey.finish()
-}
-
-fn set(claims: &mut Value, name: &str, value: &str) {
-    if let Some(members) = claims.as_object_mut() {
-        members.insert(name.to_owned(), Value::from(value));
-    }
 }

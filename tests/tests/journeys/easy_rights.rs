@@ -9,9 +9,9 @@ use carnet_tests::{
     journey::{Issuer, Journey, Prologue},
     stage::{Cast, claims_of},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::exactly;
+use super::{exactly, set};
 
 const PERMIT: &str = "ResidencePermitCredential";
 const CLEAN_AIR: &str = "CleanAirPermitCredential";
@@ -78,10 +78,4 @@ async fn easy_rights() -> Result<()> {
     assert_eq!(answer.seen, exactly(&["emissionClass", "zone"]));
     journey.withheld(&answer, &example, &["registrationNumber"])?;
     journey.finish()
-}
-
-fn set(claims: &mut Value, name: &str, value: &str) {
-    if let Some(members) = claims.as_object_mut() {
-        members.insert(name.to_owned(), json!(value));
-    }
 }

@@ -15,7 +15,16 @@ mod volunteer;
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 /// The claims and thresholds that an asker may have seen.
 fn exactly(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Sets a claim to a text.
+fn set(claims: &mut Value, name: &str, value: &str) {
+    if let Some(members) = claims.as_object_mut() {
+        members.insert(name.to_owned(), Value::from(value));
+    }
 }

@@ -5,9 +5,8 @@ use carnet_tests::{
     journey::{Issuer, Journey, Prologue},
     stage::{Cast, claims_of},
 };
-use serde_json::{Value, json};
 
-use super::exactly;
+use super::{exactly, set};
 
 const PROTECTION: &str = "TemporaryProtectionCredential";
 const PERMIT: &str = "ResidencePermitCredential";
@@ -69,10 +68,4 @@ async fn protection() -> Result<()> {
     let screen = journey.cannot_show("permit-after-protection")?;
     assert!(screen.contains("does not match"), "{screen}");
     journey.finish()
-}
-
-fn set(claims: &mut Value, name: &str, value: &str) {
-    if let Some(members) = claims.as_object_mut() {
-        members.insert(name.to_owned(), json!(value));
-    }
 }
