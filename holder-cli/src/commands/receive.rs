@@ -136,9 +136,9 @@ fn offer_screen(ui: &Ui, catalogue: &Catalogue, endpoint: &str, promises: &[Expe
     screen
 }
 
-/// Returns the name of the issuer, with a note that the issuer chose it. A service on this machine is marked as such.
-/// Where the address of the service does not belong to the issuer's DID, its host comes first: any service can name the
-/// DID of another.
+/// Returns the name of the issuer, with a note that the issuer chose it. A service on this machine is marked as such. A
+/// service whose address does not belong to the issuer's DID has its host in front: any service can name the DID of
+/// another.
 fn issuer(ui: &Ui, promise: &ExpectedCredential, endpoint: &str) -> String {
     let name = parties::issuer_name(ui, &promise.issuer_name, &promise.issuer);
     let mut lines = if is_proven(promise, endpoint) {
