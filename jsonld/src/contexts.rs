@@ -13,6 +13,8 @@ use ssi_json_ld::{
     syntax::{Parse, Value},
 };
 
+use crate::compiled::{CompiledContext, ProcessedContext};
+
 /// URL of the VCDM 2.0 base context.
 pub const VCDM_V2: &str = "https://www.w3.org/ns/credentials/v2";
 
@@ -37,16 +39,13 @@ pub(crate) enum Syntax {
 pub(crate) struct Contexts {
     by_url: HashMap<IriBuf, Value>,
     syntax: Syntax,
-    /// Processed contexts, by the JSON text of `@context`.
-    processed: Arc<Mutex<HashMap<String, ProcessedContext>>>,
+    /// Compiled contexts, by the JSON text of `@context`.
+    compiled: Arc<Mutex<HashMap<String, Arc<CompiledContext>>>>,
 }
 
-/// Result of processing the `@context` of a document.
-pub(crate) type ProcessedContext = ssi_json_ld::Context<IriBuf, ssi_json_ld::BlankIdBuf>;
-
-/// Maximum number of processed contexts in memory. Documents of a catalogue have a few; whoever sends documents with
+/// Maximum number of compiled contexts in memory. Documents of a catalogue have a few; whoever sends documents with
 /// others, or in other orders, finds no room, and theirs are processed each time.
-const MAX_PROCESSED: usize = 64;
+const MAX_COMPILED: usize = 64;
 
 /// Contexts of the open syntax: those of the data model, of proofs and keys, and of examples. `ssi-contexts` bundles
 /// them, except for that of undefined terms, which is one line.
@@ -112,28 +111,32 @@ impl Contexts {
     }
 
     fn empty(syntax: Syntax) -> Self {
-        Self { by_url: HashMap::new(), syntax, processed: Arc::default() }
+        Self { by_url: HashMap::new(), syntax, compiled: Arc::default() }
     }
 
-    /// Returns the processed form of an `@context`, given as JSON text, from memory or by `process`.
+    /// Returns the compiled form of an `@context`, given as JSON text, if it is in memory.
+    pub(crate) fn compiled(&self, context: &str) -> Option<Arc<CompiledContext>> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(context).cloned()
+    }
+
+    /// Returns the compiled form of an `@context`, given as JSON text, from memory or by `process`.
     ///
     /// # Errors
     /// Those of `process`.
-    pub(crate) fn processed(
+    pub(crate) fn compiled_by(
         &self,
         context: String,
         process: impl FnOnce() -> Result<ProcessedContext, Problem>,
-    ) -> Result<ProcessedContext, Problem> {
-        let lock = || self.processed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(&context) {
-            return Ok(known.clone());
+    ) -> Result<Arc<CompiledContext>, Problem> {
+        if let Some(known) = self.compiled(&context) {
+            return Ok(known);
         }
-        let processed = process()?;
-        let mut all = lock();
-        if all.len() < MAX_PROCESSED {
-            all.insert(context, processed.clone());
+        let compiled = Arc::new(CompiledContext::new(process()?));
+        let mut all = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < MAX_COMPILED {
+            all.insert(context, Arc::clone(&compiled));
         }
-        Ok(processed)
+        Ok(compiled)
     }
 
     fn insert_verified(&mut self, url: &str, text: &str, sha256: &str) -> Result<(), Problem> {
@@ -191,23 +194,23 @@ mod tests {
                 calls.set(calls.get() + 1);
                 Ok(ProcessedContext::default())
             };
-            contexts.processed(context, count).unwrap();
+            contexts.compiled_by(context, count).unwrap();
         };
         for _ in 0..3 {
             process("a".to_owned());
         }
         assert_eq!(calls.get(), 1);
-        for other in 0..2 * MAX_PROCESSED {
+        for other in 0..2 * MAX_COMPILED {
             process(other.to_string());
         }
-        assert_eq!(contexts.processed.lock().unwrap().len(), MAX_PROCESSED);
+        assert_eq!(contexts.compiled.lock().unwrap().len(), MAX_COMPILED);
         // Kept from before, while the last one found no room.
         process("a".to_owned());
         let before = calls.get();
-        process((2 * MAX_PROCESSED - 1).to_string());
+        process((2 * MAX_COMPILED - 1).to_string());
         assert_eq!(calls.get(), before + 1);
         // A failure is not kept.
-        let failed = contexts.processed("b".to_owned(), || Err(Code::Transformation.into()));
+        let failed = contexts.compiled_by("b".to_owned(), || Err(Code::Transformation.into()));
         assert!(failed.is_err_and(|problem| problem.code == Code::Transformation));
     }
 }

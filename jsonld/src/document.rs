@@ -23,11 +23,15 @@ use crate::{
     values::{plain_number, unsigned_syntax},
 };
 
-/// Checks the syntax, and returns the JSON text to be converted to RDF, with numbers in one form (1.0 is written as 1).
+/// Checks the syntax, and returns the document to be converted to RDF, with numbers in one form (1.0 is written as 1),
+/// and its JSON text.
 ///
 /// # Errors
 /// `context_missing`, `context_unknown`, `context_nested`, `transformation`, `too_large`, `too_deep`
-pub(crate) fn check_and_serialize(document: &Map<String, Value>, contexts: &Contexts) -> Result<String, Problem> {
+pub(crate) fn check_and_serialize(
+    document: &Map<String, Value>,
+    contexts: &Contexts,
+) -> Result<(Map<String, Value>, String), Problem> {
     if !document.contains_key("@context") {
         return Err(Code::ContextMissing.into());
     }
@@ -40,7 +44,7 @@ pub(crate) fn check_and_serialize(document: &Map<String, Value>, contexts: &Cont
     if text.len() > Limits::DOCUMENT.max_bytes {
         return Err(Code::TooLarge.into());
     }
-    Ok(text)
+    Ok((plain, text))
 }
 
 fn check_top_context(document: &Map<String, Value>, contexts: &Contexts) -> Result<(), Problem> {

@@ -37,12 +37,16 @@
 
 #[cfg(feature = "ssi")]
 pub mod canonical;
+#[cfg(feature = "ssi")]
+mod compiled;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "ssi")]
 mod contexts;
 #[cfg(feature = "ssi")]
 mod document;
+#[cfg(feature = "ssi")]
+mod expansion;
 #[cfg(feature = "ssi")]
 mod open;
 #[cfg(feature = "ssi")]

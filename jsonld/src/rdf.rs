@@ -1,26 +1,20 @@
 //! Conversion of JSON-LD to RDF, in which nothing may be dropped.
 
-use std::{
-    future::Future,
-    pin::pin,
-    task::{Context, Poll, Waker},
-};
-
 use carnet_core::{Code, Problem};
 use serde_json::{Map, Value};
 use ssi_json_ld::{
-    BlankIdBuf, Expand, ExpandedDocument, IriBuf, LdQuads, Process, RdfQuads, ValidId,
-    context_processing::{Processed, algorithm::Action},
-    expansion,
-    json_ld::rdf_types::{LiteralType, generator},
+    BlankIdBuf, Expand, ExpandedDocument, IriBuf, LdQuads, RdfQuads, ValidId, expansion,
+    json_ld::rdf_types::{LiteralType, generator, vocabulary::no_vocabulary_mut},
     rdf::{RdfDirection, Value as RdfValue},
-    syntax::{Context as LocalContext, Parse, Print, TryFromJson, Value as SyntaxValue},
+    syntax::{Parse, Print, Value as SyntaxValue},
 };
 
 use crate::{
     canonical::{Quad, Term},
-    contexts::{Contexts, ProcessedContext},
+    compiled::{ProcessedContext, options, poll_once, process},
+    contexts::{Contexts, Syntax},
     document::check_and_serialize,
+    expansion::{self as compiled_expansion, NotConverted},
 };
 
 /// Stack size of the expansion thread. JSON-LD expansion takes more than 100 KiB of stack for each level of nesting, so
@@ -34,12 +28,38 @@ const STACK_BYTES: usize = 32 << 20;
 /// Those of [`check_and_serialize`]; `term_undefined`: a term is not defined by a context, or an IRI or language tag is
 /// malformed; `transformation`: expansion failed.
 pub(crate) fn to_quads(document: &Map<String, Value>, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
-    let text = check_and_serialize(document, contexts)?;
+    let (document, text) = check_and_serialize(document, contexts)?;
+    let is_restricted = contexts.syntax() == Syntax::Restricted;
+    if is_restricted {
+        match compiled_expansion::to_quads(&document, contexts, false) {
+            Ok(quads) => return Ok(quads),
+            Err(NotConverted::General) => return to_quads_generally(&text, contexts),
+            Err(NotConverted::NotCompiled) => {}
+        }
+    }
+    on_expansion_thread(|| {
+        if is_restricted {
+            compile_context(&document, contexts)?;
+            if let Ok(quads) = compiled_expansion::to_quads(&document, contexts, true) {
+                return Ok(quads);
+            }
+        }
+        quads_of_text(&text, contexts)
+    })
+}
+
+/// Returns the RDF dataset of a JSON text by the general algorithm.
+pub(crate) fn to_quads_generally(text: &str, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
+    on_expansion_thread(|| quads_of_text(text, contexts))
+}
+
+/// Runs a conversion on a thread with enough stack.
+fn on_expansion_thread(convert: impl FnOnce() -> Result<Vec<Quad>, Problem> + Send) -> Result<Vec<Quad>, Problem> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("jsonld-expansion".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, || quads_of_text(&text, contexts))
+            .spawn_scoped(scope, convert)
             .map_err(|_| {
                 Problem::new(Code::Transformation, "no thread could be started for JSON-LD expansion; try again")
             })?;
@@ -54,9 +74,9 @@ fn quads_of_text(text: &str, contexts: &Contexts) -> Result<Vec<Quad>, Problem> 
     // Processing the contexts takes most of the time, and documents of a kind have the same ones.
     let context = value.as_object_mut().and_then(|object| object.remove("@context").next());
     let context = context.ok_or(Code::ContextMissing)?.value;
-    let context = contexts.processed(context.compact_print().to_string(), || process(context, contexts))?;
+    let context = contexts.compiled_by(context.compact_print().to_string(), || process(context, contexts))?;
     let mut generator = generator::Blank::new();
-    let mut expanded: ExpandedDocument = expand(&value, context, contexts)?;
+    let mut expanded: ExpandedDocument = expand(&value, context.processed().clone(), contexts)?;
     expanded.relabel_and_canonicalize(&mut generator);
 
     // RDF conversion skips a value that is not an absolute IRI or a well-formed language tag. Every statement of the
@@ -97,41 +117,33 @@ fn statement_dropped() -> Problem {
     )
 }
 
-fn options() -> expansion::Options {
-    expansion::Options {
-        policy: expansion::Policy { invalid: Action::Reject, allow_undefined: false, ..expansion::Policy::default() },
-        ..expansion::Options::default()
+/// Compiles the `@context` of a document and of the credentials in it.
+///
+/// # Errors
+/// `transformation`: a context cannot be processed.
+pub(crate) fn compile_context(document: &Map<String, Value>, contexts: &Contexts) -> Result<(), Problem> {
+    for (name, value) in document {
+        match (name.as_str(), value) {
+            ("@context", context) => {
+                let text = context.to_string();
+                let malformed = || Problem::new(Code::Transformation, "the context is not JSON");
+                let parsed = SyntaxValue::parse_str(&text).map_err(|_| malformed())?.0;
+                contexts.compiled_by(text, || process(parsed, contexts))?;
+            }
+            ("verifiableCredential", Value::Object(credential)) => compile_context(credential, contexts)?,
+            ("verifiableCredential", Value::Array(credentials)) => {
+                for credential in credentials.iter().filter_map(Value::as_object) {
+                    compile_context(credential, contexts)?;
+                }
+            }
+            _ => {}
+        }
     }
-}
-
-/// Processes the value of `@context` as expansion does at the top of a document (JSON-LD 1.1 API section 4.1).
-fn process(context: SyntaxValue, contexts: &Contexts) -> Result<ProcessedContext, Problem> {
-    let malformed =
-        |code: String| Problem::new(Code::Transformation, format!("the contexts cannot be processed: {code}"));
-    let local = LocalContext::try_from_json(context).map_err(|_| malformed("not a context".to_owned()))?;
-    let initial = ProcessedContext::default();
-    let processed = local.process_full(
-        ssi_json_ld::json_ld::rdf_types::vocabulary::no_vocabulary_mut(),
-        &initial,
-        contexts,
-        None,
-        options().into(),
-        (),
-    );
-    let processed =
-        poll_once(processed).ok_or_else(|| Problem::new(Code::Transformation, "context processing did not finish"))?;
-    processed.map(Processed::into_processed).map_err(|error| malformed(format!("{:?}", error.code())))
+    Ok(())
 }
 
 fn expand(value: &SyntaxValue, context: ProcessedContext, contexts: &Contexts) -> Result<ExpandedDocument, Problem> {
-    let expansion = value.expand_full(
-        ssi_json_ld::json_ld::rdf_types::vocabulary::no_vocabulary_mut(),
-        context,
-        None,
-        contexts,
-        options(),
-        (),
-    );
+    let expansion = value.expand_full(no_vocabulary_mut(), context, None, contexts, options(), ());
     let expanded =
         poll_once(expansion).ok_or_else(|| Problem::new(Code::Transformation, "expansion did not finish"))?;
     expanded.map_err(|error| match error {
@@ -141,14 +153,6 @@ fn expand(value: &SyntaxValue, context: ProcessedContext, contexts: &Contexts) -
         expansion::Error::InvalidTypeValue => Problem::new(Code::TermUndefined, "a type is not defined by any context"),
         other => Problem::new(Code::Transformation, format!("the document cannot be expanded: {:?}", other.code())),
     })
-}
-
-/// Returns the value of a future that needs only one poll, since the contexts are in memory; `None` if it is pending.
-fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
-    }
 }
 
 fn term_of_id(id: ValidId<IriBuf, BlankIdBuf>) -> Term {
