@@ -28,6 +28,6 @@ pub(crate) fn implementation(processor: &Processor, base_url: &str) -> Value {
         "verifiers": verifiers,
         "vpVerifiers": presentation_verifiers,
         "didResolver": format!("{base_url}/identifiers"),
-        "didResolvers": [{"id": base_url, "endpoint": format!("{base_url}/identifiers"), "tags": ["did-key"]}],
+        "didResolvers": [{"id": base_url, "endpoint": format!("{base_url}/identifiers"), "tags": ["Did-Key"]}],
     })
 }

@@ -1,9 +1,12 @@
 //! Resolution and dereferencing of did:key by its specification (The did:key Method v0.9), with its errors.
 //!
-//! Supported key types: Ed25519, X25519, P-256, P-384, P-521. Of the others that the specification lists, the length of
-//! the key is checked and the key is refused as unsupported: secp256k1, RSA and BLS12-381.
+//! Supported key types: Ed25519, X25519, P-256, P-384, P-521, secp256k1, RSA (2048 and 4096 bits) and BLS12-381 (G1 and
+//! G2). Of a key on BLS12-381, the length and the flags of compression are checked, and not that the point is on the curve.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use curve25519_dalek::montgomery::MontgomeryPoint;
+use der::{Decode as _, Reader as _, SliceReader, asn1::UintRef};
+use k256::elliptic_curve::sec1::ToEncodedPoint as _;
 use serde_json::{Map, Value, json};
 
 use super::keys::p521_jwk;
@@ -11,8 +14,10 @@ use crate::keys::{PublicKey, SignatureAlgorithm};
 
 /// Maximum length of an identifier, in bytes. Decoding base58 takes time that grows with the square of the length.
 const MAX_IDENTIFIER: usize = 2_048;
-/// Maximum length of the multibase value, in characters.
-const MAX_MULTIBASE: usize = 256;
+/// Maximum length of the multibase value, in characters: that of an RSA key of 4096 bits.
+const MAX_MULTIBASE: usize = 724;
+/// Length of an `RSAPublicKey` in DER (RFC 8017 appendix A.1.1) with a modulus of 2048 bits, and of 4096 bits, in bytes.
+const RSA_LENGTHS: [usize; 2] = [270, 526];
 /// Formats of verification methods that are known, of which those after the first four are experimental.
 const FORMATS: [&str; 8] = [
     "Multikey",
@@ -72,6 +77,11 @@ struct Options<'a> {
 enum DecodedKey {
     Signature(PublicKey),
     P521(Box<p521::ecdsa::VerifyingKey>),
+    Secp256k1(Box<k256::PublicKey>),
+    /// Modulus and public exponent, big-endian without leading zeros.
+    Rsa(Vec<u8>, Vec<u8>),
+    /// Compressed point in G1 or G2.
+    Bls12381,
     X25519([u8; 32]),
 }
 
@@ -130,6 +140,10 @@ fn document(did: &str, options: &Options<'_>) -> Result<Value, DidKeyError> {
         return Ok(Value::Object(document));
     }
     check_format(options, "Ed25519VerificationKey2020")?;
+    // No specification of the W3C defines a JWK for these keys.
+    if matches!(key, DecodedKey::Bls12381) && options.format != "Multikey" {
+        return Err(DidKeyError::InvalidPublicKeyType);
+    }
     document.insert("verificationMethod".to_owned(), json!([method(&id, did, multibase, &key, options)]));
     for relationship in ["authentication", "assertionMethod", "capabilityDelegation", "capabilityInvocation"] {
         document.insert(relationship.to_owned(), json!([id]));
@@ -190,16 +204,17 @@ fn decode(multibase: &str) -> Result<DecodedKey, DidKeyError> {
     let digits = multibase.strip_prefix('z').ok_or(DidKeyError::InvalidDid)?;
     let bytes = bs58::decode(digits).into_vec().map_err(|_| DidKeyError::InvalidDid)?;
     let (codec, key) = varint(&bytes).ok_or(DidKeyError::InvalidPublicKey)?;
-    let length = match codec {
-        0xed | 0xec => 32,
-        0xe7 | 0x1200 => 33,
-        0x1201 => 49,
-        0x1202 => 67,
-        0xea => 48,
-        0xeb => 96,
+    let lengths: &[usize] = match codec {
+        0xed | 0xec => &[32],
+        0xe7 | 0x1200 => &[33],
+        0x1201 => &[49],
+        0x1202 => &[67],
+        0x1205 => &RSA_LENGTHS,
+        0xea => &[48],
+        0xeb => &[96],
         _ => return Err(DidKeyError::UnsupportedPublicKeyType),
     };
-    if key.len() != length {
+    if !lengths.contains(&key.len()) {
         return Err(DidKeyError::InvalidPublicKeyLength);
     }
     let public = |algorithm| {
@@ -213,8 +228,37 @@ fn decode(multibase: &str) -> Result<DecodedKey, DidKeyError> {
             .map(|key| DecodedKey::P521(Box::new(key)))
             .map_err(|_| DidKeyError::InvalidPublicKey),
         0xec => key.try_into().map(DecodedKey::X25519).map_err(|_| DidKeyError::InvalidPublicKeyLength),
+        0xe7 => k256::PublicKey::from_sec1_bytes(key)
+            .map(|key| DecodedKey::Secp256k1(Box::new(key)))
+            .map_err(|_| DidKeyError::InvalidPublicKey),
+        0x1205 => decode_rsa(key),
+        // The first bit says that the point is compressed, the second that it is at infinity.
+        0xea | 0xeb => match key.first().map(|flags| flags & 0xc0) {
+            Some(0x80) => Ok(DecodedKey::Bls12381),
+            _ => Err(DidKeyError::InvalidPublicKey),
+        },
         _ => Err(DidKeyError::UnsupportedPublicKeyType),
     }
+}
+
+/// Decodes an `RSAPublicKey` (RFC 8017 appendix A.1.1).
+fn decode_rsa(key: &[u8]) -> Result<DecodedKey, DidKeyError> {
+    let parsed = SliceReader::new(key).and_then(|mut reader| {
+        let members = reader.sequence(|members| Ok((UintRef::decode(members)?, UintRef::decode(members)?)))?;
+        reader.finish(members)
+    });
+    match parsed {
+        Ok((modulus, exponent))
+            if matches!(modulus.as_bytes().len(), 256 | 512) && is_odd(modulus) && is_odd(exponent) =>
+        {
+            Ok(DecodedKey::Rsa(modulus.as_bytes().to_vec(), exponent.as_bytes().to_vec()))
+        }
+        _ => Err(DidKeyError::InvalidPublicKey),
+    }
+}
+
+fn is_odd(number: UintRef<'_>) -> bool {
+    number.as_bytes().last().is_some_and(|byte| byte & 1 == 1)
 }
 
 /// Reads an unsigned varint of at most three bytes (multicodec), and returns it with the rest.
@@ -271,15 +315,27 @@ fn method(id: &str, did: &str, multibase: &str, key: &DecodedKey, options: &Opti
     Value::Object(method)
 }
 
+/// Returns the JWK; a key on BLS12-381 has none, and is refused before.
 fn jwk(key: &DecodedKey) -> Map<String, Value> {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let of_members = |members: &[(&str, String)]| {
+        members.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone()))).collect()
+    };
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     match key {
         DecodedKey::Signature(key) => key.to_jwk(),
         DecodedKey::P521(key) => p521_jwk(key),
-        DecodedKey::X25519(bytes) => {
-            let members =
-                [("kty", "OKP".to_owned()), ("crv", "X25519".to_owned()), ("x", URL_SAFE_NO_PAD.encode(bytes))];
-            members.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
+        DecodedKey::Secp256k1(key) => {
+            let point = key.to_encoded_point(false);
+            let coordinate = |bytes: Option<&k256::FieldBytes>| encode(bytes.map(AsRef::as_ref).unwrap_or_default());
+            let (x, y) = (coordinate(point.x()), coordinate(point.y()));
+            of_members(&[("kty", "EC".to_owned()), ("crv", "secp256k1".to_owned()), ("x", x), ("y", y)])
         }
+        DecodedKey::Rsa(modulus, exponent) => {
+            of_members(&[("kty", "RSA".to_owned()), ("n", encode(modulus)), ("e", encode(exponent))])
+        }
+        DecodedKey::X25519(bytes) => {
+            of_members(&[("kty", "OKP".to_owned()), ("crv", "X25519".to_owned()), ("x", encode(bytes))])
+        }
+        DecodedKey::Bls12381 => Map::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! did:key: resolution, dereferencing and errors of the specification.
 
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::*;
 use crate::conformance::did_key::resolve;
 
@@ -76,6 +78,71 @@ fn every_kind_of_key_resolves_to_itself() {
     assert!(document.get("assertionMethod").is_none());
 }
 
+/// Returns the JWK in a document, and the document's relationships with the key.
+fn jwk_of(did: &str) -> Value {
+    let result = resolve(did, &[("publicKeyFormat".to_owned(), "JsonWebKey2020".to_owned())]);
+    assert!(!result.is_error, "{did}: {}", result.body);
+    result.body["didDocument"]["verificationMethod"][0]["publicKeyJwk"].clone()
+}
+
+#[test]
+fn keys_on_secp256k1_resolve() {
+    let key = k256::SecretKey::from_slice(&[7; 32]).unwrap().public_key();
+    let point = k256::elliptic_curve::sec1::ToEncodedPoint::to_encoded_point(&key, true);
+    let did = multikey(&[0xe7, 0x01], point.as_bytes());
+    assert!(did.starts_with("did:key:zQ3s"), "{did}");
+    let jwk = jwk_of(&did);
+    assert_eq!((&jwk["kty"], &jwk["crv"]), (&json!("EC"), &json!("secp256k1")));
+    let parts = ["x", "y"].map(|name| base64::Engine::decode(&URL_SAFE_NO_PAD, jwk[name].as_str().unwrap()).unwrap());
+    let uncompressed = [&[4_u8][..], &parts[0], &parts[1]].concat();
+    assert_eq!(k256::PublicKey::from_sec1_bytes(&uncompressed).unwrap(), key);
+    // The x coordinate of no point.
+    assert_eq!(error(&multikey(&[0xe7, 0x01], &[&[2][..], &[0xff; 32]].concat()), &[]), resolution("invalidPublicKey"));
+    assert_eq!(error(&multikey(&[0xe7, 0x01], &[2; 32]), &[]), resolution("invalidPublicKeyLength"));
+}
+
+/// Returns an `RSAPublicKey` in DER with this modulus and the exponent 65537.
+fn rsa_key(modulus: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(modulus.len() + 1).unwrap().to_be_bytes();
+    let members = [&[0x02, 0x82][..], &length, &[0], modulus, &[0x02, 0x03, 0x01, 0x00, 0x01]].concat();
+    let length = u16::try_from(members.len()).unwrap().to_be_bytes();
+    [&[0x30, 0x82][..], &length, &members].concat()
+}
+
+#[test]
+fn rsa_keys_resolve() {
+    for bytes in [256, 512] {
+        let modulus = vec![0xd5; bytes];
+        let did = multikey(&[0x85, 0x24], &rsa_key(&modulus));
+        let jwk = jwk_of(&did);
+        assert_eq!(jwk, json!({"kty": "RSA", "n": base64::Engine::encode(&URL_SAFE_NO_PAD, &modulus), "e": "AQAB"}));
+    }
+    assert_eq!(error(&multikey(&[0x85, 0x24], &rsa_key(&[0xd5; 128])), &[]), resolution("invalidPublicKeyLength"));
+    // An even modulus, and bytes that are no DER.
+    assert_eq!(error(&multikey(&[0x85, 0x24], &rsa_key(&[0xd4; 256])), &[]), resolution("invalidPublicKey"));
+    assert_eq!(error(&multikey(&[0x85, 0x24], &[0x30; 270]), &[]), resolution("invalidPublicKey"));
+}
+
+#[test]
+fn keys_on_bls12_381_resolve_as_multikeys() {
+    for (codec, length) in [([0xea, 0x01], 48), ([0xeb, 0x01], 96)] {
+        let mut key = vec![1; length];
+        key[0] = 0x81;
+        let did = multikey(&codec, &key);
+        let result = resolve(&did, &[]);
+        assert!(!result.is_error);
+        let method = &result.body["didDocument"]["verificationMethod"][0];
+        assert_eq!(method["publicKeyMultibase"], json!(did.strip_prefix("did:key:").unwrap()));
+        assert_eq!(error(&did, &[("publicKeyFormat", "JsonWebKey2020")]), resolution("invalidPublicKeyType"));
+        // Not compressed, and the point at infinity.
+        for flags in [0x01, 0xc0] {
+            key[0] = flags;
+            assert_eq!(error(&multikey(&codec, &key), &[]), resolution("invalidPublicKey"));
+        }
+        assert_eq!(error(&multikey(&codec, &key[1..]), &[]), resolution("invalidPublicKeyLength"));
+    }
+}
+
 #[test]
 fn errors_of_resolution() {
     for wrong in [
@@ -95,7 +162,8 @@ fn errors_of_resolution() {
     assert_eq!(error(&multikey(&[0x80, 0x24], &[2; 32]), &[]), resolution("invalidPublicKeyLength"));
     // Of the right length, and not on the curve.
     assert_eq!(error(&multikey(&[0x80, 0x24], &[5; 33]), &[]), resolution("invalidPublicKey"));
-    assert_eq!(error(&multikey(&[0xe7, 0x01], &[2; 33]), &[]), resolution("unsupportedPublicKeyType"));
+    // A multicodec that the specification does not have: secp224r1.
+    assert_eq!(error(&multikey(&[0xa1, 0x24], &[2; 29]), &[]), resolution("unsupportedPublicKeyType"));
     assert_eq!(error(DID, &[("publicKeyFormat", "unknown")]), resolution("unsupportedPublicKeyType"));
     assert_eq!(error(DID, &[("publicKeyFormat", "Ed25519VerificationKey2018")]), resolution("invalidPublicKeyType"));
     let enabled = [("publicKeyFormat", "Ed25519VerificationKey2018"), ("enableExperimentalPublicKeyTypes", "true")];
