@@ -103,7 +103,7 @@ fn keys_on_secp256k1_resolve() {
 
 /// Returns an `RSAPublicKey` in DER with this modulus and the exponent 65537.
 fn rsa_key(modulus: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(modulus.len() + 1).unwrap().to_be_bytes();
+    let length = u16::try_from(modulus.len().saturating_add(1)).unwrap().to_be_bytes();
     let members = [&[0x02, 0x82][..], &length, &[0], modulus, &[0x02, 0x03, 0x01, 0x00, 0x01]].concat();
     let length = u16::try_from(members.len()).unwrap().to_be_bytes();
     [&[0x30, 0x82][..], &length, &members].concat()
