@@ -99,8 +99,8 @@ impl From<Error> for CallError {
             ),
             Error::RequestObjectsExhausted => wrong_state(
                 "REQUEST_OBJECTS_EXHAUSTED",
-                "The request was fetched too often with a wallet_nonce. Nothing was stored. Fetch it without one, or ask \
-                 for a new request.",
+                "The request was fetched too often with a wallet_nonce. Nothing was stored. Fetch it without one, or try \
+                 again in a few seconds.",
             ),
             Error::RequestIdReused => Self::new(
                 ErrorKind::Conflict,

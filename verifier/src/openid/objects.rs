@@ -35,9 +35,11 @@ use crate::{
     verifier::Verifier,
 };
 
-/// Maximum number of signed request objects with a `wallet_nonce` per request: everyone who has the link can fetch one,
-/// and a key in a token is slow.
-const MAX_NONCE_OBJECTS: u32 = 32;
+/// Number of request objects with a `wallet_nonce` that are signed for a new request at once: everyone who has the link
+/// can fetch one, and a key in a token is slow.
+const NONCE_OBJECTS: u32 = 32;
+/// Time after which one more is signed, in seconds, so that strangers cannot lock wallets out for good.
+const NONCE_OBJECT_SECONDS: i64 = 2;
 
 /// Client identifier prefix of unsigned requests.
 const REDIRECT_URI_PREFIX: &str = "redirect_uri";
@@ -115,7 +117,7 @@ impl<S: Store> Verifier<S> {
     ///
     /// # Errors
     /// The request is unknown, closed or unsigned; the wallet's nonce is malformed; too many objects with a nonce were
-    /// signed.
+    /// signed for now.
     pub(crate) async fn openid_request_object(
         &self,
         id: &str,
@@ -133,7 +135,7 @@ impl<S: Store> Verifier<S> {
             return Err(Error::RequestUnknown);
         }
         if wallet_nonce.is_some() {
-            self.count_nonce_object(stored.number).await?;
+            self.count_nonce_object(&stored, now).await?;
             return self.sign_object(&stored, &exchange, wallet_nonce).await;
         }
         match exchange.request_object {
@@ -277,14 +279,16 @@ impl<S: Store> Verifier<S> {
     ///
     /// # Errors
     /// [`Error::RequestObjectsExhausted`]
-    async fn count_nonce_object(&self, number: i64) -> Result<(), Error> {
+    async fn count_nonce_object(&self, stored: &StoredRequest, now: Timestamp) -> Result<(), Error> {
         let mut transaction = self.store.begin("count_openid_object").await?;
-        let mut exchange = transaction.openid_exchange(number).await?.ok_or(Error::RequestUnknown)?;
-        if exchange.nonce_objects >= MAX_NONCE_OBJECTS {
+        let mut exchange = transaction.openid_exchange(stored.number).await?.ok_or(Error::RequestUnknown)?;
+        let age = now.unix().saturating_sub(stored.created_at.unix()).max(0);
+        let regained = u32::try_from(age / NONCE_OBJECT_SECONDS).unwrap_or(u32::MAX);
+        if exchange.nonce_objects >= NONCE_OBJECTS.saturating_add(regained) {
             return Err(Error::RequestObjectsExhausted);
         }
         exchange.nonce_objects = exchange.nonce_objects.saturating_add(1);
-        transaction.put_openid_exchange(number, &exchange).await?;
+        transaction.put_openid_exchange(stored.number, &exchange).await?;
         Ok(transaction.commit().await?)
     }
 }

@@ -208,6 +208,29 @@ async fn a_refused_answer_leaves_the_request_open_to_a_right_one_but_not_for_eve
 }
 
 #[tokio::test]
+async fn who_fetches_a_request_again_and_again_locks_no_wallet_out() {
+    let world = World::new().await;
+    let asked = world.request().await;
+    let created = now();
+    let fetch = async |nonce: u32, at| {
+        let nonce = format!("nonce-of-a-wallet-{nonce:04}");
+        world.verifier.openid_request_object(&asked.id, Some(&nonce), at).await
+    };
+    let mut fetched = 0;
+    let refused = loop {
+        match fetch(fetched, created).await {
+            Ok(_) => fetched += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(wire::status_reason(&refused.into()).as_deref(), Some("REQUEST_OBJECTS_EXHAUSTED"));
+    assert!((32..=33).contains(&fetched), "{fetched}");
+    // The object without a nonce is always served, and one with a nonce again after some seconds.
+    world.verifier.openid_request_object(&asked.id, None, created).await.unwrap();
+    fetch(fetched, created.plus(4)).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_expired_request_is_neither_shown_nor_answered() {
     let world = World::new().await;
     let call = CreateRequestRequest {

@@ -117,7 +117,7 @@ failure_reasons! {
     RenewalWaiting, "renewal_waiting", Ours, "A renewal of the credential is pending.";
     RequestAttemptsExhausted, "request_attempts_exhausted", Verifier, "The request is closed after invalid responses.";
     RequestExpired, "request_expired", Verifier, "The request has expired.";
-    RequestObjectsExhausted, "request_objects_exhausted", Verifier, "The verifier signs no more objects with a nonce.";
+    RequestObjectsExhausted, "request_objects_exhausted", Verifier, "The verifier signs no object with a nonce for now.";
     RequestUnknown, "request_unknown", Verifier, "The verifier does not know the request.";
     System, "system", Ours, "A call of the operating system failed.";
     TransferMalformed, "transfer_malformed", Ours, "The file has no credential with its key.";
