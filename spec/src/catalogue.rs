@@ -219,6 +219,14 @@ impl Catalogue {
                 let what = format!("the request \"{id}\" is not in the catalogue, or asks for none of the types");
                 return Err(SpecError::file(path, what, "Name a request that one of the types answers"));
             }
+            // Whoever has such a document would be told that it is enough, and refused when it is shown.
+            let is_asked_for = |name: &String| {
+                need.optional || need.requests.is_empty() || self.request_for_type(need, name).is_some()
+            };
+            if let Some(name) = need.types.iter().find(|name| !is_asked_for(name)) {
+                let what = format!("none of the requests asks for the type \"{name}\"");
+                return Err(SpecError::file(path, what, "Name a request for it, or leave out the type"));
+            }
         }
         Ok(read)
     }

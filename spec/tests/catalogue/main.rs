@@ -24,7 +24,7 @@ mod vouchers;
 
 const LANGUAGES: [&str; 10] = ["en", "de", "fr", "ar", "uk", "es", "so", "ti", "fa", "tr"];
 
-const TEMPLATES: [&str; 15] = [
+const TEMPLATES: [&str; 16] = [
     "credit-recognition",
     "job-right-to-work",
     "job-skills",
@@ -36,6 +36,7 @@ const TEMPLATES: [&str; 15] = [
     "reception-services",
     "recognised-qualification",
     "right-of-residence",
+    "right-to-work",
     "university-admission",
     "volunteer-placement",
     "voucher-payment",
@@ -282,6 +283,8 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
     let stay = ["legalResidence", "residentIn", "validUntil"];
     let remain = ["rightToRemain", "issuingCountry", "validUntil"];
     assert_eq!(asked("right-of-residence"), below(&[stay, stay, remain].concat()));
+    let work = ["rightToWork", "validUntil"];
+    assert_eq!(asked("right-to-work"), below(&[work, work, work].concat()));
     assert_eq!(asked("volunteer-placement"), below(&["role", "organisation", "hours"]));
     assert_eq!(asked("voucher-payment"), below(&["serials[]", "purse", "redeemer", "unitValue", "currency"]));
     let sets = catalogue.template("museum-visit").unwrap().query_at(now).unwrap().0.credentials[0].claim_sets.clone();

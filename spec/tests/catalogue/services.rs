@@ -101,6 +101,11 @@ fn what_is_wrong_with_a_procedure_is_said() {
         ("\"ResidencePermitCredential\"", "\"ResidencePermitCredentail\"", "the nearest is ResidencePermitCredential"),
         ("job-right-to-work", "job-right", "is not in the catalogue"),
         ("job-right-to-work", "museum-visit", "asks for none of the types"),
+        (
+            "[\"ResidencePermitCredential\"]",
+            "[\"ResidencePermitCredential\", \"VoucherCredential\"]",
+            "none of the requests asks for the type \"VoucherCredential\"",
+        ),
         ("[title]", "price = 3\n[title]", "unknown field"),
     ] {
         let text = format!("{BANK}{NEED}");

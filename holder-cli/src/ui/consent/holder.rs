@@ -16,7 +16,7 @@ impl ConsentScreen<'_> {
         }
     }
 
-    /// Returns the holder rule and its text; null if the request is for one credential only.
+    /// Returns the holder rule and its text; null if only one credential is requested or shown.
     pub(super) fn holder_rule_json(&self, ui: &Ui) -> Value {
         let rule = self.request.query.holder_rule.as_ref();
         let claims = rule.map(HolderRule::claim_texts).unwrap_or_default();
@@ -26,7 +26,8 @@ impl ConsentScreen<'_> {
 
     fn holder_words(&self, ui: &Ui) -> Option<String> {
         let query = &self.request.query;
-        if !query.allows_several_credentials() {
+        // A request for one document of several kinds allows several, and is answered with one.
+        if !query.allows_several_credentials() || self.presentations().len() < 2 {
             return None;
         }
         Some(match &query.holder_rule {
