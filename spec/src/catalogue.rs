@@ -219,7 +219,7 @@ impl Catalogue {
                 let what = format!("the request \"{id}\" is not in the catalogue, or asks for none of the types");
                 return Err(SpecError::file(path, what, "Name a request that one of the types answers"));
             }
-            // Whoever has such a document would be told that it is enough, and refused when it is shown.
+            // The holder of such a document would be told that it is enough, and refused when it is shown.
             let is_asked_for = |name: &String| {
                 need.optional || need.requests.is_empty() || self.request_for_type(need, name).is_some()
             };
