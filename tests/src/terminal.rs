@@ -122,6 +122,14 @@ impl Terminal {
         Ok(self.master.write_all(&[4])?)
     }
 
+    /// Interrupts the program, as Ctrl-C does at a terminal that controls it.
+    ///
+    /// # Errors
+    /// If the program has ended.
+    pub fn interrupt(&self) -> Result<()> {
+        Ok(rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::INT)?)
+    }
+
     /// Reads to the end: the exit code (-1 if a signal ended it), and the whole screen.
     ///
     /// # Errors

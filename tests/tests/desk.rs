@@ -180,6 +180,28 @@ async fn a_narrow_terminal_gets_a_picture_and_a_request_that_nobody_answers_is_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_closes_the_desk_before_an_answer_and_after_one() -> Result<()> {
+    let stage = stage_with_permit().await?;
+    for answers in [false, true] {
+        let picture = stage.folder.join("interrupted.png");
+        let file = picture.display().to_string();
+        let args = arguments(&stage.agency, &["--template", TEMPLATE, "--qr-file", &file]);
+        let mut desk = Terminal::start_at("carnet-verifier", &args, 100)?;
+        desk.wait_for(WAITING)?;
+        assert!(picture.exists());
+        if answers {
+            stage.approve(&shown_link(&desk)?)?.1.ok()?;
+            desk.wait_for(NEXT)?;
+        }
+        desk.interrupt()?;
+        let (code, screen) = desk.end()?;
+        assert_eq!(code, 0, "{screen}");
+        assert!(screen.contains("The desk is closed.") && !picture.exists(), "{screen}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_desks_hear_their_own_visitors_and_outlive_a_restart_of_the_service() -> Result<()> {
     let mut stage = stage_with_permit().await?;
     let mut left = Scripted::open(&stage.agency, &[])?;
