@@ -4,6 +4,8 @@
 //! and PIN again. The store has hashes of both, as for every offer, and nothing of the secret
 //! (docs/decisions/imports.md).
 
+use std::collections::HashSet;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{format::CredentialFormat, json, time::Timestamp};
 use serde_json::{Map, Value};
@@ -14,7 +16,7 @@ use crate::{
     error::Error,
     issuer::Issuer,
     offers::{OfferLinks, OfferRequest, PreparedOffer, ReceivedClaims, code_digest, insert_once},
-    secrets::{HashPurpose, purpose_hash},
+    secrets::{HashPurpose, Sha256Hash, purpose_hash},
     store::{
         Store, StoreTx,
         offers::{OfferRecord, OfferState},
@@ -140,7 +142,8 @@ struct PreparedRow {
 
 impl<S: Store> Issuer<S> {
     /// Creates the offers of a batch of rows in one transaction, and returns one outcome for each row, in order. A
-    /// refused row changes nothing for the others.
+    /// refused row changes nothing for the others. `seen` has the unique claims of the earlier batches of a dry run, which
+    /// stores none, and gets those of this batch.
     ///
     /// # Errors
     /// [`Error::Invalid`] for the size of the batch; store errors, after which nothing of the batch is stored.
@@ -148,6 +151,7 @@ impl<S: Store> Issuer<S> {
         &self,
         terms: &ImportTerms,
         rows: Vec<Result<ImportRow, Error>>,
+        seen: &mut HashSet<Sha256Hash>,
     ) -> Result<Vec<RowOutcome>, Error> {
         if rows.is_empty() || rows.len() > MAX_BATCH_ROWS {
             return Err(Error::invalid("rows", format!("must be 1 to {MAX_BATCH_ROWS}")));
@@ -159,7 +163,7 @@ impl<S: Store> Issuer<S> {
             }
             prepared.push(row.and_then(|row| self.prepare_row(terms, row)));
         }
-        let stored = self.store_rows(terms, &mut prepared).await?;
+        let stored = self.store_rows(terms, &mut prepared, seen).await?;
         let outcomes = stored.into_iter().zip(prepared);
         Ok(outcomes.map(|(stored, row)| row.and_then(|row| self.outcome(terms, row, stored))).collect())
     }
@@ -192,6 +196,7 @@ impl<S: Store> Issuer<S> {
         &self,
         terms: &ImportTerms,
         rows: &mut [Result<PreparedRow, Error>],
+        seen: &mut HashSet<Sha256Hash>,
     ) -> Result<Vec<Option<(OfferRecord, bool)>>, Error> {
         // Each turn but the last refuses one row.
         loop {
@@ -203,24 +208,34 @@ impl<S: Store> Issuer<S> {
                     stored.push(None);
                     continue;
                 };
-                match insert_row(&mut tx, prepared).await {
-                    Ok(done) => stored.push(Some(done)),
+                let unique = &prepared.offer.new.unique_claims;
+                let repeated = unique.iter().find(|claim| seen.contains(&claim.digest)).map(|claim| claim.name.clone());
+                match (insert_row(&mut tx, prepared).await, repeated) {
+                    (Ok((_, true)), Some(claim)) => {
+                        conflict = Some((at, Error::ClaimNotUnique { claim }));
+                        break;
+                    }
+                    (Ok(done), _) => stored.push(Some(done)),
                     // The transaction is unchanged.
-                    Err(error @ (Error::RequestIdReused { .. } | Error::ImportSecretDiffers)) => {
+                    (Err(error @ (Error::RequestIdReused { .. } | Error::ImportSecretDiffers)), _) => {
                         *row = Err(error);
                         stored.push(None);
                     }
-                    Err(error @ Error::ClaimNotUnique { .. }) => {
+                    (Err(error @ Error::ClaimNotUnique { .. }), _) => {
                         conflict = Some((at, error));
                         break;
                     }
-                    Err(error) => return Err(error),
+                    (Err(error), _) => return Err(error),
                 }
             }
             match conflict.and_then(|(at, error)| Some((rows.get_mut(at)?, error))) {
                 // The transaction is dropped, since it has a part of the row.
                 Some((row, error)) => *row = Err(error),
-                None if terms.dry_run => return Ok(stored),
+                None if terms.dry_run => {
+                    let accepted = rows.iter().filter_map(|row| row.as_ref().ok());
+                    seen.extend(accepted.flat_map(|row| &row.offer.new.unique_claims).map(|claim| claim.digest));
+                    return Ok(stored);
+                }
                 None => {
                     tx.commit().await?;
                     let new = stored.iter().flatten().filter(|(_, is_new)| *is_new).count();

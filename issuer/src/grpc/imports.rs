@@ -1,6 +1,6 @@
 //! Stream of rows of `carnet.issuer.v1.OfferService`.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use carnet_proto::issuer::v1 as proto;
 use carnet_service::{error::CallError, wire};
@@ -16,6 +16,7 @@ use crate::{
     imports::{ImportRow, ImportTerms, RowOutcome},
     issuer::Issuer,
     offers::ReceivedClaims,
+    secrets::Sha256Hash,
     store::Store,
 };
 
@@ -37,6 +38,7 @@ pub(super) fn import_stream<S: Store>(
     tokio::spawn(async move {
         let mut end = std::pin::pin!(tokio::time::sleep(MAX_STREAM_DURATION));
         let mut terms: Option<(ImportTerms, bool)> = None;
+        let mut seen = HashSet::new();
         loop {
             let next = tokio::select! {
                 () = sender.closed() => break,
@@ -58,7 +60,7 @@ pub(super) fn import_stream<S: Store>(
                     Err(error) => Err(error.into()),
                 },
                 Ok((Some(Message::Rows(rows)), Some((terms, return_claims)))) => {
-                    import(&issuer, terms, rows, *return_claims).await
+                    import(&issuer, terms, rows, &mut seen, *return_claims).await
                 }
                 Ok(_) => {
                     let what = "the first message must have the terms, and each one after it must have rows";
@@ -98,10 +100,11 @@ async fn import<S: Store>(
     issuer: &Issuer<S>,
     terms: &ImportTerms,
     rows: proto::ImportRows,
+    seen: &mut HashSet<Sha256Hash>,
     return_claims: bool,
 ) -> Result<proto::ImportOffersResponse, Status> {
     let rows = rows.rows.into_iter().map(read_row).collect();
-    let outcomes = issuer.import_rows(terms, rows).await?;
+    let outcomes = issuer.import_rows(terms, rows, seen).await?;
     let outcomes = outcomes.into_iter().map(|outcome| outcome_to_wire(outcome, terms.dry_run, return_claims)).collect();
     Ok(proto::ImportOffersResponse { outcomes, warnings: issuer.publication_faults.problems() })
 }

@@ -157,6 +157,37 @@ async fn a_refused_row_changes_nothing_for_the_others() {
 }
 
 #[tokio::test]
+async fn a_dry_run_finds_a_unique_claim_of_an_earlier_batch() {
+    let issuer = start().await;
+    let vouchers = proto::ImportTerms { credential_type: "EntitlementCredential".to_owned(), ..terms() };
+    let serials = |key, serial| rows_message(&[serial_row(key, &[serial])]);
+    for dry_run in [true, false] {
+        let terms = terms_message(proto::ImportTerms { dry_run, ..vouchers.clone() });
+        let batches = [serials("a", "given-by-another-system-1"), serials("b", "given-by-another-system-1")];
+        let third = serials("c", "given-by-another-system-2");
+        // A row that is sent twice is no second one.
+        let repeated = serials("a", "given-by-another-system-1");
+        let mut messages = vec![terms];
+        messages.extend(batches);
+        messages.push(third);
+        messages.extend((!dry_run).then_some(repeated));
+        let answers = send(&issuer, messages).await.unwrap();
+        let refused: Vec<bool> = answers
+            .iter()
+            .map(|answer| match answer.outcomes[0].outcome.as_ref().unwrap() {
+                Outcome::Offer(_) => false,
+                Outcome::Error(error) => {
+                    assert_eq!(error.reason, "CLAIM_NOT_UNIQUE");
+                    true
+                }
+            })
+            .collect();
+        let expected: &[bool] = if dry_run { &[false, true, false] } else { &[false, true, false, false] };
+        assert_eq!(refused, expected, "{dry_run}");
+    }
+}
+
+#[tokio::test]
 async fn claims_are_returned_in_a_dry_run_without_those_that_are_drawn() {
     let issuer = start().await;
     let preview = proto::ImportTerms {
