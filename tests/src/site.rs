@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::Result;
 
@@ -41,24 +41,42 @@ type Requests = Arc<Mutex<HashMap<String, usize>>>;
 
 /// Upstreams of the site: it passes requests for files that it lacks to the services behind it, as a reverse proxy
 /// does.
-#[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<Mutex<HashMap<String, String>>>);
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// Services (`http://HOST:PORT` or `https://HOST:PORT`) by the prefix of their paths.
+    leads: Arc<Mutex<HashMap<String, String>>>,
+    /// Trust in the certificate authority of the site, for services with its certificate.
+    tls: Arc<rustls::ClientConfig>,
+}
 
 impl Gate {
-    /// Passes everything under `/{name}/status/` on to `service` (`http://HOST:PORT`), and no longer to any other.
+    /// Passes everything under `/{name}/status/` on to `service` (`http://HOST:PORT` or `https://HOST:PORT`), and no
+    /// longer to any other.
     pub fn lead(&self, name: &str, service: &str) {
-        let address = service.trim_start_matches("http://").to_owned();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("/{name}/status/"), address);
+        let mut leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
+        leads.insert(format!("/{name}/status/"), service.to_owned());
     }
 
     /// No longer passes on anything under `/{name}/status/`.
     pub fn close(&self, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&format!("/{name}/status/"));
+        self.leads.lock().unwrap_or_else(PoisonError::into_inner).remove(&format!("/{name}/status/"));
     }
 
     fn behind(&self, path: &str) -> Option<String> {
-        let leads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        leads.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, address)| address.clone())
+        let leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
+        leads.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, service)| service.clone())
+    }
+
+    /// Passes a request without a body on to a service; `None` if the service cannot be reached.
+    async fn pass_on(&self, service: &str, request: &str) -> Result<Option<Vec<u8>>> {
+        let address = service.trim_start_matches("http://").trim_start_matches("https://");
+        let Ok(stream) = TcpStream::connect(address).await else { return Ok(None) };
+        if service.starts_with("https://") {
+            let stream = TlsConnector::from(Arc::clone(&self.tls)).connect("localhost".try_into()?, stream).await?;
+            exchange(stream, request).await.map(Some)
+        } else {
+            exchange(stream, request).await.map(Some)
+        }
     }
 }
 
@@ -84,6 +102,12 @@ impl Site {
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &ca)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut trusted = rustls::RootCertStore::empty();
+        trusted.add(ca.der().clone())?;
+        let client = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(trusted)
+            .with_no_client_auth();
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
@@ -94,7 +118,8 @@ impl Site {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let documents = Arc::new(Mutex::new(HashMap::new()));
-        let (gate, requests, server_time) = (Gate::default(), Requests::default(), Arc::default());
+        let gate = Gate { leads: Arc::default(), tls: Arc::new(client) };
+        let (requests, server_time) = (Requests::default(), Arc::default());
         let tls = TlsAcceptor::from(Arc::new(config));
         let serving = tokio::spawn(serve(
             listener,
@@ -241,10 +266,11 @@ async fn answer(
         *count = count.saturating_add(1);
     }
     let behind = gate.behind(path);
-    if let Some(address) = &behind
-        && let Ok(service) = TcpStream::connect(address).await
+    if let Some(service) = &behind
+        && let Some(answer) = gate.pass_on(service, &text).await?
     {
-        return pass_on(&mut stream, &text, service).await;
+        stream.write_all(&answer).await?;
+        return Ok(stream.shutdown().await?);
     }
     let found = documents.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
     let missing = if behind.is_some() { "502 Bad Gateway" } else { "404 Not Found" };
@@ -270,14 +296,16 @@ async fn get(address: &str, path: &str) -> Result<String> {
     if head.starts_with("HTTP/1.1 200") { Ok(body.to_owned()) } else { Err(format!("{path}: {head}").into()) }
 }
 
-/// Passes a request without a body on, and the answer back.
-async fn pass_on<S: tokio::io::AsyncWrite + Unpin>(stream: &mut S, request: &str, mut behind: TcpStream) -> Result<()> {
+/// Sends a request without a body, and returns the answer.
+async fn exchange<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
+    mut to: S,
+    request: &str,
+) -> Result<Vec<u8>> {
     let kept = request.lines().take_while(|line| !line.is_empty());
     let kept = kept.filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
     let head: Vec<&str> = kept.chain(["connection: close", "", ""]).collect();
-    behind.write_all(head.join("\r\n").as_bytes()).await?;
+    to.write_all(head.join("\r\n").as_bytes()).await?;
     let mut answer = Vec::new();
-    behind.read_to_end(&mut answer).await?;
-    stream.write_all(&answer).await?;
-    Ok(stream.shutdown().await?)
+    to.read_to_end(&mut answer).await?;
+    Ok(answer)
 }

@@ -122,6 +122,7 @@ impl Office {
         std::fs::write(path("config.toml"), text + &tls)?;
         self.service.kill()?;
         self.service = Service::start_at(self.program, &self.service.data, &[], &format!("127.0.0.1:{port}"))?;
+        self.lead();
         Ok(())
     }
 

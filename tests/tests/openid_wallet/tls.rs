@@ -45,3 +45,37 @@ async fn row_119_an_offer_at_a_private_address_is_refused_unless_its_host_is_all
     assert_eq!(reason(&carnet(&stage, &["receive", &link], &here)?)?, "approval_needed");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_receives_presents_and_keeps_the_receipts_over_tls() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    stage.authority.with_tls(&stage.site)?;
+    stage.agency.with_tls(&stage.site)?;
+    let ca_file = stage.folder.join("ca.pem");
+    let ca = ca_file.display().to_string();
+    let here = ["--ca", ca.as_str(), "--private-host", "localhost"];
+    carnet(&stage, &["receive", &offer(&stage, PERMIT)?, "--yes"], &here)?.ok()?;
+
+    let request = |name: &str| -> Result<String> {
+        let args = ["request", "create", "--template", "job-right-to-work"];
+        let made = stage.agency.staff_over_tls(&ca_file, &args)?.ok()?.json()?;
+        Ok(made[name].as_str().ok_or_else(|| format!("no {name}: {made}"))?.to_owned())
+    };
+    for name in ["openid_request_uri", "request_uri"] {
+        let link = request(name)?;
+        assert!(link.contains("https%3A%2F%2Flocalhost"), "{link}");
+        // Without the authority of the certificate, nothing is asked or shown.
+        assert_eq!(reason(&carnet(&stage, &["present", &link], &here[2..])?)?, "unavailable", "{name}");
+        let consent = carnet(&stage, &["present", &link], &here)?.json()?;
+        let digest = consent["digest"].as_str().ok_or_else(|| format!("no digest: {consent}"))?;
+        let answer = carnet(&stage, &["present", &link, "--yes", digest], &here)?.ok()?.json()?;
+        assert_eq!(
+            (&answer["accepted"], &answer["receipt"]["state"]),
+            (&true.into(), &"kept".into()),
+            "{name}: {answer}"
+        );
+    }
+    carnet(&stage, &["log", "--verify"], &here)?.ok()?;
+    Ok(())
+}
