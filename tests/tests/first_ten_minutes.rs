@@ -1,4 +1,4 @@
-//! A newcomer's first ten minutes with `carnet` alone, at a terminal, in two languages: choose the language, make a
+//! A newcomer's first ten minutes with `carnet` alone, at a terminal, in four languages: choose the language, make a
 //! wallet, receive, show, back up. `docs/first-ten-minutes.md` has the screens, and the number of commands and questions.
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -15,8 +15,9 @@ const PERMIT: &str = "ResidencePermitCredential";
 const PASSPHRASE: &str = "seven lemons on a blue bicycle";
 /// Part of each question for yes or no, in every language.
 const YES: &str = " = 2";
-/// Number of Ukrainian in the list of languages.
-const UKRAINIAN: &str = "5";
+/// Languages with their names, and with their numbers in the list of languages; the first one is chosen already.
+const LANGUAGES: [(&str, &str, &str); 4] =
+    [("en", "English", "1"), ("de", "German", "2"), ("ar", "Arabic", "4"), ("uk", "Ukrainian", "5")];
 
 /// Messages of the wallet in one language that have no arguments.
 fn messages(language: &str) -> Result<BTreeMap<String, String>> {
@@ -154,8 +155,8 @@ impl Newcomer {
 const PAGE: &str = "# The first ten minutes
 
 A newcomer types one command, `carnet`, and then answers what the wallet asks: a language, a wallet, a document that somebody \
-offers, a request that somebody makes, and a backup on paper. This page has the screens of a run at a terminal, in English and in \
-Ukrainian; the test `first_ten_minutes` does the same again and compares the page (`UPDATE_DOCS=1` writes it). The asker is \
+offers, a request that somebody makes, and a backup on paper. This page has the screens of a run at a terminal, in English, German, \
+Arabic and Ukrainian; the test `first_ten_minutes` does the same again and compares the page (`UPDATE_DOCS=1` writes it). The asker is \
 registered by a registrar that this wallet does not know yet, as for each newcomer; that costs a question for each claim.
 
 ";
@@ -172,18 +173,18 @@ claim is a question of its own.
 ";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_newcomer_receives_shows_and_backs_up_in_two_languages() -> Result<()> {
+async fn a_newcomer_receives_shows_and_backs_up_in_four_languages() -> Result<()> {
     let stage = Stage::set(false).await?;
     let mut names = Names::default();
     names.add(stage.folder.display().to_string(), "~");
     names.add(stage.registrar.clone(), "did:key:REGISTRAR");
     let (mut table, mut screens) = (String::new(), String::new());
-    for (language, name) in [("en", "English"), ("uk", "Ukrainian")] {
+    for (language, name, number) in LANGUAGES {
         let mut newcomer = Newcomer::start(&stage, language)?;
-        if language == "uk" {
+        if language != "en" {
             // The locale of the computer says nothing of its user.
             newcomer.choose_in_english("5")?;
-            newcomer.choose_in_english(UKRAINIAN)?;
+            newcomer.choose_in_english(number)?;
         }
         let slow = newcomer.text("wait-wallet")?;
         let (typed, screen) = newcomer.go_through(&["1", "1", "3", "7", "1"])?;
