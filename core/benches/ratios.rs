@@ -2,11 +2,15 @@
 //!
 //! Each pair, ours and its floor, is measured in the same run and interleaved, so that both see the
 //! same machine; a figure is the median of many rounds. The last lines are `ratio NAME VALUE`.
+//!
+//! With `CARNET_CALLS="NAME SIDE COUNT"`, one side (`ours` or `floor`) of one pair is called that often, and nothing is
+//! measured: `.ci/instructions` counts the instructions.
 
 // A bench is a program: it has a clock, and may stop at the first error.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -51,13 +55,26 @@ const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
 fn main() {
     let [proving, proof_checking] = at_least();
     let ratios = [presentation(), eddsa_jcs(), issuing(), proving, proof_checking];
-    for (name, ratio) in ratios {
+    for (name, ratio) in ratios.into_iter().filter(|_| calls().is_none()) {
         println!("ratio {name} {ratio:.2}");
     }
 }
 
+/// Name, side and number of the calls that are wanted in place of a measurement.
+fn calls() -> Option<(String, String, u32)> {
+    let wanted = std::env::var("CARNET_CALLS").ok()?;
+    let [name, side, count] = wanted.split(' ').collect::<Vec<_>>()[..] else { panic!("CARNET_CALLS: {wanted}") };
+    Some((name.to_owned(), side.to_owned(), count.parse().unwrap()))
+}
+
 /// Measures both, prints both, and gives the one over the other.
 fn compare(name: &'static str, mut ours: impl FnMut(), mut floor: impl FnMut()) -> (&'static str, f64) {
+    if let Some((wanted, side, count)) = calls() {
+        for _ in 0..if wanted == name { count } else { 0 } {
+            if side == "floor" { floor() } else { ours() }
+        }
+        return (name, f64::NAN);
+    }
     let time = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         for _ in 0..CALLS {
