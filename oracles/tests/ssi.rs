@@ -3,6 +3,7 @@
 
 use carnet_core::{
     Code, Rng,
+    conformance::{EnvelopedToken, Enveloping, SigningKey, VerificationKey, sign_enveloped},
     did::{Did, SelfContainedResolver, VerificationRelationship, resolve_key},
     keys::{SignatureAlgorithm, Signer},
     query::parse_path,
@@ -16,7 +17,11 @@ use carnet_oracles::{
 };
 use serde_json::{Map, Value, json};
 use ssi::{
-    claims::sd_jwt::{self, ConcealJwtClaims},
+    claims::{
+        sd_jwt::{self, ConcealJwtClaims},
+        vc::v1::ToJwtClaims,
+        vc_jose_cose,
+    },
     dids::DIDKey,
     prelude::*,
 };
@@ -129,6 +134,49 @@ fn carnet_verifies_eddsa_rdfc_2022_of_ssi() {
     let altered = signed.replace("Nursing", "Medicine");
     assert_ne!(altered, signed);
     assert_eq!(verify_with_carnet(&altered, &issuer.did, &suites).unwrap_err().code, Code::SignatureInvalid);
+}
+
+/// Returns the credential in a VC-JWT of VCDM 2.0 that `ssi` verified, or `None` if it refused it.
+fn ssi_reads_vc_jwt(token: &str) -> Option<Value> {
+    let jws = JwsBuf::new(token.to_owned()).ok()?;
+    let decoded = vc_jose_cose::JoseVc::decode_any(&jws).ok()?;
+    let credential = serde_json::to_value(&decoded.signing_bytes.payload.0).ok()?;
+    ssi_accepts_jws(token).then_some(credential)
+}
+
+#[test]
+fn ssi_verifies_a_vc_jwt_of_carnet() {
+    for algorithm in ALGORITHMS {
+        let issuer = Issuer::did_key(algorithm);
+        let credential = issuer.qualification();
+        let key = SigningKey::Core(&issuer.key);
+        let token =
+            sign_enveloped(&credential, (Enveloping::Jwt, &[]), Some(&issuer.method), &key, &mut rand_core::OsRng)
+                .unwrap();
+        let read = ssi_reads_vc_jwt(&token).unwrap();
+        assert_eq!(read["credentialSubject"]["title"], credential["credentialSubject"]["title"], "{read}");
+        assert_eq!(ssi_reads_vc_jwt(&with_another_signature(&token)), None);
+    }
+}
+
+#[test]
+fn carnet_verifies_a_vc_jwt_of_ssi() {
+    for algorithm in ALGORITHMS {
+        let issuer = Issuer::did_key(algorithm);
+        // The form of VCDM 1.1 section 6.3.1; of VCDM 2.0, ssi 0.16 writes the media type of an older draft.
+        let credential = json!({"@context": ["https://www.w3.org/2018/credentials/v1"], "type": ["VerifiableCredential"],
+            "issuer": issuer.did.as_str(), "issuanceDate": "2026-12-01T09:00:00Z",
+            "credentialSubject": {"id": "urn:example:1", "title": "Bachelor of Science in Nursing"}});
+        let credential: ssi::claims::vc::v1::JsonCredential = serde_json::from_value(credential).unwrap();
+        let claims = credential.to_jwt_claims().unwrap();
+        let token = run(async { claims.sign(&issuer.secret_jwk()).await.unwrap() });
+        let key = VerificationKey::from_jwk(&issuer.key.public_key().to_jwk().into()).unwrap();
+        let read = EnvelopedToken::parse(token.as_str()).unwrap();
+        read.verify(&key).unwrap();
+        assert_eq!(read.document()["issuer"], issuer.did.as_str());
+        let altered = EnvelopedToken::parse(&with_another_signature(token.as_str())).unwrap();
+        assert_eq!(altered.verify(&key).unwrap_err().code, Code::SignatureInvalid);
+    }
 }
 
 /// Returns the claims of an SD-JWT that `ssi` verified, or `None` if it refused it.

@@ -16,7 +16,7 @@ Independent implementations, run against the programs of this repository by `./t
 versions of its lock files. Only completed runs are listed, and each test fails if a result changes.
 `UPDATE_DOCS=1 cargo nextest run --workspace --test interop` writes this page again, with
 `CARNET_INTEROP_NODE` and `CARNET_INTEROP_PYTHON` as `./test` sets them. The Rust crate ssi 0.16.0 is an oracle of its own:
-`oracles/tests/ssi.rs` has did:key, did:jwk, JWS, SD-JWT and eddsa-rdfc-2022 in both directions, and altered ones refused.
+`oracles/tests/ssi.rs` has did:key, did:jwk, JWS, VC-JWT, SD-JWT and eddsa-rdfc-2022 in both directions, and altered ones refused.
 ";
 /// Line of a section that is not compared.
 const DATE: &str = "Last written: ";
