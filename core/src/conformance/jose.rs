@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    Environment,
+    CONTEXT_V1, Environment,
     contents::check_contents,
     keys::{SigningKey, VerificationKey},
     malformed,
@@ -342,5 +342,22 @@ fn legacy_document(payload: &Map<String, Value>) -> Result<(EnvelopedKind, Map<S
             document.insert(member.to_owned(), value.clone());
         }
     }
+    if kind == EnvelopedKind::Credential && is_version_1(&document) {
+        for (member, claim) in [("issuanceDate", "nbf"), ("expirationDate", "exp")] {
+            if let (false, Some(at)) = (document.contains_key(member), numeric_date(payload, claim)?) {
+                document.insert(member.to_owned(), at.to_string().into());
+            }
+        }
+    }
+    if let (Some(Value::Object(subject)), Some(sub)) = (document.get_mut("credentialSubject"), payload.get("sub")) {
+        subject.entry("id").or_insert_with(|| sub.clone());
+    }
     Ok((kind, document))
+}
+
+fn is_version_1(document: &Map<String, Value>) -> bool {
+    match document.get("@context") {
+        Some(Value::Array(contexts)) => contexts.first().and_then(Value::as_str) == Some(CONTEXT_V1),
+        context => context.and_then(Value::as_str) == Some(CONTEXT_V1),
+    }
 }

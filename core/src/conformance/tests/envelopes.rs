@@ -288,3 +288,31 @@ fn the_form_of_version_1_1_is_read_by_its_typ_alone() {
     assert!(run(&wrap(json!({"alg": "EdDSA", "typ": "vp+jwt", "kid": party.method}))).is_err());
     assert!(run(&wrap(json!({"alg": "EdDSA", "typ": "JWT", "kid": issuer().method}))).is_err());
 }
+
+#[test]
+fn claims_of_a_jwt_stand_for_members_of_version_1_1() {
+    let (key, party) = (key_of("Ed25519"), issuer());
+    let header = json!({"alg": "EdDSA", "typ": "JWT", "kid": party.method});
+    let vc = json!({"@context": [CONTEXT_V1], "type": ["VerifiableCredential"],
+        "credentialSubject": {"degree": "Bachelor of Science in Nursing"}});
+    let claims = json!({"iss": party.did, "jti": "urn:example:credential", "sub": "urn:example:1", "nbf": 1_796_115_600,
+        "exp": 1_827_651_600, "vc": vc});
+    let read = EnvelopedToken::parse(&token(&header, &claims, &key)).unwrap();
+    let document = read.document();
+    for (member, value) in [
+        ("issuer", party.did.as_str()),
+        ("id", "urn:example:credential"),
+        ("issuanceDate", "2026-12-01T09:00:00Z"),
+        ("expirationDate", "2027-12-01T09:00:00Z"),
+    ] {
+        assert_eq!(document[member], value);
+    }
+    assert_eq!(document["credentialSubject"]["id"], "urn:example:1");
+    // Without the claim that stands for the date, and with one that is no date, it is refused.
+    let mut without = claims.clone();
+    without.as_object_mut().unwrap().remove("nbf");
+    assert_eq!(EnvelopedToken::parse(&token(&header, &without, &key)).unwrap_err().code, Code::ClaimMissing);
+    let mut wrong = claims;
+    wrong["nbf"] = json!("2026-12-01");
+    assert_eq!(EnvelopedToken::parse(&token(&header, &wrong, &key)).unwrap_err().code, Code::MalformedValue);
+}
