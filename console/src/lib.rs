@@ -10,9 +10,12 @@
 
 use std::{
     fmt::Display,
+    fs::File,
     io::{self, BufRead as _, ErrorKind, IsTerminal as _, Write as _},
     process::ExitCode,
     sync::OnceLock,
+    thread,
+    time::Duration,
 };
 
 mod failure;
@@ -31,6 +34,9 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_TRY_AGAIN: u8 = 3;
 /// Minimum exit code of a command whose output was lost.
 const EXIT_OUTPUT_LOST: u8 = EXIT_FAILURE;
+
+/// Time between looks at whether the terminal hides what is typed.
+const HIDING_POLL: Duration = Duration::from_millis(1);
 
 /// Reason why standard output cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -175,6 +181,22 @@ pub fn wait_for_enter(prompt: &str) -> bool {
     question::discard_typed_ahead();
     print(prompt);
     read_line().is_some()
+}
+
+/// Prints a prompt on the terminal that controls the program, and reads a line that is not shown. Typed characters are
+/// hidden before the prompt is printed, so that none of somebody who types at once is on the screen.
+///
+/// # Errors
+/// There is no such terminal; the input ends or is interrupted.
+pub fn read_hidden_line(prompt: &str) -> io::Result<String> {
+    let reader = thread::spawn(rpassword::read_password);
+    if let Ok(mut terminal) = File::options().read(true).write(true).open("/dev/tty") {
+        while !reader.is_finished() && question::shows_input(&terminal) {
+            thread::sleep(HIDING_POLL);
+        }
+        let _ = write!(terminal, "{prompt}").and_then(|()| terminal.flush());
+    }
+    reader.join().unwrap_or_else(|_| Err(io::Error::other("the line could not be read")))
 }
 
 /// Erases the screen of the terminal on standard output and the lines above it; nothing if it is not a terminal.

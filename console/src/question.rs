@@ -128,6 +128,21 @@ pub(crate) fn discard_typed_ahead() {
     }
 }
 
+/// Returns whether a terminal shows what is typed.
+pub(crate) fn shows_input(terminal: &std::fs::File) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::termios::{LocalModes, tcgetattr};
+
+        tcgetattr(terminal).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ECHO))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = terminal;
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

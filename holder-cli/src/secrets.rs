@@ -135,7 +135,7 @@ impl PassphraseReader {
 
     fn ask(&self, id: &str) -> Result<SecretString, Failure> {
         let prompt = format!("{}: ", self.ui.messages.text(id));
-        rpassword::prompt_password(prompt).map(SecretString::from).map_err(|_| {
+        carnet_console::read_hidden_line(&prompt).map(SecretString::from).map_err(|_| {
             let message = Sentence::new("error-passphrase-none");
             Failure::usage(FailureReason::Program("passphrase_needed"), message, Sentence::new("hint-passphrase-file"))
         })

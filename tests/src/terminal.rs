@@ -103,15 +103,12 @@ impl Terminal {
         Ok(self.master.write_all(format!("{line}\n").as_bytes())?)
     }
 
-    /// Waits until typed characters are hidden, as they are some time after the prompt for a passphrase.
+    /// Returns whether typed characters are hidden, as they are before the prompt for a passphrase is printed.
     ///
     /// # Errors
     /// The terminal is closed.
-    pub fn wait_for_hidden_input(&self) -> Result<()> {
-        while tcgetattr(&self.master)?.local_modes.contains(LocalModes::ECHO) {
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
-        Ok(())
+    pub fn hides_input(&self) -> Result<bool> {
+        Ok(!tcgetattr(&self.master)?.local_modes.contains(LocalModes::ECHO))
     }
 
     /// Types the end of the input (Ctrl-D).

@@ -114,7 +114,7 @@ impl Newcomer {
                     self.terminal.type_line("")?;
                 }
                 Some((kind, _)) => {
-                    self.terminal.wait_for_hidden_input()?;
+                    assert!(self.terminal.hides_input()?, "the prompt of {kind} came before the input was hidden");
                     self.type_line(kind, PASSPHRASE)?;
                 }
                 None if prompts.get(place) == Some(&YES) => self.type_line("yes or no", "1")?,

@@ -183,13 +183,13 @@ fn pin(ui: &Ui, arguments: &Receive, form: PinFormat, endpoint: &str) -> Result<
     ui.print_text(&pin_screen(ui, endpoint));
     let prompt = format!("{}: ", ui.messages.text("receive-pin"));
     for _ in 1..PIN_PROMPTS {
-        let typed = Zeroizing::new(rpassword::prompt_password(&prompt).map_err(|_| needed())?);
+        let typed = Zeroizing::new(carnet_console::read_hidden_line(&prompt).map_err(|_| needed())?);
         if let Ok(pin) = read(&typed) {
             return Ok(pin);
         }
         ui.print_note(&ui.messages.text("receive-pin-malformed"));
     }
-    read(&Zeroizing::new(rpassword::prompt_password(&prompt).map_err(|_| needed())?))
+    read(&Zeroizing::new(carnet_console::read_hidden_line(&prompt).map_err(|_| needed())?))
 }
 
 /// Returns the screen that names the recipient of a PIN. Until copies are issued, nothing proves that the address
